@@ -1,0 +1,48 @@
+//! Why an image could not be worked on. Every variant ends with the original copied through, never lost.
+
+use std::fmt;
+
+use super::format::Format;
+
+/// A fault of the image itself, never of the caller or the network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImageError {
+    /// The file breaks its format: truncated, corrupt, contradictory.
+    #[error("malformed {format}: {detail}")]
+    Malformed { format: Format, detail: String },
+    /// The header asks for more than [`Limits`](super::limits::Limits) allow.
+    #[error("{limit} limit exceeded: {value}, allowed {max}")]
+    LimitExceeded { limit: Limit, value: u64, max: u64 },
+    /// A codec panicked; the message is its own.
+    #[error("codec panicked: {0}")]
+    CodecPanic(String),
+}
+
+impl ImageError {
+    pub(crate) fn malformed(format: Format, detail: impl Into<String>) -> Self {
+        Self::Malformed { format, detail: detail.into() }
+    }
+}
+
+/// Which bound of [`Limits`](super::limits::Limits) was passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    Bytes,
+    Pixels,
+    Scans,
+    Frames,
+    /// Bytes of working memory.
+    Memory,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "bytes",
+            Self::Pixels => "pixels",
+            Self::Scans => "scans",
+            Self::Frames => "frames",
+            Self::Memory => "memory",
+        })
+    }
+}

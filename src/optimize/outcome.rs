@@ -1,0 +1,134 @@
+//! What became of an image, in words a report can use.
+
+use std::fmt;
+
+use super::format::Format;
+
+/// The engine's answer for one image.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// A lighter file that keeps the promise.
+    Optimized(Encoded),
+    /// The source is the best there is; nothing was written.
+    Unchanged(Unchanged),
+}
+
+/// What the header says; known for recognized images only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageInfo {
+    pub format: Format,
+    /// Pixels, as stored (orientation not applied); 0 × 0 where the format is not read any further.
+    pub width: u32,
+    pub height: u32,
+}
+
+/// A new file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoded {
+    pub bytes: Vec<u8>,
+    pub info: ImageInfo,
+    pub method: Method,
+    /// SSIMULACRA2 against the source; `None` where it was not measured ([`Effort::Fast`](super::options::Effort)).
+    pub score: Option<f64>,
+    pub metadata: MetadataState,
+}
+
+/// A source left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unchanged {
+    pub reason: Reason,
+    pub info: Option<ImageInfo>,
+    pub metadata: MetadataState,
+}
+
+/// How the new file was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// JPEG: metadata taken out, the coded image byte for byte.
+    JpegStrip,
+    /// JPEG: coefficients kept, entropy coding made anew (progressive, optimized).
+    JpegTranscode,
+    /// JPEG: encoded again by mozjpeg from the decoded planes, subsampling kept.
+    JpegPixels,
+    /// PNG: chunks taken out, the coded image byte for byte.
+    PngStrip,
+    /// PNG: same pixels, packed better by oxipng.
+    PngLossless,
+    /// PNG: palette by imagequant, packed by oxipng.
+    PngQuantized,
+}
+
+impl Method {
+    /// Whether every pixel decodes as before.
+    #[must_use]
+    pub fn is_lossless(self) -> bool {
+        match self {
+            Self::JpegStrip | Self::JpegTranscode | Self::PngStrip | Self::PngLossless => true,
+            Self::JpegPixels | Self::PngQuantized => false,
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::JpegStrip => "jpeg-strip",
+            Self::JpegTranscode => "jpeg-transcode",
+            Self::JpegPixels => "jpeg-pixels",
+            Self::PngStrip => "png-strip",
+            Self::PngLossless => "png-lossless",
+            Self::PngQuantized => "png-quantized",
+        })
+    }
+}
+
+/// Why the source was left as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// No bytes at all.
+    Empty,
+    /// No image format we recognize.
+    NotAnImage,
+    /// An image, of a format Karui does not rewrite.
+    FormatNotRewritten,
+    /// Nothing found that saves enough within the quality target.
+    NoGain,
+    /// Signed content (C2PA): any change would break the signature.
+    Signed,
+    /// Data of unknown meaning follows the image (a Motion Photo's video, an archive): it would be lost or misplaced.
+    TrailingData,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty",
+            Self::NotAnImage => "not-an-image",
+            Self::FormatNotRewritten => "format-not-rewritten",
+            Self::NoGain => "no-gain",
+            Self::Signed => "signed",
+            Self::TrailingData => "trailing-data",
+        })
+    }
+}
+
+/// What the metadata policy left in the file that arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetadataState {
+    /// The file holds nothing that the policy removes.
+    Clean,
+    /// Something was removed.
+    Stripped,
+    /// The file may hold what the policy would remove: it could not be rewritten.
+    Kept,
+}
+
+impl fmt::Display for MetadataState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clean => "clean",
+            Self::Stripped => "stripped",
+            Self::Kept => "kept",
+        })
+    }
+}
