@@ -66,6 +66,14 @@ impl Reference {
     }
 }
 
+/// The score of one picture against another.
+///
+/// # Errors
+/// [`ScoreError`] where the sizes differ, or the metric cannot hold them.
+pub fn score(reference: Rgb, distorted: &Rgb) -> Result<f64, ScoreError> {
+    Reference::new(reference)?.score(distorted)
+}
+
 fn slice(picture: &Rgb) -> Result<PixelSlice<'_>, ScoreError> {
     let (width, height) = (picture.width as u32, picture.height as u32);
     PixelSlice::new(&picture.samples, width, height, picture.width * 3, PixelDescriptor::RGB8_SRGB)

@@ -32,29 +32,33 @@ pub const FINEST_SCALE: u16 = 4;
 pub const COARSEST_SCALE: u16 = 400;
 
 /// Why libjpeg gave up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// libjpeg's own words: the data is damaged, or uses what libjpeg cannot do.
+    #[error("{0}")]
     Codec(String),
     /// More scans than allowed; the rest was not read.
+    #[error("too many scans")]
     Scans,
 }
 
-/// The colour models that can be decoded to planes, scored, and encoded again.
+/// How components become colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorModel {
     Gray,
     YCbCr,
     Rgb,
+    /// CMYK, YCCK and the unknown: there is no score for these, so they are kept in their coefficients.
+    Other,
 }
 
 impl ColorModel {
-    fn of(space: J_COLOR_SPACE) -> Option<Self> {
+    fn of(space: J_COLOR_SPACE) -> Self {
         match space {
-            J_COLOR_SPACE::JCS_GRAYSCALE => Some(Self::Gray),
-            J_COLOR_SPACE::JCS_YCbCr => Some(Self::YCbCr),
-            J_COLOR_SPACE::JCS_RGB => Some(Self::Rgb),
-            _ => None,
+            J_COLOR_SPACE::JCS_GRAYSCALE => Self::Gray,
+            J_COLOR_SPACE::JCS_YCbCr => Self::YCbCr,
+            J_COLOR_SPACE::JCS_RGB => Self::Rgb,
+            _ => Self::Other,
         }
     }
 
@@ -63,6 +67,7 @@ impl ColorModel {
             Self::Gray => J_COLOR_SPACE::JCS_GRAYSCALE,
             Self::YCbCr => J_COLOR_SPACE::JCS_YCbCr,
             Self::Rgb => J_COLOR_SPACE::JCS_RGB,
+            Self::Other => J_COLOR_SPACE::JCS_UNKNOWN,
         }
     }
 }
@@ -97,43 +102,24 @@ impl Planes {
     }
 }
 
-/// What decides how a file was coded before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coding {
-    /// `None` for CMYK, YCCK and the unknown: those are kept in their coefficients.
-    pub model: Option<ColorModel>,
-    /// Quantization table of each component, natural order.
-    pub tables: Vec<[u16; 64]>,
-}
-
-/// Reads the header alone.
+/// The quantization table of the first component, in natural order, from the header alone.
 ///
 /// # Errors
-/// [`Fault::Codec`] where libjpeg cannot read it.
-pub fn read_coding(source: &[u8]) -> Result<Coding, Fault> {
+/// [`Fault::Codec`] where libjpeg cannot read the header.
+pub fn luma_table(source: &[u8]) -> Result<Option<[u16; 64]>, Fault> {
     guarded(|| {
         let decoder = Decoder::open(source, u32::MAX);
-        let model = ColorModel::of(decoder.info.jpeg_color_space);
-        // SAFETY: `decoder` has read its header; tables of a multi-scan file may come later, hence the null check.
-        let tables = unsafe {
-            decoder
-                .components()
-                .iter()
-                .filter_map(|c| usize::try_from(c.quant_tbl_no).ok())
-                .filter_map(|slot| decoder.info.quant_tbl_ptrs.get(slot))
-                .filter_map(|table| table.as_ref())
-                .map(|table| table.quantval)
-                .collect()
-        };
-        Coding { model, tables }
+        let slot = decoder.components().first().and_then(|c| usize::try_from(c.quant_tbl_no).ok());
+        let table = slot.and_then(|slot| decoder.info.quant_tbl_ptrs.get(slot));
+        // SAFETY: `decoder` has read its header; the tables of a scan to come are null still, or valid.
+        table.and_then(|table| unsafe { table.as_ref() }).map(|table| table.quantval)
     })
 }
 
-/// The scale in percent (100 = the table as it stands) at which mozjpeg's table 2 gives `table`, where it does. Such a
-/// file went through [`encode`], or an equal, before.
+/// Whether mozjpeg's table 2 gives `table` at some scale: such a file went through [`encode`], or an equal, before.
 #[must_use]
-pub fn scale_of_own_table(table: &[u16; 64]) -> Option<u16> {
-    (FINEST_SCALE..=COARSEST_SCALE).find(|scale| own_luma_table(*scale) == *table)
+pub fn is_own_table(table: &[u16; 64]) -> bool {
+    (FINEST_SCALE..=COARSEST_SCALE).any(|scale| own_luma_table(scale) == *table)
 }
 
 fn own_luma_table(scale: u16) -> [u16; 64] {
@@ -178,13 +164,10 @@ pub fn decode_rgb(source: &[u8], max_scans: u32) -> Result<Rgb, Fault> {
 /// Decodes to components at their stored resolution: no upsampling, no colour conversion.
 ///
 /// # Errors
-/// [`Fault`] on the first error or warning, past `max_scans`, or where the colour model is none of [`ColorModel`].
+/// [`Fault`] on the first error or warning, or past `max_scans`.
 pub fn decode_planes(source: &[u8], max_scans: u32) -> Result<Planes, Fault> {
     guarded(|| {
         let mut decoder = Decoder::open(source, max_scans);
-        let Some(model) = ColorModel::of(decoder.info.jpeg_color_space) else {
-            resume_unwind(Box::new(Fault::Codec("no planes of this colour model".into())))
-        };
         decoder.info.raw_data_out = TRUE;
         decoder.info.out_color_space = decoder.info.jpeg_color_space;
         // SAFETY: the header was read.
@@ -194,7 +177,7 @@ pub fn decode_planes(source: &[u8], max_scans: u32) -> Result<Planes, Fault> {
         let mut image = Planes {
             width: decoder.info.output_width as usize,
             height: decoder.info.output_height as usize,
-            model,
+            model: ColorModel::of(decoder.info.jpeg_color_space),
             planes: decoder.components().iter().map(|c| blank_plane(c, mcu_rows)).collect(),
         };
         for mcu_row in 0..mcu_rows {
@@ -215,7 +198,7 @@ pub fn decode_planes(source: &[u8], max_scans: u32) -> Result<Planes, Fault> {
 /// `scale` is the table's scale in percent: 100 is the table as it stands, smaller is finer.
 ///
 /// # Errors
-/// [`Fault::Codec`] where libjpeg refuses, as for sampling factors beyond 4.
+/// [`Fault::Codec`] where libjpeg refuses: the colour model is [`ColorModel::Other`], a sampling factor beyond 4.
 pub fn encode(image: &Planes, scale: u16) -> Result<Vec<u8>, Fault> {
     guarded(|| {
         let mut encoder = Encoder::new();
@@ -557,9 +540,9 @@ mod tests {
     #[test]
     fn our_own_tables_are_recognized() {
         for scale in [8, 50, 137] {
-            let coding = read_coding(&encode(&picture(32, 32, 2, 2), scale).unwrap()).unwrap();
-            assert_eq!(own_luma_table(scale), coding.tables[0], "scale {scale}");
-            assert!(scale_of_own_table(&coding.tables[0]).is_some());
+            let table = luma_table(&encode(&picture(32, 32, 2, 2), scale).unwrap()).unwrap().unwrap();
+            assert_eq!(own_luma_table(scale), table, "scale {scale}");
+            assert!(is_own_table(&table));
         }
     }
 }

@@ -60,21 +60,20 @@ fn first_step(target: f64) -> i32 {
 /// One encoding at the first guess; no score is measured.
 ///
 /// # Errors
-/// [`Fault`] of the decoder.
-pub fn encode_once(source: &[u8], aim: Aim) -> Result<Encoded, Fault> {
-    let planes = libjpeg::decode_planes(source, aim.max_scans)?;
+/// [`Fault`] of the encoder.
+pub fn encode_once(planes: &Planes, aim: Aim) -> Result<Encoded, Fault> {
     // A first guess misses by some points: the margin keeps most files above the target all the same.
     const MARGIN: f64 = 4.0;
     let step = first_step(aim.target + MARGIN).clamp(COARSEST, FINEST);
-    Ok(Encoded { bytes: libjpeg::encode(&planes, scale_of(step))?, score: None })
+    Ok(Encoded { bytes: libjpeg::encode(planes, scale_of(step))?, score: None })
 }
 
 /// The lightest encoding found that reaches the target on the whole picture; `None` where none below the ceiling does.
+/// `planes` are the source's own.
 ///
 /// # Errors
 /// [`Fault`] of the decoder.
-pub fn encode_to_target(source: &[u8], aim: Aim, budget: Budget) -> Result<Option<Encoded>, Fault> {
-    let planes = libjpeg::decode_planes(source, aim.max_scans)?;
+pub fn encode_to_target(source: &[u8], planes: Planes, aim: Aim, budget: Budget) -> Result<Option<Encoded>, Fault> {
     let picture = libjpeg::decode_rgb(source, aim.max_scans)?;
     let large = picture.width * picture.height > WHOLE_PIXELS;
     if let Some(mosaic) = large.then(|| Mosaic::of(&planes, &picture)).flatten() {

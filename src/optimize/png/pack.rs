@@ -1,7 +1,6 @@
 //! Filters and deflate by oxipng: the same pixels in fewer bytes.
 
 use oxipng::{BitDepth, ColorType, Deflater, Options, RawImage};
-use rgb::RGBA8;
 
 use super::quantize::Indexed;
 use crate::optimize::Effort;
@@ -32,22 +31,14 @@ pub fn lossless(file: &[u8], raw_bytes: usize, effort: Effort) -> Result<Vec<u8>
     oxipng::optimize_from_memory(file, &options(raw_bytes, effort)).map_err(|error| error.to_string())
 }
 
-/// Packs a picture of few colours, with the ancillary chunks that still hold for it.
+/// Packs a picture of few colours, without any ancillary chunk but its transparency.
 ///
 /// # Errors
 /// oxipng's own words.
-pub fn indexed(
-    picture: &Indexed,
-    chunks: impl IntoIterator<Item = ([u8; 4], Vec<u8>)>,
-    effort: Effort,
-) -> Result<Vec<u8>, String> {
-    let palette: Vec<RGBA8> = picture.palette.clone();
+pub fn indexed(picture: &Indexed, effort: Effort) -> Result<Vec<u8>, String> {
     let (width, height) = (picture.width as u32, picture.height as u32);
-    let color_type = ColorType::Indexed { palette };
-    let mut image = RawImage::new(width, height, color_type, BitDepth::Eight, picture.indices.clone())
-        .map_err(|error| error.to_string())?;
-    for (name, data) in chunks {
-        image.add_png_chunk(name, data);
-    }
-    image.create_optimized_png(&options(picture.indices.len(), effort)).map_err(|error| error.to_string())
+    let color_type = ColorType::Indexed { palette: picture.palette.clone() };
+    RawImage::new(width, height, color_type, BitDepth::Eight, picture.indices.clone())
+        .and_then(|image| image.create_optimized_png(&options(picture.indices.len(), effort)))
+        .map_err(|error| error.to_string())
 }

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Transformations};
-use rgb::RGBA8;
+use rgb::{ComponentMap, RGBA, RGBA8};
 
 use crate::optimize::score::{Reference, Rgb, ScoreError};
 
@@ -19,30 +19,84 @@ pub struct Pixels {
 const BLACK: u8 = 0;
 const WHITE: u8 = 255;
 
-/// Decodes a PNG of up to 8 bits per sample.
+/// Decodes a PNG of up to 8 bits per sample; of an animation the still image.
 ///
 /// # Errors
 /// The decoder's own words.
 pub fn decode(file: &[u8]) -> Result<Pixels, String> {
-    let mut decoder = Decoder::new(Cursor::new(file));
-    decoder.set_transformations(Transformations::normalize_to_color8());
-    let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
-    let mut samples = vec![0; reader.output_buffer_size().ok_or("too large to decode")?];
-    let frame = reader.next_frame(&mut samples).map_err(|error| error.to_string())?;
+    let mut reader = open(file)?;
+    let frame = Frame::read(&mut reader)?;
     reader.finish().map_err(|error| error.to_string())?;
-    samples.truncate(frame.buffer_size());
-    let (width, height) = (frame.width as usize, frame.height as usize);
-    if frame.bit_depth != BitDepth::Eight {
+    if frame.depth != BitDepth::Eight {
         return Err("more than 8 bits per sample".into());
     }
-    let rgba = match frame.color_type {
-        ColorType::Grayscale => samples.iter().map(|v| RGBA8::new(*v, *v, *v, 255)).collect(),
-        ColorType::GrayscaleAlpha => samples.chunks_exact(2).map(|p| RGBA8::new(p[0], p[0], p[0], p[1])).collect(),
-        ColorType::Rgb => samples.chunks_exact(3).map(|p| RGBA8::new(p[0], p[1], p[2], 255)).collect(),
-        ColorType::Rgba => samples.chunks_exact(4).map(|p| RGBA8::new(p[0], p[1], p[2], p[3])).collect(),
-        ColorType::Indexed => return Err("a palette that was not expanded".into()),
-    };
-    Ok(Pixels { width, height, rgba })
+    Ok(Pixels { width: frame.width, height: frame.height, rgba: frame.pixels().map(|p| p.map(|v| (v >> 8) as u8)).collect() })
+}
+
+/// Whether two files decode to the same pixels, to the last of 16 bits, hidden ones included; every frame of animations.
+///
+/// # Errors
+/// The decoder's own words on `a`.
+pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, String> {
+    let (mut a, Ok(mut b)) = (open(a)?, open(b)) else { return Ok(false) };
+    let frames = a.info().animation_control.map_or(1, |control| control.num_frames);
+    if frames != b.info().animation_control.map_or(1, |control| control.num_frames) {
+        return Ok(false);
+    }
+    for _ in 0..frames {
+        let (frame, Ok(other)) = (Frame::read(&mut a)?, Frame::read(&mut b)) else { return Ok(false) };
+        if (frame.width, frame.height) != (other.width, other.height) || !frame.pixels().eq(other.pixels()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+type PngReader<'a> = png::Reader<Cursor<&'a [u8]>>;
+
+fn open(file: &[u8]) -> Result<PngReader<'_>, String> {
+    let mut decoder = Decoder::new(Cursor::new(file));
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.read_info().map_err(|error| error.to_string())
+}
+
+/// One decoded frame, as wide as its file stores it: palette expanded, gray as gray.
+struct Frame {
+    width: usize,
+    height: usize,
+    color: ColorType,
+    depth: BitDepth,
+    samples: Vec<u8>,
+}
+
+impl Frame {
+    fn read(reader: &mut PngReader<'_>) -> Result<Self, String> {
+        let mut samples = vec![0; reader.output_buffer_size().ok_or("too large to decode")?];
+        let frame = reader.next_frame(&mut samples).map_err(|error| error.to_string())?;
+        samples.truncate(frame.buffer_size());
+        let (width, height) = (frame.width as usize, frame.height as usize);
+        Ok(Self { width, height, color: frame.color_type, depth: frame.bit_depth, samples })
+    }
+
+    /// Every pixel at 16 bits per sample; 8-bit samples are repeated, as the specification scales them (PNG, 12.5).
+    fn pixels(&self) -> impl Iterator<Item = RGBA<u16>> + '_ {
+        let wide = self.depth == BitDepth::Sixteen;
+        let count = self.color.samples();
+        self.samples.chunks_exact(count * if wide { 2 } else { 1 }).map(move |pixel| {
+            let sample = |i: usize| match wide {
+                true => u16::from_be_bytes([pixel[2 * i], pixel[2 * i + 1]]),
+                false => u16::from_be_bytes([pixel[i], pixel[i]]),
+            };
+            match count {
+                1 => RGBA::new(sample(0), sample(0), sample(0), u16::MAX),
+                2 => RGBA::new(sample(0), sample(0), sample(0), sample(1)),
+                3 => RGBA::new(sample(0), sample(1), sample(2), u16::MAX),
+                _ => RGBA::new(sample(0), sample(1), sample(2), sample(3)),
+            }
+        })
+    }
 }
 
 impl Pixels {

@@ -36,14 +36,13 @@ const MOST: i32 = 64;
 /// Points of score that a step brings near the usual targets.
 const SLOPE: f64 = 0.7;
 const TOLERANCE: f64 = 0.7;
-const TRIALS: usize = 4;
 
-/// The picture in the fewest colours found that reach the target; `None` where 256 do not. `trials` bounds the search:
-/// 1 tries 256 colours alone.
+/// The picture in the fewest colours found that reach the target; `None` where 256 do not. At most `trials` palettes are
+/// made; the first has 256 colours.
 ///
 /// # Errors
 /// imagequant's or the metric's own words.
-pub fn to_target(pixels: &Pixels, target: f64, search_for_fewer: bool) -> Result<Option<Indexed>, String> {
+pub fn to_target(pixels: &Pixels, target: f64, trials: usize) -> Result<Option<Indexed>, String> {
     let views = Views::new(pixels).map_err(|error| error.to_string())?;
     let mut quantizer = Quantizer::new(pixels).map_err(|error| error.to_string())?;
     let mut best: Option<Indexed> = None;
@@ -52,7 +51,7 @@ pub fn to_target(pixels: &Pixels, target: f64, search_for_fewer: bool) -> Result
         first: MOST,
         target,
         tolerance: TOLERANCE,
-        trials: if search_for_fewer { TRIALS } else { 1 },
+        trials,
         slope: SLOPE,
     };
     search.run(|step| {
@@ -107,14 +106,14 @@ mod tests {
     #[test]
     fn few_colours_do_for_a_low_target_and_more_for_a_high_one() {
         let pixels = gradient(64);
-        let low = to_target(&pixels, 40.0, true).unwrap().unwrap();
-        let high = to_target(&pixels, 80.0, true).unwrap().unwrap();
+        let low = to_target(&pixels, 40.0, 4).unwrap().unwrap();
+        let high = to_target(&pixels, 80.0, 4).unwrap().unwrap();
         assert!(low.score >= 40.0 && high.score >= 80.0);
         assert!(low.palette.len() < high.palette.len(), "{} {}", low.palette.len(), high.palette.len());
     }
 
     #[test]
     fn what_256_colours_cannot_reach_is_none() {
-        assert!(to_target(&gradient(64), 99.9, true).unwrap().is_none());
+        assert!(to_target(&gradient(64), 99.9, 4).unwrap().is_none());
     }
 }
