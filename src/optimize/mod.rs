@@ -3,9 +3,12 @@
 pub mod budget;
 pub mod error;
 pub mod format;
+pub mod jpeg;
 pub mod limits;
+pub mod metadata;
 pub mod options;
 pub mod outcome;
+pub mod png;
 
 pub use budget::Budget;
 pub use error::{ImageError, Limit};

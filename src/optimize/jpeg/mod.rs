@@ -1,0 +1,5 @@
+//! JPEG.
+
+mod mpf;
+pub mod segments;
+pub mod splice;

@@ -1,0 +1,4 @@
+//! PNG.
+
+pub mod chunks;
+mod text;
