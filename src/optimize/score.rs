@@ -2,7 +2,9 @@
 //!
 //! Source: <https://github.com/cloudinary/ssimulacra2>. 100 is identical, 90 visually lossless, 70 high quality.
 
-use fast_ssim2::{PixelDescriptor, PixelSlice, Ssimulacra2Config, Ssimulacra2Reference, compute_ssimulacra2_with_config};
+use fast_ssim2::{
+    PixelDescriptor, PixelSlice, Ssimulacra2Config, Ssimulacra2Reference, compute_ssimulacra2_with_config,
+};
 
 /// A picture of 8-bit red, green, blue samples, row by row without padding.
 #[derive(Debug, Clone, PartialEq, Eq)]

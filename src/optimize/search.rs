@@ -45,7 +45,11 @@ impl Search {
         for _ in 0..self.trials {
             let (score, verdict) = trial(step)?;
             let tried = Trial { step, score };
-            if score >= self.target { holds = Some(tried) } else { short = Some(tried) }
+            if score >= self.target {
+                holds = Some(tried)
+            } else {
+                short = Some(tried)
+            }
             let near_enough = holds.is_some_and(|t| t.score <= self.target + self.tolerance);
             if near_enough || verdict == Verdict::Stop {
                 break;

@@ -10,10 +10,10 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 
-use mozjpeg_sys as sys;
 use super::super::score::Rgb;
+use mozjpeg_sys as sys;
 use sys::{
-    J_COLOR_SPACE, J_INT_PARAM, JINT_BASE_QUANT_TBL_IDX, JBOOLEAN_OPTIMIZE_SCANS, boolean, c_int, c_ulong,
+    J_COLOR_SPACE, J_INT_PARAM, JBOOLEAN_OPTIMIZE_SCANS, JINT_BASE_QUANT_TBL_IDX, boolean, c_int, c_ulong,
     jpeg_common_struct, jpeg_compress_struct, jpeg_decompress_struct, jpeg_destination_mgr, jpeg_error_mgr,
     jpeg_progress_mgr,
 };

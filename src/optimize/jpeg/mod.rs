@@ -2,8 +2,8 @@
 
 mod libjpeg;
 mod mosaic;
-mod pixels;
 mod mpf;
+mod pixels;
 mod segments;
 mod splice;
 
@@ -13,10 +13,10 @@ use segments::{Process, Segments, Trailing};
 use splice::Kept;
 
 use super::candidate::{Candidate, choose};
+use super::score as metric;
 use super::{
     Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
 };
-use super::score as metric;
 
 /// Bytes of working memory per decoded sample: its coefficient, and it decoded twice to prove a transcode exact.
 const LOSSLESS_BYTES_PER_SAMPLE: u64 = 4;
@@ -41,7 +41,11 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let kept = segments.filter(options.metadata);
     let mut candidates = Vec::new();
     if kept.stripped {
-        candidates.push(Candidate { bytes: segments.splice(&kept)?, method: Method::JpegStrip, score: Some(metric::IDENTICAL) });
+        candidates.push(Candidate {
+            bytes: segments.splice(&kept)?,
+            method: Method::JpegStrip,
+            score: Some(metric::IDENTICAL),
+        });
     }
     if is_decodable(&segments) {
         candidates.extend(recode(source, &kept, &cost, options, budget)?);
@@ -56,7 +60,9 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// # Errors
 /// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    let decode = |file| libjpeg::decode_rgb(file, u32::MAX).map_err(|fault| ImageError::malformed(Format::Jpeg, fault.to_string()));
+    let decode = |file| {
+        libjpeg::decode_rgb(file, u32::MAX).map_err(|fault| ImageError::malformed(Format::Jpeg, fault.to_string()))
+    };
     let (reference, distorted) = (decode(source)?, decode(distorted)?);
     metric::score(reference, &distorted).map_err(|error| ImageError::malformed(Format::Jpeg, error.to_string()))
 }
@@ -72,7 +78,9 @@ fn recode(
     let max_scans = options.limits.scans;
     let refused = |fault| match fault {
         Fault::Codec(message) => ImageError::malformed(Format::Jpeg, message),
-        Fault::Scans => ImageError::LimitExceeded { limit: Limit::Scans, value: max_scans.into(), max: max_scans.into() },
+        Fault::Scans => {
+            ImageError::LimitExceeded { limit: Limit::Scans, value: max_scans.into(), max: max_scans.into() }
+        }
     };
     let planes = libjpeg::decode_planes(source, max_scans).map_err(refused)?;
     let transcoded = transcode(source, &planes, max_scans);

@@ -36,7 +36,12 @@ impl Mosaic {
         };
         let (width, height) = (tiles.width * tiles.left.len(), tiles.height * tiles.top.len());
         Some(Self {
-            planes: Planes { width, height, model: planes.model, planes: planes.planes.iter().map(cut_plane).collect() },
+            planes: Planes {
+                width,
+                height,
+                model: planes.model,
+                planes: planes.planes.iter().map(cut_plane).collect(),
+            },
             picture: Rgb {
                 width,
                 height,

@@ -77,7 +77,12 @@ pub fn encode_to_target(source: &[u8], planes: Planes, aim: Aim, budget: Budget)
     let picture = libjpeg::decode_rgb(source, aim.max_scans)?;
     let large = picture.width * picture.height > WHOLE_PIXELS;
     if let Some(mosaic) = large.then(|| Mosaic::of(&planes, &picture)).flatten() {
-        return search_by_mosaic(Subject::new(planes, picture)?, Subject::new(mosaic.planes, mosaic.picture)?, aim, budget);
+        return search_by_mosaic(
+            Subject::new(planes, picture)?,
+            Subject::new(mosaic.planes, mosaic.picture)?,
+            aim,
+            budget,
+        );
     }
     search_whole(&Subject::new(planes, picture)?, aim, budget)
 }
@@ -136,10 +141,12 @@ fn search_by_mosaic(whole: Subject, mosaic: Subject, aim: Aim, budget: Budget) -
     let mut offset = MOSAIC_BIAS + if one_round { ONE_ROUND_MARGIN } else { 0.0 };
     let rounds = if whole.pixels() > TWO_ROUNDS_PIXELS { ROUNDS - 1 } else { ROUNDS };
     let mut first = first_step(aim.target);
-    let (mut best, mut on_mosaic, mut on_whole): (Option<Encoded>, Vec<Trial>, Vec<i32>) = (None, Vec::new(), Vec::new());
+    let (mut best, mut on_mosaic, mut on_whole): (Option<Encoded>, Vec<Trial>, Vec<i32>) =
+        (None, Vec::new(), Vec::new());
     for _ in 0..rounds {
         let begun = Instant::now();
-        let Some(Trial { step, score: expected }) = step_on(&mosaic, aim.target + offset, first, &mut on_mosaic)? else {
+        let Some(Trial { step, score: expected }) = step_on(&mosaic, aim.target + offset, first, &mut on_mosaic)?
+        else {
             break;
         };
         if on_whole.contains(&step) {

@@ -195,9 +195,7 @@ impl<'a> Segments<'a> {
         if is_padding(rest) {
             return Trailing::Padding;
         }
-        self.indexed_images(file, end)
-            .or_else(|| self.declared_images(rest))
-            .map_or(Trailing::Other, Trailing::Images)
+        self.indexed_images(file, end).or_else(|| self.declared_images(rest)).map_or(Trailing::Other, Trailing::Images)
     }
 
     /// The images of the Multi-Picture index, where they and padding are all there is.
@@ -339,7 +337,8 @@ impl<'a> Walk<'a> {
             }
             _ => {}
         }
-        let length = file.get(at..).and_then(<[u8]>::first_chunk).map(|&length| usize::from(u16::from_be_bytes(length)));
+        let length =
+            file.get(at..).and_then(<[u8]>::first_chunk).map(|&length| usize::from(u16::from_be_bytes(length)));
         let Some(payload) = length.and_then(|length| file.get(at + 2..at + length)) else { return Step::Broken };
         self.at = at + 2 + payload.len();
         let mut segment = Segment { marker, at: at + 2, payload, entropy: &[] };

@@ -2,8 +2,8 @@
 //!
 //! Source: CIPA DC-008 (Exif 3.0), sections 4.6.4 to 4.6.8 for the tags.
 
-use super::tiff::{ByteOrder, Entry, Tiff};
 use super::Filtered;
+use super::tiff::{ByteOrder, Entry, Tiff};
 use crate::optimize::options::MetadataPolicy;
 
 const ORIENTATION: u16 = 0x0112;
@@ -225,7 +225,8 @@ pub(in crate::optimize) mod tests {
         let mut out =
             if order == ByteOrder::Little { b"II*\0\x08\0\0\0".to_vec() } else { b"MM\0*\0\0\0\x08".to_vec() };
         let length = |directory: &[Spec<'_>]| {
-            6 + 12 * directory.len() + directory.iter().map(|d| if d.3.len() > 4 { d.3.len() } else { 0 }).sum::<usize>()
+            6 + 12 * directory.len()
+                + directory.iter().map(|d| if d.3.len() > 4 { d.3.len() } else { 0 }).sum::<usize>()
         };
         let start = |index: usize| 8 + directories[..index].iter().map(|d| length(d)).sum::<usize>();
         for (index, directory) in directories.iter().enumerate() {
@@ -373,11 +374,7 @@ pub(in crate::optimize) mod tests {
     #[test]
     fn directories_that_point_at_themselves_end() {
         let six = 6u16.to_le_bytes();
-        let looped = block(
-            ByteOrder::Little,
-            &[&[(ORIENTATION, 3, 1, &six), (EXIF_POINTER, DIRECTORY, 1, &[0])]],
-            8,
-        );
+        let looped = block(ByteOrder::Little, &[&[(ORIENTATION, 3, 1, &six), (EXIF_POINTER, DIRECTORY, 1, &[0])]], 8);
         assert_eq!(orientation(&replaced(&looped, Safe)), Some(6));
     }
 

@@ -103,9 +103,10 @@ enum Part {
 
 fn part(namespace: &ResolveResult<'_>, name: &str, policy: MetadataPolicy) -> Part {
     let &ResolveResult::Bound(Namespace(uri)) = namespace else { return Part::Unwanted };
-    let wanted = TABLE.iter().find(|row| row.uri == uri).is_some_and(|row| {
-        row.look.contain(name) || (policy == MetadataPolicy::Safe && row.safe.contain(name))
-    });
+    let wanted = TABLE
+        .iter()
+        .find(|row| row.uri == uri)
+        .is_some_and(|row| row.look.contain(name) || (policy == MetadataPolicy::Safe && row.safe.contain(name)));
     match uri {
         RDF => Part::Syntax,
         X_META if name == "xmpmeta" => Part::Syntax,

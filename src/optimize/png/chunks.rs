@@ -109,6 +109,12 @@ impl<'a> Chunks<'a> {
         })
     }
 
+    /// The data of the first chunk of this type.
+    #[must_use]
+    pub fn data(&self, kind: &[u8; 4]) -> Option<&[u8]> {
+        self.chunks.iter().find(|chunk| chunk.kind == *kind).map(|chunk| &*chunk.data)
+    }
+
     /// What the policy keeps.
     #[must_use]
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
@@ -150,9 +156,10 @@ impl Kept<'_> {
     /// [`ImageError::Malformed`] where `encoded` is no PNG file.
     pub fn assemble(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
         let Chunks { chunks: own, .. } = Chunks::parse(encoded)?;
-        let wanted = self.chunks.iter().filter(|chunk| {
-            INDEPENDENT.contains(&&chunk.kind) && own.iter().all(|own| own.kind != chunk.kind)
-        });
+        let wanted = self
+            .chunks
+            .iter()
+            .filter(|chunk| INDEPENDENT.contains(&&chunk.kind) && own.iter().all(|own| own.kind != chunk.kind));
         // All of them may stand right after IHDR, and some must stand before PLTE (PNG, table 7).
         let (header, coded) = own.split_at(1);
         Ok(write(header.iter().chain(wanted).chain(coded)))
@@ -241,7 +248,11 @@ fn check_order(chunks: &[Chunk<'_>], header: Header) -> Result<(), ImageError> {
     }
     match *places(b"PLTE") {
         [] if header.color == Color::Indexed => Err(malformed("no PLTE")),
-        [place] if place > *first || !(3..=768).contains(&chunks[place].data.len()) || chunks[place].data.len() % 3 != 0 => {
+        [place]
+            if place > *first
+                || !(3..=768).contains(&chunks[place].data.len())
+                || chunks[place].data.len() % 3 != 0 =>
+        {
             Err(malformed("misplaced or odd PLTE"))
         }
         [] | [_] => Ok(()),

@@ -10,10 +10,10 @@ use chunks::{Chunks, Color, Kept};
 use pixels::Views;
 
 use super::candidate::{Candidate, choose};
+use super::score as metric;
 use super::{
     Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
 };
-use super::score as metric;
 
 /// Bytes of working memory per byte of uncompressed pixels that oxipng needs: its filtered and deflated variants.
 const PACK_FACTOR: u64 = 5;

@@ -30,7 +30,11 @@ pub fn decode(file: &[u8]) -> Result<Pixels, String> {
     if frame.depth != BitDepth::Eight {
         return Err("more than 8 bits per sample".into());
     }
-    Ok(Pixels { width: frame.width, height: frame.height, rgba: frame.pixels().map(|p| p.map(|v| (v >> 8) as u8)).collect() })
+    Ok(Pixels {
+        width: frame.width,
+        height: frame.height,
+        rgba: frame.pixels().map(|p| p.map(|v| (v >> 8) as u8)).collect(),
+    })
 }
 
 /// Whether two files decode to the same pixels, to the last of 16 bits, hidden ones included; every frame of animations.
@@ -160,7 +164,11 @@ mod tests {
 
     #[test]
     fn alpha_shows_the_background() {
-        let pixels = Pixels { width: 3, height: 1, rgba: vec![RGBA8::new(200, 100, 0, 255), RGBA8::new(200, 100, 0, 0), RGBA8::new(200, 100, 0, 51)] };
+        let pixels = Pixels {
+            width: 3,
+            height: 1,
+            rgba: vec![RGBA8::new(200, 100, 0, 255), RGBA8::new(200, 100, 0, 0), RGBA8::new(200, 100, 0, 51)],
+        };
         assert_eq!(pixels.over(0).samples, [200, 100, 0, 0, 0, 0, 40, 20, 0]);
         assert_eq!(pixels.over(255).samples, [200, 100, 0, 255, 255, 255, 244, 224, 204]);
     }

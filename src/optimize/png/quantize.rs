@@ -46,14 +46,7 @@ pub fn to_target(pixels: &Pixels, target: f64, trials: usize) -> Result<Option<I
     let views = Views::new(pixels).map_err(|error| error.to_string())?;
     let mut quantizer = Quantizer::new(pixels).map_err(|error| error.to_string())?;
     let mut best: Option<Indexed> = None;
-    let search = Search {
-        steps: FEWEST..=MOST,
-        first: MOST,
-        target,
-        tolerance: TOLERANCE,
-        trials,
-        slope: SLOPE,
-    };
+    let search = Search { steps: FEWEST..=MOST, first: MOST, target, tolerance: TOLERANCE, trials, slope: SLOPE };
     search.run(|step| {
         let colors = (f64::from(step) / STEPS_PER_DOUBLING).exp2().round() as u32;
         let mut indexed = quantizer.remap(colors).map_err(|error| error.to_string())?;

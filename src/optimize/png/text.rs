@@ -89,7 +89,9 @@ fn filter_profile(kind: &[u8], text: &[u8], policy: MetadataPolicy) -> Filtered 
         b"exif" | b"APP1" if profile.starts_with(APP1_EXIF) => {
             (APP1_EXIF, exif::filter(&profile[APP1_EXIF.len()..], policy))
         }
-        b"APP1" | b"xmp" if profile.starts_with(APP1_XMP) => (APP1_XMP, xmp::filter(&profile[APP1_XMP.len()..], policy)),
+        b"APP1" | b"xmp" if profile.starts_with(APP1_XMP) => {
+            (APP1_XMP, xmp::filter(&profile[APP1_XMP.len()..], policy))
+        }
         b"exif" => (&b""[..], exif::filter(&profile, policy)),
         b"xmp" => (&b""[..], xmp::filter(&profile, policy)),
         b"iptc" | b"8bim" if profile.starts_with(b"8BIM") => (&b""[..], iptc::filter(&profile, policy)),
