@@ -10,4 +10,6 @@
 //! - `cli`: the `karui` program for files and folders.
 //! - `dev`: an S3 over a folder and the function behind cargo-lambda, all on loopback.
 
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod optimize;
