@@ -12,4 +12,6 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod optimize;
