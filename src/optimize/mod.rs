@@ -5,6 +5,10 @@ pub mod error;
 pub mod format;
 pub mod limits;
 pub mod options;
+mod jpeg;
+mod png;
+mod score;
+mod search;
 pub mod outcome;
 
 pub use budget::Budget;
