@@ -13,3 +13,5 @@
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod optimize;
+#[cfg(feature = "lambda")]
+pub mod s3;
