@@ -15,3 +15,5 @@ pub mod cli;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod optimize;
+#[cfg(feature = "lambda")]
+pub mod s3;
