@@ -10,4 +10,10 @@
 //! - `cli`: the `karui` program for files and folders.
 //! - `dev`: an S3 over a folder and the function behind cargo-lambda, all on loopback.
 
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod optimize;
+#[cfg(feature = "lambda")]
+pub mod s3;

@@ -1,0 +1,443 @@
+//! An S3 over a folder: `s3s-fs`, and what it lacks of S3 that the function relies on. Knows nothing of HTTP's transport.
+//!
+//! Added here: keys that no file system holds (see [`file_name`]), `NoSuchBucket`, `NoSuchUpload`, If-Match on GET,
+//! conditions on the destination of CopyObject, no checksum of an object that a multipart upload replaced, and word of
+//! every object created.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use hyper::HeaderMap;
+use s3s::dto::*;
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+/// An object that was just created, as an S3 event notification would tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// `ObjectCreated:Put`, `ObjectCreated:Copy` or `ObjectCreated:CompleteMultipartUpload`.
+    pub event: &'static str,
+    pub bucket: String,
+    /// As it is, not form-encoded as in a notification.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// Without quotes, as in a notification.
+    pub etag: String,
+    /// Hexadecimal, of constant length, rising from event to event.
+    pub sequencer: String,
+}
+
+/// Who wants to hear of created objects, and the number of the next event.
+#[derive(Debug)]
+pub struct Listeners {
+    senders: Mutex<Vec<mpsc::UnboundedSender<Created>>>,
+    sequence: AtomicU64,
+}
+
+impl Listeners {
+    pub fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        // Begins with the time, so that it rises over restarts as well.
+        Self { senders: Mutex::default(), sequence: AtomicU64::new(u64::try_from(now).unwrap_or(0)) }
+    }
+
+    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Created> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        receiver
+    }
+
+    fn tell(&self, created: &Created) {
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        senders.retain(|sender| sender.send(created.clone()).is_ok());
+    }
+}
+
+/// The S3 operations over a folder: one directory per bucket.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    files: FileSystem,
+    listeners: Arc<Listeners>,
+}
+
+impl Folder {
+    pub fn new(root: &Path, listeners: Arc<Listeners>) -> std::io::Result<Self> {
+        let files = FileSystem::new(root).map_err(|e| std::io::Error::other(format!("{}: {e:?}", root.display())))?;
+        Ok(Self { root: root.canonicalize()?, files, listeners })
+    }
+
+    fn bucket_must_exist(&self, bucket: &str) -> S3Result<()> {
+        if self.root.join(bucket).is_dir() { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
+    }
+
+    /// A directory of longer keys is no object.
+    fn object_must_exist(&self, bucket: &str, name: &str) -> S3Result<()> {
+        self.bucket_must_exist(bucket)?;
+        if self.root.join(bucket).join(name).is_file() { Ok(()) } else { Err(s3_error!(NoSuchKey)) }
+    }
+
+    /// `s3s-fs` answers `AccessDenied` for an upload that is gone.
+    fn upload_must_exist(&self, upload_id: &str) -> S3Result<()> {
+        let known = upload_id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+            && self.root.join(format!(".upload-{upload_id}.json")).exists();
+        if known { Ok(()) } else { Err(s3_error!(NoSuchUpload)) }
+    }
+
+    async fn head(&self, bucket: &str, name: &str) -> S3Result<Option<HeadObjectOutput>> {
+        if !self.root.join(bucket).join(name).is_file() {
+            return Ok(None);
+        }
+        let input = HeadObjectInput { bucket: bucket.to_owned(), key: name.to_owned(), ..Default::default() };
+        Ok(Some(self.files.head_object(request(input)).await?.output))
+    }
+
+    /// If-Match and If-None-Match, where `s3s-fs` does not look at them.
+    async fn check_conditions(&self, headers: &HeaderMap, bucket: &str, name: &str) -> S3Result<()> {
+        let (wanted, unwanted) = (headers.get("if-match"), headers.get("if-none-match"));
+        if wanted.is_none() && unwanted.is_none() {
+            return Ok(());
+        }
+        let etag = self.head(bucket, name).await?.and_then(|head| head.e_tag);
+        let matches = |condition: &hyper::header::HeaderValue| match condition.as_bytes() {
+            b"*" => etag.is_some(),
+            value => etag.as_ref().is_some_and(|etag| names(value, etag)),
+        };
+        if wanted.is_some_and(|w| !matches(w)) || unwanted.is_some_and(matches) {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, event: &'static str, bucket: &str, name: &str, key: &str) -> S3Result<()> {
+        let Some(head) = self.head(bucket, name).await? else { return Ok(()) };
+        self.listeners.tell(&Created {
+            event,
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            size: head.content_length.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+            etag: head.e_tag.map(|etag| etag.value().to_owned()).unwrap_or_default(),
+            sequencer: format!("{:016X}", self.listeners.sequence.fetch_add(1, Ordering::Relaxed)),
+        });
+        Ok(())
+    }
+}
+
+/// Whether a condition's value names this ETag, in quotes or without.
+fn names(condition: &[u8], etag: &ETag) -> bool {
+    let bare = condition.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(condition);
+    bare == etag.value().as_bytes()
+}
+
+fn request<T>(input: T) -> S3Request<T> {
+    S3Request {
+        input,
+        method: hyper::Method::GET,
+        uri: hyper::Uri::default(),
+        headers: HeaderMap::default(),
+        extensions: hyper::http::Extensions::default(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
+    }
+}
+
+/// Where the object with this key lies inside its bucket's directory: plain keys under their own names. A segment that no
+/// file can be called (empty, `.`, `..`), or that begins with `%`, gets a `%` in front. A key that is too long for the
+/// file names that `s3s-fs` derives from it lies, and is listed, under its hash.
+fn file_name(bucket: &str, key: &str) -> String {
+    const LONGEST_NAME: usize = 255;
+    let base64 = |text: &str| (text.len() * 4).div_ceil(3);
+    let sidecar = ".bucket-.object-.upload-.metadata.json".len() + 36 + base64(bucket);
+    let name: Vec<String> = key.split('/').map(file_segment).collect();
+    let name = name.join("/");
+    if sidecar + base64(&name) > LONGEST_NAME {
+        return format!("%long/{}", hex(&Sha256::digest(key)[..16]));
+    }
+    name
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn file_segment(segment: &str) -> String {
+    match segment {
+        "" | "." | ".." => format!("%{segment}"),
+        _ if segment.starts_with('%') => format!("%{segment}"),
+        _ => segment.to_owned(),
+    }
+}
+
+/// A prefix ends amid a segment: only whole segments are special.
+fn file_prefix(prefix: &str) -> String {
+    let (whole, last) = prefix.rsplit_once('/').map_or((None, prefix), |(whole, last)| (Some(whole), last));
+    let last = if last.starts_with('%') { format!("%{last}") } else { last.to_owned() };
+    let whole = whole.map(|whole| whole.split('/').map(file_segment).collect::<Vec<_>>().join("/") + "/");
+    whole.unwrap_or_default() + &last
+}
+
+/// The key, or common prefix, of a name that [`file_name`] made.
+fn key_of(name: &str) -> String {
+    let segment = |segment: &str| match segment.strip_prefix('%') {
+        Some(rest) if matches!(rest, "" | "." | "..") || rest.starts_with('%') => rest.to_owned(),
+        _ => segment.to_owned(),
+    };
+    name.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// Operations that `s3s-fs` answers as S3 does.
+macro_rules! delegate {
+    ($($operation:ident($input:ty) -> $output:ty;)*) => { $(
+        fn $operation<'a, 'b>(
+            &'a self,
+            req: S3Request<$input>,
+        ) -> std::pin::Pin<Box<dyn Future<Output = S3Result<S3Response<$output>>> + Send + 'b>>
+        where
+            'a: 'b,
+            Self: 'b,
+        {
+            self.files.$operation(req)
+        }
+    )* };
+}
+
+#[async_trait]
+impl S3 for Folder {
+    delegate! {
+        create_bucket(CreateBucketInput) -> CreateBucketOutput;
+        delete_bucket(DeleteBucketInput) -> DeleteBucketOutput;
+        get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
+        head_bucket(HeadBucketInput) -> HeadBucketOutput;
+        list_buckets(ListBucketsInput) -> ListBucketsOutput;
+    }
+
+    async fn get_object(&self, mut req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = &mut req.input;
+        input.key = file_name(&input.bucket, &input.key);
+        self.object_must_exist(&input.bucket, &input.key)?;
+        self.check_conditions(&req.headers, &input.bucket, &input.key).await?;
+        let mut response = self.files.get_object(req).await?;
+        let output = &mut response.output;
+        if is_multipart(output.e_tag.as_ref()) {
+            output.checksum_crc32 = None;
+            output.checksum_crc32c = None;
+            output.checksum_crc64nvme = None;
+            output.checksum_sha1 = None;
+            output.checksum_sha256 = None;
+        }
+        Ok(response)
+    }
+
+    async fn head_object(&self, mut req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        let input = &mut req.input;
+        input.key = file_name(&input.bucket, &input.key);
+        self.object_must_exist(&input.bucket, &input.key)?;
+        let mut response = self.files.head_object(req).await?;
+        let output = &mut response.output;
+        if is_multipart(output.e_tag.as_ref()) {
+            output.checksum_crc32 = None;
+            output.checksum_crc32c = None;
+            output.checksum_crc64nvme = None;
+            output.checksum_sha1 = None;
+            output.checksum_sha256 = None;
+        }
+        Ok(response)
+    }
+
+    async fn put_object(&self, mut req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+        self.bucket_must_exist(&bucket)?;
+        let name = file_name(&bucket, &key);
+        req.input.key.clone_from(&name);
+        let response = self.files.put_object(req).await?;
+        self.tell("ObjectCreated:Put", &bucket, &name, &key).await?;
+        Ok(response)
+    }
+
+    async fn copy_object(&self, mut req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+        self.bucket_must_exist(&bucket)?;
+        let name = file_name(&bucket, &key);
+        req.input.key.clone_from(&name);
+        self.place_source(&mut req.input.copy_source)?;
+        self.check_conditions(&req.headers, &bucket, &name).await?;
+        let response = self.files.copy_object(req).await?;
+        self.tell("ObjectCreated:Copy", &bucket, &name, &key).await?;
+        Ok(response)
+    }
+
+    async fn delete_object(&self, mut req: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+        req.input.key = file_name(&req.input.bucket, &req.input.key);
+        self.files.delete_object(req).await
+    }
+
+    async fn delete_objects(
+        &self,
+        mut req: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        self.bucket_must_exist(&req.input.bucket)?;
+        for object in &mut req.input.delete.objects {
+            object.key = file_name(&req.input.bucket, &object.key);
+        }
+        let mut response = self.files.delete_objects(req).await?;
+        for key in response.output.deleted.iter_mut().flatten().filter_map(|deleted| deleted.key.as_mut()) {
+            *key = key_of(key);
+        }
+        Ok(response)
+    }
+
+    async fn list_objects(&self, mut req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+        let prefix = req.input.prefix.clone();
+        req.input.prefix = prefix.as_deref().map(file_prefix);
+        let mut response = self.files.list_objects(req).await?;
+        restore_keys(response.output.contents.as_mut(), response.output.common_prefixes.as_mut());
+        response.output.prefix = prefix;
+        Ok(response)
+    }
+
+    async fn list_objects_v2(
+        &self,
+        mut req: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let prefix = req.input.prefix.clone();
+        req.input.prefix = prefix.as_deref().map(file_prefix);
+        let mut response = self.files.list_objects_v2(req).await?;
+        restore_keys(response.output.contents.as_mut(), response.output.common_prefixes.as_mut());
+        response.output.prefix = prefix;
+        Ok(response)
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        mut req: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        self.bucket_must_exist(&req.input.bucket)?;
+        let key = req.input.key.clone();
+        req.input.key = file_name(&req.input.bucket, &key);
+        let mut response = self.files.create_multipart_upload(req).await?;
+        response.output.key = Some(key);
+        Ok(response)
+    }
+
+    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
+        self.upload_must_exist(&req.input.upload_id)?;
+        self.files.upload_part(req).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        mut req: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        self.upload_must_exist(&req.input.upload_id)?;
+        let (bucket, name) = self.place_source(&mut req.input.copy_source)?;
+        if let Some(ETagCondition::ETag(wanted)) = &req.input.copy_source_if_match {
+            let etag = self.head(&bucket, &name).await?.and_then(|head| head.e_tag);
+            if etag.as_ref() != Some(wanted) {
+                return Err(s3_error!(PreconditionFailed));
+            }
+        }
+        self.files.upload_part_copy(req).await
+    }
+
+    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+        self.upload_must_exist(&req.input.upload_id)?;
+        self.files.list_parts(req).await
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        mut req: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        self.upload_must_exist(&req.input.upload_id)?;
+        let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+        let name = file_name(&bucket, &key);
+        req.input.key.clone_from(&name);
+        let mut response = self.files.complete_multipart_upload(req).await?;
+        // The answer comes as a future, for a slow store to keep the connection alive; the folder is done already.
+        if let Some(output) = response.output.future.take() {
+            response.output = output.await?;
+        }
+        response.output.key = Some(key.clone());
+        self.tell("ObjectCreated:CompleteMultipartUpload", &bucket, &name, &key).await?;
+        Ok(response)
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        mut req: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        self.upload_must_exist(&req.input.upload_id)?;
+        req.input.key = file_name(&req.input.bucket, &req.input.key);
+        self.files.abort_multipart_upload(req).await
+    }
+}
+
+impl Folder {
+    fn place_source(&self, source: &mut CopySource) -> S3Result<(String, String)> {
+        let CopySource::Bucket { bucket, key, .. } = source else {
+            return Err(S3Error::new(s3s::S3ErrorCode::NotImplemented));
+        };
+        let name = file_name(bucket, key);
+        self.object_must_exist(bucket, &name)?;
+        *key = name.as_str().into();
+        Ok((bucket.to_string(), name))
+    }
+}
+
+/// `s3s-fs` keeps the checksum of the object that a multipart upload replaced: whoever verifies it fails.
+fn is_multipart(etag: Option<&ETag>) -> bool {
+    etag.is_some_and(|etag| etag.value().contains('-'))
+}
+
+fn restore_keys(objects: Option<&mut Vec<Object>>, prefixes: Option<&mut Vec<CommonPrefix>>) {
+    for key in objects.into_iter().flatten().filter_map(|object| object.key.as_mut()) {
+        *key = key_of(key);
+    }
+    for prefix in prefixes.into_iter().flatten().filter_map(|prefix| prefix.prefix.as_mut()) {
+        *prefix = key_of(prefix);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_keys_keep_their_names() {
+        for key in ["a.jpg", "photos/2026/日本.png", "a b+(1)%.jpg", ".hidden", "...", "a/..b"] {
+            assert_eq!(file_name("bucket", key), key);
+            assert_eq!(key_of(key), key);
+        }
+    }
+
+    #[test]
+    fn keys_that_no_file_can_have_come_back() {
+        for key in ["..", "../up", "a//b", "/lead", "folder/", "%", "a/./b", "%%x/", "//"] {
+            let name = file_name("bucket", key);
+            assert!(name.split('/').all(|segment| !matches!(segment, "" | "." | "..")), "{name}");
+            assert_eq!(key_of(&name), key);
+        }
+    }
+
+    #[test]
+    fn long_keys_lie_under_their_hash() {
+        let name = file_name("bucket", &"k".repeat(1024));
+        assert!(name.starts_with("%long/") && name.len() < 60, "{name}");
+        assert_ne!(name, file_name("bucket", &"k".repeat(1023)));
+    }
+
+    #[test]
+    fn prefixes_select_what_their_keys_became() {
+        for (prefix, key) in [("a/", "a//b"), ("", "../x"), ("../", "../x"), ("a/.", "a/.b"), ("%", "%x")] {
+            assert!(file_name("bucket", key).starts_with(&file_prefix(prefix)), "{prefix} {key}");
+        }
+    }
+}

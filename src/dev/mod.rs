@@ -1,0 +1,4 @@
+//! Everything of S3 and Lambda that a developer needs, on loopback.
+
+mod folder;
+pub mod server;

@@ -1,0 +1,149 @@
+//! Copying inside S3: no byte passes through here.
+
+use aws_sdk_s3::types::{CompletedPart, MetadataDirective, TaggingDirective};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::Store;
+use super::classify::failed;
+use super::client::patient;
+use super::error::{Kind, Operation, S3Error};
+use super::multipart::Upload;
+use super::object::{Attributes, Condition, Head, ObjectRef};
+use super::parts::{Part, PartPlan};
+
+/// What becomes of the source's tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyTags {
+    /// They arrive. A copy in parts takes them from [`Attributes::tags`], since S3 does not.
+    Copy,
+    /// They are left behind.
+    Drop,
+}
+
+/// Parts that a copy aims at: S3 moves the bytes, so large parts cost nothing.
+const COPY_PARTS: u64 = 100;
+
+impl Store {
+    /// Copies an object as it was when `head` was seen, with new attributes: in one request up to 5 GiB, in parts above.
+    ///
+    /// # Errors
+    /// [`S3Error`], whose object is the source where the source is at fault: of kind [`Kind::PreconditionFailed`] if it
+    /// is another one by now, [`Kind::NotFound`] if it is gone, [`Kind::Archived`]. With the destination's name,
+    /// [`Kind::PreconditionFailed`] says that `condition` does not hold.
+    pub async fn copy(
+        &self,
+        from: &ObjectRef,
+        head: &Head,
+        to: &ObjectRef,
+        attributes: &Attributes,
+        tags: CopyTags,
+        condition: &Condition,
+    ) -> Result<(), S3Error> {
+        let copied = if head.size <= self.copy_limit {
+            self.copy_at_once(from, head, to, attributes, tags, condition).await
+        } else {
+            self.copy_in_parts(from, head, to, attributes, tags, condition).await
+        };
+        match copied {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.whose_fault(error, from, head).await),
+        }
+    }
+
+    async fn copy_at_once(
+        &self,
+        from: &ObjectRef,
+        head: &Head,
+        to: &ObjectRef,
+        attributes: &Attributes,
+        tags: CopyTags,
+        condition: &Condition,
+    ) -> Result<(), S3Error> {
+        let directive = match tags {
+            CopyTags::Copy => TaggingDirective::Copy,
+            CopyTags::Drop => TaggingDirective::Replace,
+        };
+        let request = self.client.copy_object().bucket(&to.bucket).key(&to.key).copy_source(from.copy_source());
+        let request = with_attributes!(request, attributes)
+            .copy_source_if_match(head.etag.quoted())
+            .metadata_directive(MetadataDirective::Replace)
+            .tagging_directive(directive)
+            .set_if_match(condition.if_match())
+            .set_if_none_match(condition.if_none_match());
+        let sent = with_expires!(request, attributes).config_override(patient(&self.client)).send().await;
+        let output = sent.map_err(|error| failed(Operation::CopyObject, to, error))?;
+        match output.copy_object_result.and_then(|result| result.e_tag) {
+            Some(_) => Ok(()),
+            None => Err(S3Error::new(Operation::CopyObject, to, Kind::Unavailable).saying("an answer without ETag")),
+        }
+    }
+
+    async fn copy_in_parts(
+        &self,
+        from: &ObjectRef,
+        head: &Head,
+        to: &ObjectRef,
+        attributes: &Attributes,
+        tags: CopyTags,
+        condition: &Condition,
+    ) -> Result<(), S3Error> {
+        let plan = PartPlan::new(head.size, self.transfer.part_size.max(head.size.div_ceil(COPY_PARTS)))
+            .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, to, Kind::TooLarge))?;
+        let untagged = Attributes { tags: Vec::new(), ..attributes.clone() };
+        let attributes = if tags == CopyTags::Copy { attributes } else { &untagged };
+        let upload = Upload::create(&self.client, to, attributes).await?;
+        let parts = stream::iter(plan.parts())
+            .map(|part| copy_part(&upload, part, from, head))
+            .buffer_unordered(self.transfer.concurrency.max(1))
+            .try_collect()
+            .await;
+        match parts {
+            Ok(parts) => upload.complete(parts, head.size, attributes, condition).await,
+            Err(error) => Err(upload.abort(error).await),
+        }
+    }
+
+    /// A copy's 404 and 412 do not say which of its two objects they mean: a look at the source does.
+    async fn whose_fault(&self, mut error: S3Error, from: &ObjectRef, head: &Head) -> S3Error {
+        if matches!(error.operation, Operation::CopyObject | Operation::UploadPartCopy) {
+            error.copied_from = Some(Box::new(from.clone()));
+            match error.kind {
+                Kind::Archived { .. } | Kind::CustomerKey => error.object = from.clone(),
+                Kind::NotFound | Kind::PreconditionFailed => match self.head(from).await {
+                    Ok(None) => (error.object, error.kind) = (from.clone(), Kind::NotFound),
+                    Ok(Some(now)) if now.etag != head.etag => {
+                        (error.object, error.kind) = (from.clone(), Kind::PreconditionFailed);
+                    }
+                    Ok(Some(_)) => error.kind = Kind::PreconditionFailed,
+                    Err(_) => {}
+                },
+                _ => {}
+            }
+        }
+        error
+    }
+}
+
+async fn copy_part(upload: &Upload, part: Part, from: &ObjectRef, head: &Head) -> Result<CompletedPart, S3Error> {
+    let operation = Operation::UploadPartCopy;
+    let request = upload.client.upload_part_copy().bucket(&upload.object.bucket).key(&upload.object.key);
+    let sent = request
+        .upload_id(&upload.id)
+        .part_number(part.number.into())
+        .copy_source(from.copy_source())
+        .copy_source_range(format!("bytes={}-{}", part.range.start, part.range.end - 1))
+        .copy_source_if_match(head.etag.quoted())
+        .customize()
+        .config_override(patient(&upload.client))
+        .send()
+        .await;
+    let output = sent.map_err(|error| failed(operation, &upload.object, error))?;
+    let Some(result) = output.copy_part_result.filter(|result| result.e_tag.is_some()) else {
+        return Err(S3Error::new(operation, &upload.object, Kind::Unavailable).saying("an answer without ETag"));
+    };
+    Ok(CompletedPart::builder()
+        .part_number(part.number.into())
+        .set_e_tag(result.e_tag)
+        .set_checksum_crc32(result.checksum_crc32)
+        .build())
+}

@@ -1,0 +1,161 @@
+//! Reading: HEAD, GET and tags.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use super::Store;
+use super::classify::failed;
+use super::error::{Kind, Operation, S3Error};
+use super::object::{Attributes, ETag, Head, ObjectRef, own_encoding};
+
+/// The outputs of HEAD and GET have the same fields, and no type in common.
+macro_rules! head_of {
+    ($operation:expr, $object:expr, $output:expr) => {{
+        let output = &$output;
+        let attributes = Attributes {
+            content_type: output.content_type.clone(),
+            cache_control: output.cache_control.clone(),
+            content_disposition: output.content_disposition.clone(),
+            content_language: output.content_language.clone(),
+            content_encoding: output.content_encoding.as_deref().and_then(own_encoding),
+            expires: output.expires_string.clone(),
+            website_redirect: output.website_redirect_location.clone(),
+            storage_class: output.storage_class.as_ref().map(|class| class.as_str().to_owned()),
+            metadata: output.metadata.clone().map(BTreeMap::from_iter).unwrap_or_default(),
+            tags: Vec::new(),
+        };
+        head($operation, $object, output.e_tag.as_deref(), output.content_length, output.tag_count, attributes)
+    }};
+}
+
+impl Store {
+    /// What is there; `None` where nothing is. A store that hides missing objects from who may not list them answers
+    /// [`Kind::AccessDenied`] instead.
+    ///
+    /// # Errors
+    /// [`S3Error`] of any kind but [`Kind::NotFound`].
+    pub async fn head(&self, object: &ObjectRef) -> Result<Option<Head>, S3Error> {
+        let operation = Operation::HeadObject;
+        match self.client.head_object().bucket(&object.bucket).key(&object.key).send().await {
+            Ok(output) => head_of!(operation, object, output).map(Some),
+            Err(error) => match failed(operation, object, error) {
+                S3Error { kind: Kind::NotFound, .. } => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Begins to read an object; its bytes come with [`Download`]. With `if_match`, only if it still is that one.
+    ///
+    /// # Errors
+    /// [`S3Error`]: of kind [`Kind::PreconditionFailed`] if the object is another one by now, [`Kind::NotFound`] if it
+    /// is gone.
+    pub async fn get(&self, object: &ObjectRef, if_match: Option<&ETag>) -> Result<Download, S3Error> {
+        let operation = Operation::GetObject;
+        let request = self.client.get_object().bucket(&object.bucket).key(&object.key);
+        let output = request
+            .set_if_match(if_match.map(ETag::quoted))
+            .send()
+            .await
+            .map_err(|error| failed(operation, object, error))?;
+        let head = head_of!(operation, object, output)?;
+        Ok(Download { head, object: object.clone(), body: output.body, buffer: Vec::new(), ended: false })
+    }
+
+    /// The object's tags.
+    ///
+    /// # Errors
+    /// [`S3Error`]: of kind [`Kind::NotSupported`] where the store knows no tags.
+    pub async fn tags(&self, object: &ObjectRef) -> Result<Vec<(String, String)>, S3Error> {
+        let request = self.client.get_object_tagging().bucket(&object.bucket).key(&object.key);
+        let output = request.send().await.map_err(|error| failed(Operation::GetObjectTagging, object, error))?;
+        Ok(output.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
+    }
+}
+
+fn head(
+    operation: Operation,
+    object: &ObjectRef,
+    etag: Option<&str>,
+    length: Option<i64>,
+    tag_count: Option<i32>,
+    attributes: Attributes,
+) -> Result<Head, S3Error> {
+    let missing = |what| S3Error::new(operation, object, Kind::Unavailable).saying(what);
+    let storage_class = attributes.storage_class.filter(|class| class != "STANDARD");
+    Ok(Head {
+        etag: ETag::new(etag.ok_or_else(|| missing("an answer without ETag"))?),
+        size: length.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| missing("an answer without Content-Length"))?,
+        attributes: Attributes { storage_class, ..attributes },
+        tag_count: tag_count.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+    })
+}
+
+/// An object on its way. Dropped early, it costs what has come so far.
+#[derive(Debug)]
+pub struct Download {
+    pub head: Head,
+    object: ObjectRef,
+    body: ByteStream,
+    buffer: Vec<u8>,
+    ended: bool,
+}
+
+impl Download {
+    /// The first `n` bytes, or as many as there are.
+    ///
+    /// # Errors
+    /// [`S3Error`] if they do not come.
+    pub async fn peek(&mut self, n: usize) -> Result<&[u8], S3Error> {
+        while self.buffer.len() < n && self.read_chunk().await? {}
+        Ok(&self.buffer[..n.min(self.buffer.len())])
+    }
+
+    /// The whole object, in one buffer of its size, its length and (where S3 has one) its checksum verified.
+    ///
+    /// # Errors
+    /// [`S3Error`]: of kind [`Kind::Truncated`] if the body ends early, [`Kind::Corrupted`] if its checksum is wrong,
+    /// [`Kind::TooLarge`] if there is no memory for it.
+    pub async fn read_all(mut self) -> Result<Bytes, S3Error> {
+        let left = usize::try_from(self.head.size).ok().map(|size| size.saturating_sub(self.buffer.len()));
+        if left.and_then(|left| self.buffer.try_reserve_exact(left).ok()).is_none() {
+            return Err(self.error(Kind::TooLarge));
+        }
+        while self.read_chunk().await? {}
+        if self.got() == self.head.size { Ok(self.buffer.into()) } else { Err(self.error(self.truncated())) }
+    }
+
+    /// Whether there was one more.
+    async fn read_chunk(&mut self) -> Result<bool, S3Error> {
+        if self.ended {
+            return Ok(false);
+        }
+        match self.body.try_next().await {
+            Ok(Some(chunk)) => {
+                self.buffer.extend_from_slice(&chunk);
+                Ok(true)
+            }
+            Ok(None) => {
+                self.ended = true;
+                Ok(false)
+            }
+            // The checksum is compared when the last byte has come.
+            Err(error) if self.got() == self.head.size => Err(self.error(Kind::Corrupted).caused_by(error)),
+            Err(error) => Err(self.error(self.truncated()).caused_by(error)),
+        }
+    }
+
+    fn got(&self) -> u64 {
+        self.buffer.len() as u64
+    }
+
+    fn truncated(&self) -> Kind {
+        Kind::Truncated { expected: self.head.size, got: self.got() }
+    }
+
+    fn error(&self, kind: Kind) -> S3Error {
+        S3Error::new(Operation::GetObject, &self.object, kind)
+    }
+}

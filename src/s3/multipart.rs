@@ -1,0 +1,124 @@
+//! One multipart upload, from its creation to its end: completed, or aborted whatever happens in between.
+//!
+//! Where the answer to its creation is lost nobody knows its ID. A lifecycle rule of the bucket
+//! (`AbortIncompleteMultipartUpload`) is what ends such an upload.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+
+use super::classify::failed;
+use super::client::patient;
+use super::error::{Kind, Operation, S3Error};
+use super::object::{Attributes, Condition, ObjectRef};
+
+/// An upload that is open. Dropped, it is aborted.
+#[derive(Debug)]
+pub(super) struct Upload {
+    pub client: Client,
+    pub object: ObjectRef,
+    pub id: String,
+    open: bool,
+}
+
+impl Upload {
+    /// In a task of its own: where the caller is dropped before S3 has answered, the answer still arrives, and is
+    /// dropped, here.
+    pub(super) async fn create(client: &Client, object: &ObjectRef, attributes: &Attributes) -> Result<Self, S3Error> {
+        let created = tokio::spawn(create(client.clone(), object.clone(), attributes.clone())).await;
+        created.unwrap_or_else(|gone| {
+            Err(S3Error::new(Operation::CreateMultipartUpload, object, Kind::Connection).caused_by(gone))
+        })
+    }
+
+    /// Makes the parts the object of `size` bytes.
+    pub(super) async fn complete(
+        mut self,
+        mut parts: Vec<CompletedPart>,
+        size: u64,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<(), S3Error> {
+        parts.sort_unstable_by_key(CompletedPart::part_number);
+        let count = parts.len();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self.client.complete_multipart_upload().bucket(&self.object.bucket).key(&self.object.key);
+        let sent = request
+            .upload_id(&self.id)
+            .multipart_upload(parts)
+            .set_if_match(condition.if_match())
+            .set_if_none_match(condition.if_none_match())
+            .customize()
+            .config_override(patient(&self.client))
+            .send()
+            .await;
+        let error = match sent {
+            Ok(output) if output.e_tag.is_some() => {
+                self.open = false;
+                return Ok(());
+            }
+            Ok(_) => S3Error::new(Operation::CompleteMultipartUpload, &self.object, Kind::Unavailable)
+                .saying("an answer without ETag"),
+            Err(error) => failed(Operation::CompleteMultipartUpload, &self.object, error),
+        };
+        if error.kind == Kind::NoSuchUpload && self.is_done(count, size, attributes).await {
+            self.open = false;
+            return Ok(());
+        }
+        Err(self.abort(error).await)
+    }
+
+    /// An attempt whose answer was lost may have done the work: then the next finds the upload gone, and at the key an
+    /// object of as many parts, as many bytes, and our metadata.
+    async fn is_done(&self, parts: usize, size: u64, attributes: &Attributes) -> bool {
+        let Ok(head) = self.client.head_object().bucket(&self.object.bucket).key(&self.object.key).send().await else {
+            return false;
+        };
+        let etag = head.e_tag.as_deref().unwrap_or_default().trim_matches('"');
+        let metadata = head.metadata.unwrap_or_default();
+        etag.ends_with(&format!("-{parts}"))
+            && head.content_length.and_then(|n| u64::try_from(n).ok()) == Some(size)
+            && metadata.len() == attributes.metadata.len()
+            && attributes.metadata.iter().all(|(name, value)| metadata.get(name) == Some(value))
+    }
+
+    /// Ends the upload because of `error`, and gives that back.
+    pub(super) async fn abort(mut self, error: S3Error) -> S3Error {
+        abort(&self.client, &self.object, &self.id).await;
+        self.open = false;
+        error
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (true, Ok(runtime)) = (self.open, runtime) {
+            let (client, object, id) = (self.client.clone(), self.object.clone(), std::mem::take(&mut self.id));
+            runtime.spawn(async move { abort(&client, &object, &id).await });
+        }
+    }
+}
+
+async fn create(client: Client, object: ObjectRef, attributes: Attributes) -> Result<Upload, S3Error> {
+    let operation = Operation::CreateMultipartUpload;
+    let request = client.create_multipart_upload().bucket(&object.bucket).key(&object.key);
+    let request = with_attributes!(request, attributes)
+        .set_tagging(attributes.tagging())
+        .checksum_algorithm(ChecksumAlgorithm::Crc32);
+    let sent = with_expires!(request, attributes).send().await;
+    let output = sent.map_err(|error| failed(operation, &object, error))?;
+    match output.upload_id {
+        Some(id) => Ok(Upload { client, object, id, open: true }),
+        None => Err(S3Error::new(operation, &object, Kind::Unavailable).saying("an answer without UploadId")),
+    }
+}
+
+async fn abort(client: &Client, object: &ObjectRef, id: &str) {
+    let request = client.abort_multipart_upload().bucket(&object.bucket).key(&object.key).upload_id(id);
+    if let Err(error) = request.send().await {
+        let error = failed(Operation::AbortMultipartUpload, object, error);
+        if error.kind != Kind::NoSuchUpload {
+            tracing::warn!(upload_id = id, "{error}; its parts cost storage until a lifecycle rule removes them");
+        }
+    }
+}

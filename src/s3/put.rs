@@ -1,0 +1,94 @@
+//! Writing bytes: PutObject, or an upload in parts.
+
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedPart};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::classify::failed;
+use super::error::{Kind, Operation, S3Error};
+use super::multipart::Upload;
+use super::object::{Attributes, Condition, ObjectRef};
+use super::parts::{Part, PartPlan};
+use super::{SINGLE_REQUEST_LIMIT, Store};
+
+impl Store {
+    /// Stores an object whole, or leaves what was there: in one request up to the multipart threshold, in parts above.
+    ///
+    /// # Errors
+    /// [`S3Error`]: of kind [`Kind::PreconditionFailed`] if `condition` does not hold, [`Kind::Conflict`] if another
+    /// write was under way.
+    pub async fn put(
+        &self,
+        object: &ObjectRef,
+        body: Bytes,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<(), S3Error> {
+        if body.len() as u64 <= self.transfer.multipart_threshold.min(SINGLE_REQUEST_LIMIT) {
+            self.put_at_once(object, body, attributes, condition).await
+        } else {
+            self.put_in_parts(object, body, attributes, condition).await
+        }
+    }
+
+    async fn put_at_once(
+        &self,
+        object: &ObjectRef,
+        body: Bytes,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<(), S3Error> {
+        let request = self.client.put_object().bucket(&object.bucket).key(&object.key).body(body.into());
+        let request = with_attributes!(request, attributes)
+            .set_tagging(attributes.tagging())
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .set_if_match(condition.if_match())
+            .set_if_none_match(condition.if_none_match());
+        let sent = with_expires!(request, attributes).send().await;
+        sent.map_err(|error| failed(Operation::PutObject, object, error))?;
+        Ok(())
+    }
+
+    async fn put_in_parts(
+        &self,
+        object: &ObjectRef,
+        body: Bytes,
+        attributes: &Attributes,
+        condition: &Condition,
+    ) -> Result<(), S3Error> {
+        let size = body.len() as u64;
+        let plan = PartPlan::new(size, self.transfer.part_size)
+            .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, object, Kind::TooLarge))?;
+        let upload = Upload::create(&self.client, object, attributes).await?;
+        let parts = stream::iter(plan.parts())
+            .map(|part| upload_part(&upload, part, &body))
+            .buffer_unordered(self.transfer.concurrency.max(1))
+            .try_collect()
+            .await;
+        match parts {
+            Ok(parts) => upload.complete(parts, size, attributes, condition).await,
+            Err(error) => Err(upload.abort(error).await),
+        }
+    }
+}
+
+/// The checksum is ours, so that S3 gets the same one again with the list of parts.
+async fn upload_part(upload: &Upload, part: Part, body: &Bytes) -> Result<CompletedPart, S3Error> {
+    let Part { number, range } = part;
+    let bytes = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    let bytes = bytes.map(|(start, end)| body.slice(start..end)).unwrap_or_default();
+    let checksum = aws_smithy_types::base64::encode(crc32fast::hash(&bytes).to_be_bytes());
+    let output = upload
+        .client
+        .upload_part()
+        .bucket(&upload.object.bucket)
+        .key(&upload.object.key)
+        .upload_id(&upload.id)
+        .part_number(number.into())
+        .checksum_crc32(&checksum)
+        .body(bytes.into())
+        .send()
+        .await
+        .map_err(|error| failed(Operation::UploadPart, &upload.object, error))?;
+    Ok(CompletedPart::builder().part_number(number.into()).set_e_tag(output.e_tag).checksum_crc32(checksum).build())
+}
