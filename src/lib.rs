@@ -10,8 +10,16 @@
 //! - `cli`: the `karui` program for files and folders.
 //! - `dev`: an S3 over a folder and the function behind cargo-lambda, all on loopback.
 
+#[cfg(feature = "lambda")]
+pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
+#[cfg(feature = "lambda")]
+pub mod error;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod optimize;
+#[cfg(feature = "lambda")]
+pub mod pipeline;
 #[cfg(feature = "lambda")]
 pub mod s3;
