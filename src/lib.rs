@@ -12,8 +12,16 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "lambda")]
+pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
+#[cfg(feature = "lambda")]
+pub mod error;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod optimize;
+#[cfg(feature = "lambda")]
+pub mod pipeline;
 #[cfg(feature = "lambda")]
 pub mod s3;

@@ -1,0 +1,329 @@
+//! The function's settings: the environment, read through one table ([`VARS`]) into typed, validated values.
+//!
+//! Owns names, defaults and their rules. Never touches `std::env`: it is given names and values, and is pure.
+
+mod vars;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::pipeline::Policy;
+use crate::s3::Transfer;
+
+pub use vars::{VARS, Var, markdown};
+
+/// What the function was told, all of it valid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// What the pipeline does with an object.
+    pub policy: Policy,
+    /// How bytes go to S3.
+    pub transfer: Transfer,
+    /// The bucket whose events arrive; `None` where it was not told.
+    pub source_bucket: Option<String>,
+    /// The prefix that the trigger filters on.
+    pub source_prefix: String,
+    pub log: LevelFilter,
+}
+
+/// Set by Lambda itself, in MB: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
+const MEMORY_VAR: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+
+/// Bytes that the process itself needs: code, runtime, TLS, parts in flight.
+const PROCESS_RESERVE: u64 = 64 << 20;
+
+impl Settings {
+    /// Reads the environment; names that are neither `KARUI_*` nor Lambda's memory size are not looked at.
+    /// An empty value counts as not set, as a template's empty parameter means it.
+    ///
+    /// # Errors
+    /// [`Faults`], all of them at once.
+    pub fn parse(environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Faults> {
+        let given: BTreeMap<_, _> = environment.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let mut settings = Self::blank();
+        let mut faults = unknown_names(&given);
+        for var in VARS {
+            let value = given.get(var.name).map(String::as_str);
+            faults.extend(var.apply(&mut settings, value).err());
+        }
+        match given.get(MEMORY_VAR).map(|text| memory_limit(text)) {
+            Some(Ok(bytes)) => settings.policy.options.limits.memory = bytes,
+            Some(Err(fault)) => faults.push(fault),
+            None => {}
+        }
+        faults.extend(settings.contradictions());
+        if faults.is_empty() { Ok(settings) } else { Err(Faults(faults)) }
+    }
+
+    /// What the table then fills: every variable has its row, and a required one that is missing is a fault.
+    fn blank() -> Self {
+        Self {
+            policy: Policy::to_bucket(""),
+            transfer: Transfer::default(),
+            source_bucket: None,
+            source_prefix: String::new(),
+            log: LevelFilter::INFO,
+        }
+    }
+
+    /// What no variable can see by itself.
+    fn contradictions(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.source_bucket.is_none() && !self.source_prefix.is_empty() {
+            faults.push("KARUI_SOURCE_PREFIX: set without KARUI_SOURCE_BUCKET, want both or neither".into());
+        }
+        if self.would_loop() {
+            faults.push(format!(
+                "KARUI_DESTINATION_BUCKET: results in s3://{bucket}/{destination} would come back as events of \
+                 s3://{bucket}/{source}, want another bucket, or a prefix that the trigger does not listen to",
+                bucket = self.policy.destination_bucket,
+                destination = self.policy.destination_prefix,
+                source = self.source_prefix,
+            ));
+        }
+        faults
+    }
+
+    /// Whether a result lands where the trigger listens: every result's key starts with both prefixes in a row.
+    fn would_loop(&self) -> bool {
+        let result = format!("{}{}", self.policy.destination_prefix, self.source_prefix);
+        self.source_bucket.as_ref() == Some(&self.policy.destination_bucket) && result.starts_with(&self.source_prefix)
+    }
+}
+
+/// Everything that is wrong with the environment, in one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, plural) = (self.0.len(), if self.0.len() == 1 { "" } else { "s" });
+        write!(f, "Karui's configuration has {count} fault{plural}:")?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+fn memory_limit(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(megabytes) if megabytes > 0 => Ok((megabytes << 20).saturating_sub(PROCESS_RESERVE).max(1)),
+        _ => Err(format!("{MEMORY_VAR}: got {text:?}, want the function's memory in MB")),
+    }
+}
+
+/// A misspelt variable would otherwise be a default in silence.
+fn unknown_names(given: &BTreeMap<String, String>) -> Vec<String> {
+    let unknown = |name: &&String| name.starts_with("KARUI_") && !VARS.iter().any(|var| var.name == *name);
+    given.keys().filter(unknown).map(|name| format!("{name}: unknown{}", suggestion(name))).collect()
+}
+
+fn suggestion(name: &str) -> String {
+    let nearest = VARS.iter().map(|var| (distance(name, var.name), var.name)).min();
+    match nearest {
+        Some((edits, known)) if edits <= 4 => format!(", did you mean {known}?"),
+        _ => String::new(),
+    }
+}
+
+/// Levenshtein's edit distance, in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimize::{Effort, MetadataPolicy, Options, Quality};
+    use crate::pipeline::{TagPolicy, Unstrippable};
+
+    fn parse(vars: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+        Settings::parse(vars.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())))
+            .map_err(|Faults(faults)| faults)
+    }
+
+    fn with(name: &str, value: &str) -> Result<Settings, Vec<String>> {
+        parse(&[("KARUI_DESTINATION_BUCKET", "light-images"), (name, value)])
+    }
+
+    fn fault(name: &str, value: &str) -> String {
+        let faults = with(name, value).expect_err(value);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        faults[0].clone()
+    }
+
+    #[test]
+    fn documented_defaults_are_the_engines() {
+        let settings = parse(&[("KARUI_DESTINATION_BUCKET", "light-images"), ("PATH", "/bin")]).unwrap();
+        assert_eq!(settings.policy.options, Options::default());
+        assert_eq!(settings.transfer, Transfer::default());
+        assert_eq!(settings.policy.destination_bucket, "light-images");
+        assert_eq!(settings.policy.destination_prefix, "");
+        assert_eq!(settings.policy.unstrippable, Unstrippable::Copy);
+        assert_eq!(settings.policy.tags, TagPolicy::Copy);
+        assert_eq!(settings.log, LevelFilter::INFO);
+        assert_eq!(settings.source_bucket, None);
+    }
+
+    #[test]
+    fn every_variable_reaches_its_setting() {
+        let settings = parse(&[
+            ("KARUI_DESTINATION_BUCKET", "light-images"),
+            ("KARUI_DESTINATION_PREFIX", "small/"),
+            ("KARUI_SOURCE_BUCKET", "camera-uploads"),
+            ("KARUI_SOURCE_PREFIX", "photos/"),
+            ("KARUI_QUALITY", "very-high"),
+            ("KARUI_METADATA", "none"),
+            ("KARUI_EFFORT", "fast"),
+            ("KARUI_MIN_SAVINGS", "5.5"),
+            ("KARUI_UNSTRIPPABLE", "withhold"),
+            ("KARUI_TAGS", "require"),
+            ("KARUI_MAX_BYTES", "1GiB"),
+            ("KARUI_MAX_PIXELS", "1000000"),
+            ("KARUI_MAX_SCANS", "20"),
+            ("KARUI_MAX_FRAMES", "30"),
+            ("KARUI_MULTIPART_THRESHOLD", "32MiB"),
+            ("KARUI_PART_SIZE", "10485760"),
+            ("KARUI_UPLOAD_CONCURRENCY", "2"),
+            ("KARUI_LOG", "debug"),
+        ])
+        .unwrap();
+        let options = &settings.policy.options;
+        assert_eq!(settings.policy.destination_prefix, "small/");
+        assert_eq!(settings.source_bucket.as_deref(), Some("camera-uploads"));
+        assert_eq!(settings.source_prefix, "photos/");
+        assert_eq!(options.quality, Quality::Target(80.0));
+        assert_eq!(options.metadata, MetadataPolicy::None);
+        assert_eq!(options.effort, Effort::Fast);
+        assert!((options.min_savings - 5.5).abs() < f64::EPSILON);
+        assert_eq!(settings.policy.unstrippable, Unstrippable::Withhold);
+        assert_eq!(settings.policy.tags, TagPolicy::Require);
+        assert_eq!(options.limits.bytes, 1 << 30);
+        assert_eq!(options.limits.pixels, 1_000_000);
+        assert_eq!(options.limits.scans, 20);
+        assert_eq!(options.limits.frames, 30);
+        assert_eq!(settings.transfer, Transfer { multipart_threshold: 32 << 20, part_size: 10 << 20, concurrency: 2 });
+        assert_eq!(settings.log, LevelFilter::DEBUG);
+    }
+
+    #[test]
+    fn all_faults_come_at_once() {
+        let faults = parse(&[
+            ("KARUI_QUALITY", "high!"),
+            ("KARUI_PART_SIZE", "4MiB"),
+            ("KARUI_QUALTY", "80"),
+            ("KARUI_SOURCE_PREFIX", "photos/"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much"),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            faults,
+            [
+                "KARUI_QUALTY: unknown, did you mean KARUI_QUALITY?",
+                "KARUI_DESTINATION_BUCKET: missing, want a bucket name (3 to 63 of a-z, 0-9, \".\" and \"-\")",
+                "KARUI_QUALITY: got \"high!\", want a score from 30 to 100 or one of medium, high, very-high, \
+                 visually-lossless, lossless",
+                "KARUI_PART_SIZE: got \"4MiB\", want a size from 5MiB to 5GiB",
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE: got \"much\", want the function's memory in MB",
+                "KARUI_SOURCE_PREFIX: set without KARUI_SOURCE_BUCKET, want both or neither",
+            ]
+        );
+        let message = Faults(faults).to_string();
+        assert!(message.starts_with("Karui's configuration has 6 faults:\n  KARUI_QUALTY"), "{message}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        for (name, value) in [
+            ("KARUI_QUALITY", "29"),
+            ("KARUI_METADATA", "Safe"),
+            ("KARUI_EFFORT", "max"),
+            ("KARUI_MIN_SAVINGS", "-1"),
+            ("KARUI_MIN_SAVINGS", "100"),
+            ("KARUI_MIN_SAVINGS", "NaN"),
+            ("KARUI_UNSTRIPPABLE", "drop"),
+            ("KARUI_TAGS", "no"),
+            ("KARUI_MAX_BYTES", "0"),
+            ("KARUI_MAX_BYTES", "16 apples"),
+            ("KARUI_MAX_BYTES", "99999999999GiB"),
+            ("KARUI_MAX_PIXELS", "-4"),
+            ("KARUI_MAX_SCANS", "0"),
+            ("KARUI_MAX_FRAMES", "4294967296"),
+            ("KARUI_MULTIPART_THRESHOLD", "6GiB"),
+            ("KARUI_UPLOAD_CONCURRENCY", "0"),
+            ("KARUI_LOG", "loud"),
+        ] {
+            let fault = fault(name, value);
+            assert!(fault.starts_with(&format!("{name}: got {value:?}, want ")), "{fault}");
+        }
+    }
+
+    #[test]
+    fn bucket_names_are_validated() {
+        for bad in
+            ["ab", "Upper", "under_score", "-dash", "dash-", "a..b", "192.168.0.1", "s3://bucket", &"a".repeat(64)]
+        {
+            assert!(fault("KARUI_SOURCE_BUCKET", bad).contains("want a bucket name"), "{bad}");
+        }
+        for good in ["abc", "my.bucket-1", &"a".repeat(63)] {
+            assert_eq!(with("KARUI_SOURCE_BUCKET", good).unwrap().source_bucket.as_deref(), Some(good));
+        }
+    }
+
+    #[test]
+    fn what_is_far_from_every_name_gets_no_suggestion() {
+        assert_eq!(fault("KARUI_ZZZZZZZZZZZZ", "1"), "KARUI_ZZZZZZZZZZZZ: unknown");
+    }
+
+    #[test]
+    fn empty_means_not_set() {
+        assert_eq!(with("KARUI_QUALITY", "").unwrap().policy.options.quality, Quality::DEFAULT);
+        assert!(parse(&[("KARUI_DESTINATION_BUCKET", "")]).unwrap_err()[0].contains("missing"));
+    }
+
+    #[test]
+    fn the_functions_memory_bounds_an_image() {
+        let memory = |mb| with(MEMORY_VAR, mb).unwrap().policy.options.limits.memory;
+        assert_eq!(memory("1769"), (1769 - 64) << 20);
+        assert_eq!(memory("64"), 1);
+    }
+
+    #[test]
+    fn a_loop_is_refused() {
+        let looping = |destination: &str, source: &str| {
+            let faults = parse(&[
+                ("KARUI_DESTINATION_BUCKET", "one-bucket"),
+                ("KARUI_SOURCE_BUCKET", "one-bucket"),
+                ("KARUI_DESTINATION_PREFIX", destination),
+                ("KARUI_SOURCE_PREFIX", source),
+            ]);
+            faults.is_err_and(|faults| faults[0].contains("come back as events"))
+        };
+        assert!(looping("", ""));
+        assert!(looping("small/", ""));
+        assert!(looping("", "photos/"));
+        assert!(looping("photos/small/", "photos/"));
+        assert!(!looping("small/", "photos/"));
+        assert!(with("KARUI_SOURCE_BUCKET", "other-bucket").is_ok());
+    }
+
+    #[test]
+    fn the_table_is_rendered_with_a_row_per_variable() {
+        let table = markdown();
+        assert_eq!(table.lines().count(), VARS.len() + 2);
+        assert!(table.contains("| `KARUI_PART_SIZE` | a size from 5MiB to 5GiB | `8MiB` |"), "{table}");
+        assert!(table.contains("| `KARUI_DESTINATION_BUCKET` |"), "{table}");
+    }
+}

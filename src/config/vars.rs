@@ -1,0 +1,239 @@
+//! The one table of environment variables. Error messages, defaults and the README's table all come from it.
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
+
+use super::Settings;
+use crate::pipeline::{TagPolicy, Unstrippable};
+
+/// One environment variable.
+pub struct Var {
+    pub name: &'static str,
+    /// Completes "want …" and the README's column.
+    pub format: &'static str,
+    /// Read by the same parser as the environment; `None` means required.
+    pub default: Option<&'static str>,
+    /// One sentence for the README.
+    pub doc: &'static str,
+    /// Puts a value in its place, or `None` where it does not have the format.
+    read: fn(&mut Settings, &str) -> Option<()>,
+}
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+const BUCKET: &str = "a bucket name (3 to 63 of a-z, 0-9, \".\" and \"-\")";
+
+/// Every variable there is.
+pub const VARS: &[Var] = &[
+    Var {
+        name: "KARUI_DESTINATION_BUCKET",
+        format: BUCKET,
+        default: None,
+        doc: "Where the results go.",
+        read: |s, text| put(&mut s.policy.destination_bucket, bucket(text)),
+    },
+    Var {
+        name: "KARUI_DESTINATION_PREFIX",
+        format: "the beginning of a key, such as small/ (up to 512 bytes)",
+        default: Some(""),
+        doc: "Put before the source's key to make the result's.",
+        read: |s, text| put(&mut s.policy.destination_prefix, prefix(text)),
+    },
+    Var {
+        name: "KARUI_SOURCE_BUCKET",
+        format: BUCKET,
+        default: Some(""),
+        doc: "The bucket that the trigger listens to; with it a loop is refused before the first event.",
+        read: |s, text| put(&mut s.source_bucket, if text.is_empty() { Some(None) } else { bucket(text).map(Some) }),
+    },
+    Var {
+        name: "KARUI_SOURCE_PREFIX",
+        format: "the beginning of a key, such as photos/ (up to 512 bytes)",
+        default: Some(""),
+        doc: "The prefix that the trigger filters on.",
+        read: |s, text| put(&mut s.source_prefix, prefix(text)),
+    },
+    Var {
+        name: "KARUI_QUALITY",
+        format: "a score from 30 to 100 or one of medium, high, very-high, visually-lossless, lossless",
+        default: Some("75"),
+        doc: "The SSIMULACRA2 score that no written image falls below (medium 50, high 70, very-high 80, \
+              visually-lossless 90).",
+        read: |s, text| put(&mut s.policy.options.quality, text.parse().ok()),
+    },
+    Var {
+        name: "KARUI_METADATA",
+        format: "one of safe, all, none",
+        default: Some("safe"),
+        doc: "What stays in the file: safe keeps colour profile, orientation, copyright and gain maps and removes \
+              location, thumbnails and edit history; none keeps only what the look needs.",
+        read: |s, text| put(&mut s.policy.options.metadata, text.parse().ok()),
+    },
+    Var {
+        name: "KARUI_EFFORT",
+        format: "one of fast, default",
+        default: Some("default"),
+        doc: "fast encodes once at the first guess, without measuring the score.",
+        read: |s, text| put(&mut s.policy.options.effort, text.parse().ok()),
+    },
+    Var {
+        name: "KARUI_MIN_SAVINGS",
+        format: "a percentage from 0 to below 100",
+        default: Some("2"),
+        doc: "What saves less is copied as it is.",
+        read: |s, text| put(&mut s.policy.options.min_savings, percentage(text)),
+    },
+    Var {
+        name: "KARUI_UNSTRIPPABLE",
+        format: "one of copy, withhold",
+        default: Some("copy"),
+        doc: "What to do with a file whose metadata cannot be removed, be it no image at all; withhold stores nothing.",
+        read: |s, text| {
+            let choice = one_of(text, &[("copy", Unstrippable::Copy), ("withhold", Unstrippable::Withhold)]);
+            put(&mut s.policy.unstrippable, choice)
+        },
+    },
+    Var {
+        name: "KARUI_TAGS",
+        format: "one of copy, require",
+        default: Some("copy"),
+        doc: "Object tags arrive with the result; where that is not permitted, copy drops them with a warning and \
+              require fails.",
+        read: |s, text| {
+            put(&mut s.policy.tags, one_of(text, &[("copy", TagPolicy::Copy), ("require", TagPolicy::Require)]))
+        },
+    },
+    Var {
+        name: "KARUI_MAX_BYTES",
+        format: "a size such as 512MiB or 1048576",
+        default: Some("512MiB"),
+        doc: "Larger files are copied as they are, as with every limit below.",
+        read: |s, text| put(&mut s.policy.options.limits.bytes, size(text, 1..=u64::MAX)),
+    },
+    Var {
+        name: "KARUI_MAX_PIXELS",
+        format: "a whole number above 0",
+        default: Some("200000000"),
+        doc: "Width × height.",
+        read: |s, text| put(&mut s.policy.options.limits.pixels, number(text, 1..=u64::MAX)),
+    },
+    Var {
+        name: "KARUI_MAX_SCANS",
+        format: "a whole number above 0",
+        default: Some("100"),
+        doc: "Scans of a progressive JPEG; a hostile one takes seconds by them alone.",
+        read: |s, text| put(&mut s.policy.options.limits.scans, count(text)),
+    },
+    Var {
+        name: "KARUI_MAX_FRAMES",
+        format: "a whole number above 0",
+        default: Some("1000"),
+        doc: "Frames of an animation.",
+        read: |s, text| put(&mut s.policy.options.limits.frames, count(text)),
+    },
+    Var {
+        name: "KARUI_MULTIPART_THRESHOLD",
+        format: "a size from 5MiB to 5GiB",
+        default: Some("16MiB"),
+        doc: "From this size on a result is uploaded in parts.",
+        read: |s, text| put(&mut s.transfer.multipart_threshold, size(text, 5 * MIB..=5 * GIB)),
+    },
+    Var {
+        name: "KARUI_PART_SIZE",
+        format: "a size from 5MiB to 5GiB",
+        default: Some("8MiB"),
+        doc: "Grows by itself where 10,000 parts would not do.",
+        read: |s, text| put(&mut s.transfer.part_size, size(text, 5 * MIB..=5 * GIB)),
+    },
+    Var {
+        name: "KARUI_UPLOAD_CONCURRENCY",
+        format: "a whole number from 1 to 64",
+        default: Some("4"),
+        doc: "Parts in flight at once.",
+        read: |s, text| put(&mut s.transfer.concurrency, number(text, 1..=64).and_then(|n| n.try_into().ok())),
+    },
+    Var {
+        name: "KARUI_LOG",
+        format: "one of off, error, warn, info, debug, trace",
+        default: Some("info"),
+        doc: "The least severe log lines written; reports are info.",
+        read: |s, text| put(&mut s.log, text.parse().ok().filter(|_| !text.bytes().any(|b| b.is_ascii_digit()))),
+    },
+];
+
+impl Var {
+    /// Reads the value, or else the default.
+    pub(super) fn apply(&self, settings: &mut Settings, value: Option<&str>) -> Result<(), String> {
+        let Self { name, format, .. } = self;
+        let Some(text) = value.or(self.default) else { return Err(format!("{name}: missing, want {format}")) };
+        (self.read)(settings, text).ok_or_else(|| format!("{name}: got {text:?}, want {format}"))
+    }
+}
+
+/// The README's table.
+#[must_use]
+pub fn markdown() -> String {
+    let mut table = String::from("| Variable | Value | Default | Meaning |\n| --- | --- | --- | --- |\n");
+    for Var { name, format, default, doc, .. } in VARS {
+        let default = match default {
+            None => "*required*".into(),
+            Some("") => String::new(),
+            Some(value) => format!("`{value}`"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(table, "| `{name}` | {format} | {default} | {doc} |");
+    }
+    table
+}
+
+fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
+    *place = value?;
+    Some(())
+}
+
+fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Option<T> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+}
+
+fn number(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    text.parse().ok().filter(|n| range.contains(n))
+}
+
+fn count(text: &str) -> Option<u32> {
+    number(text, 1..=u32::MAX.into())?.try_into().ok()
+}
+
+fn percentage(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|percent| (0.0..100.0).contains(percent))
+}
+
+fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text[digits.len()..].trim_start() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => MIB,
+        "GiB" => GIB,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| range.contains(bytes))
+}
+
+fn prefix(text: &str) -> Option<String> {
+    (text.len() <= 512).then(|| text.to_string())
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+fn bucket(text: &str) -> Option<String> {
+    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = text.as_bytes();
+    let valid = (3..=63).contains(&bytes.len())
+        && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'))
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && !text.contains("..")
+        && text.parse::<Ipv4Addr>().is_err();
+    valid.then(|| text.to_string())
+}

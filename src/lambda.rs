@@ -1,0 +1,134 @@
+//! The Lambda function: settings at cold start, then events in and the verdict of their records out.
+//!
+//! The only reader of `std::env` besides the AWS client. Does no work of its own: [`Pipeline`] does.
+
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime};
+
+use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde_json::Value;
+use tracing::level_filters::LevelFilter;
+
+use crate::config::Settings;
+use crate::error::Error;
+use crate::pipeline::report::{Ending, Outcome, Report};
+use crate::pipeline::{EventError, Pipeline, Record, Skip, event};
+use crate::s3::{self, ObjectRef, Store};
+
+/// Serves events until Lambda ends the process.
+pub async fn main() -> ExitCode {
+    let environment = std::env::vars_os();
+    let readable = environment.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let settings = match Settings::parse(readable.map(|(name, value)| (name, value.to_string_lossy().into_owned()))) {
+        Ok(settings) => settings,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return ExitCode::FAILURE;
+        }
+    };
+    log_to_stdout(settings.log);
+    let store = Store::new(s3::client().await, settings.transfer);
+    let pipeline = Pipeline::new(store, settings.policy);
+    let serve = |LambdaEvent { payload, context }: LambdaEvent<Value>| {
+        let pipeline = &pipeline;
+        async move { handle(pipeline, &payload, deadline(&context)).await }
+    };
+    match lambda_runtime::run(service_fn(serve)).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Lambda's runtime: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One JSON object per line. Lambda adds the time.
+fn log_to_stdout(level: LevelFilter) {
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .without_time()
+        .with_max_level(level)
+        .init();
+}
+
+/// When Lambda ends this invocation.
+fn deadline(context: &Context) -> Option<Instant> {
+    let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    Instant::now().checked_add(left)
+}
+
+/// What became of an event none of whose records failed.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Response {
+    pub optimized: usize,
+    pub unchanged: usize,
+    pub skipped: usize,
+    pub records: Vec<Report>,
+}
+
+/// Why Lambda should try an event again, and in the end hand it to the queue of failures.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Event(#[from] EventError),
+    #[error("{failed} of {all} records failed: {which}")]
+    Records { failed: usize, all: usize, which: String },
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure {
+            Failure::Event(_) => "NotAnEvent",
+            Failure::Records { .. } => "RecordsFailed",
+        };
+        Self { error_type: kind.into(), error_message: failure.to_string() }
+    }
+}
+
+/// Does every record of an event, one after the other: each may need all of the memory.
+///
+/// # Errors
+/// [`Failure`] where a record, or the event as a whole, is not done. The other records are done all the same.
+pub async fn handle(pipeline: &Pipeline, event: &Value, deadline: Option<Instant>) -> Result<Response, Failure> {
+    let mut reports = Vec::new();
+    for record in event::parse(event)? {
+        let report = match record {
+            Ok(Record::Created(job)) => pipeline.run(&job, deadline).await,
+            Ok(Record::Other { object, .. }) => ended(Some(&object), Ok(Ending::Skipped(Skip::NotACreation))),
+            Err(error) => ended(None, Err(&error.into())),
+        };
+        report.log();
+        reports.push(report);
+    }
+    respond(reports)
+}
+
+fn ended(object: Option<&ObjectRef>, ending: Result<Ending, &Error>) -> Report {
+    Report::begun(object).ended(ending)
+}
+
+fn respond(records: Vec<Report>) -> Result<Response, Failure> {
+    let of = |outcome| records.iter().filter(move |report| report.outcome == outcome);
+    let which: Vec<_> = of(Outcome::Failed).map(failure_line).collect();
+    if !which.is_empty() {
+        return Err(Failure::Records { failed: which.len(), all: records.len(), which: which.join("; ") });
+    }
+    let count = |outcome| of(outcome).count();
+    let (optimized, unchanged, skipped) =
+        (count(Outcome::Optimized), count(Outcome::Unchanged), count(Outcome::Skipped));
+    Ok(Response { optimized, unchanged, skipped, records })
+}
+
+fn failure_line(report: &Report) -> String {
+    let reason = report.reason.as_deref().unwrap_or("no reason known");
+    match &report.source {
+        // The store's errors name the object they were about, which may be the destination's.
+        Some(source) => format!("{source}: {reason}"),
+        None => reason.into(),
+    }
+}

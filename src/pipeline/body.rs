@@ -1,0 +1,189 @@
+//! What an object's first bytes and headers decide, and what was decided about its whole. Pure.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::optimize::{
+    Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataPolicy, MetadataState, Outcome, Reason,
+};
+use crate::s3::{Attributes, Head};
+
+/// Why an object is copied and not rewritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The engine, or its first glance, found nothing to do.
+    Unchanged(Reason),
+    /// The body is gzip or the like, and no image before it is unpacked.
+    ContentEncoding,
+    /// A fault of the image.
+    Image(ImageError),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged(reason) => reason.fmt(f),
+            Self::ContentEncoding => f.write_str("content-encoding"),
+            Self::Image(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Cause {
+    /// Whether the size alone forbids reading. The buffer is a part of the working memory, so that counts as well.
+    pub(super) fn of_size(size: u64, limits: &Limits) -> Option<Self> {
+        if size == 0 {
+            return Some(Self::Unchanged(Reason::Empty));
+        }
+        Limits::check(Limit::Bytes, size, limits.bytes)
+            .and_then(|()| Limits::check(Limit::Memory, size, limits.memory))
+            .err()
+            .map(Self::Image)
+    }
+
+    /// Whether headers and first bytes forbid rewriting.
+    pub(super) fn of_beginning(head: &Head, format: Option<Format>, limits: &Limits) -> Option<Self> {
+        if has_encoding(&head.attributes) {
+            return Some(Self::ContentEncoding);
+        }
+        Self::of_size(head.size, limits).or(match format {
+            None => Some(Self::Unchanged(Reason::NotAnImage)),
+            Some(Format::Jpeg | Format::Png) => None,
+            Some(_) => Some(Self::Unchanged(Reason::FormatNotRewritten)),
+        })
+    }
+}
+
+/// What reaches the destination.
+#[derive(Debug)]
+pub enum Verdict {
+    Lighter(Encoded),
+    AsItIs { cause: Cause, info: Option<ImageInfo>, metadata: MetadataState },
+}
+
+impl Verdict {
+    /// Whatever was never given to the engine. Only nothing is known to hold nothing.
+    pub(super) fn unread(cause: Cause) -> Self {
+        let empty = cause == Cause::Unchanged(Reason::Empty);
+        let metadata = if empty { MetadataState::Clean } else { MetadataState::Kept };
+        Self::AsItIs { cause, info: None, metadata }
+    }
+
+    pub(super) fn metadata(&self) -> MetadataState {
+        match self {
+            Self::Lighter(Encoded { metadata, .. }) | Self::AsItIs { metadata, .. } => *metadata,
+        }
+    }
+
+    pub(super) fn score(&self) -> Option<f64> {
+        match self {
+            Self::Lighter(encoded) => encoded.score,
+            Self::AsItIs { .. } => None,
+        }
+    }
+
+    /// As the marker tells it.
+    pub(super) fn method(&self) -> String {
+        match self {
+            Self::Lighter(encoded) => encoded.method.to_string(),
+            Self::AsItIs { .. } => "copy".into(),
+        }
+    }
+
+    /// What is to be uploaded, if anything.
+    pub(super) fn into_bytes(self) -> Option<Bytes> {
+        match self {
+            Self::Lighter(encoded) => Some(encoded.bytes.into()),
+            Self::AsItIs { .. } => None,
+        }
+    }
+
+    /// Whether the file would arrive with what the policy removes.
+    pub(super) fn breaks(&self, policy: MetadataPolicy) -> bool {
+        policy != MetadataPolicy::All && self.metadata() == MetadataState::Kept
+    }
+}
+
+impl From<Result<Outcome, ImageError>> for Verdict {
+    fn from(answer: Result<Outcome, ImageError>) -> Self {
+        match answer {
+            Ok(Outcome::Optimized(encoded)) => Self::Lighter(encoded),
+            Ok(Outcome::Unchanged(unchanged)) => Self::AsItIs {
+                cause: Cause::Unchanged(unchanged.reason),
+                info: unchanged.info,
+                metadata: unchanged.metadata,
+            },
+            Err(error) => Self::unread(Cause::Image(error)),
+        }
+    }
+}
+
+/// The headers that the result arrives with: the source's, with the true Content-Type of a recognized image.
+pub(super) fn arriving(source: &Attributes, format: Option<Format>, tags: Vec<(String, String)>) -> Attributes {
+    let mime = format.filter(|_| !has_encoding(source)).map(|format| format.mime().to_string());
+    Attributes { content_type: mime.or_else(|| source.content_type.clone()), tags, ..source.clone() }
+}
+
+/// `identity` is the one coding that changes nothing.
+fn has_encoding(attributes: &Attributes) -> bool {
+    let header = attributes.content_encoding.as_deref().unwrap_or_default();
+    header.split(',').map(str::trim).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::s3::ETag;
+
+    fn head(size: u64, encoding: Option<&str>) -> Head {
+        let attributes = Attributes {
+            content_type: Some("binary/octet-stream".into()),
+            content_encoding: encoding.map(Into::into),
+            ..Attributes::default()
+        };
+        Head { etag: ETag::new("e"), size, attributes, tag_count: 0 }
+    }
+
+    fn cause(size: u64, encoding: Option<&str>, format: Option<Format>) -> Option<Cause> {
+        Cause::of_beginning(&head(size, encoding), format, &Limits { bytes: 1000, ..Limits::default() })
+    }
+
+    #[test]
+    fn only_what_the_engine_rewrites_is_read() {
+        assert_eq!(cause(9, None, Some(Format::Jpeg)), None);
+        assert_eq!(cause(9, None, Some(Format::Png)), None);
+        assert_eq!(cause(9, None, Some(Format::Gif)), Some(Cause::Unchanged(Reason::FormatNotRewritten)));
+        assert_eq!(cause(9, None, None), Some(Cause::Unchanged(Reason::NotAnImage)));
+        assert_eq!(cause(0, None, None), Some(Cause::Unchanged(Reason::Empty)));
+        let over = ImageError::LimitExceeded { limit: Limit::Bytes, value: 1001, max: 1000 };
+        assert_eq!(cause(1001, None, Some(Format::Png)), Some(Cause::Image(over)));
+    }
+
+    #[test]
+    fn an_encoding_of_its_own_forbids_reading() {
+        for header in ["gzip", "br", "gzip,br", "identity, GZIP"] {
+            assert_eq!(cause(9, Some(header), Some(Format::Jpeg)), Some(Cause::ContentEncoding), "{header}");
+        }
+        for header in ["", "identity", "Identity"] {
+            assert_eq!(cause(9, Some(header), Some(Format::Jpeg)), None, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_recognized_image_gets_its_true_type() {
+        let arrives = |encoding, format| arriving(&head(9, encoding).attributes, format, vec![]).content_type.unwrap();
+        assert_eq!(arrives(None, Some(Format::Png)), "image/png");
+        assert_eq!(arrives(None, None), "binary/octet-stream");
+        assert_eq!(arrives(Some("gzip"), Some(Format::Png)), "binary/octet-stream");
+    }
+
+    #[test]
+    fn what_cannot_be_stripped_breaks_every_policy_but_all() {
+        let unread = Verdict::unread(Cause::Unchanged(Reason::NotAnImage));
+        assert!(unread.breaks(MetadataPolicy::Safe));
+        assert!(unread.breaks(MetadataPolicy::None));
+        assert!(!unread.breaks(MetadataPolicy::All));
+        assert!(!Verdict::unread(Cause::Unchanged(Reason::Empty)).breaks(MetadataPolicy::Safe));
+    }
+}

@@ -1,0 +1,143 @@
+//! What to do with a job, as far as the event alone tells. Pure.
+
+use std::fmt;
+
+use super::body::Cause;
+use super::{Job, Policy};
+use crate::s3::ObjectRef;
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub enum Plan {
+    /// Read it, and decide by its bytes.
+    Process(ObjectRef),
+    /// Not worth reading, yet it has to arrive.
+    Copy(ObjectRef, Cause),
+    Skip(Skip),
+}
+
+/// Why an object is not ours to do; a success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// The result would be stored where the source is: an endless loop.
+    DestinationIsSource,
+    /// The destination's marker answers the event.
+    AlreadyStored,
+    /// A newer object is at the source, and has its own event.
+    SourceReplaced,
+    SourceGone,
+    /// The metadata could not be removed, and `KARUI_UNSTRIPPABLE=withhold`.
+    Withheld,
+    /// The record does not tell of a creation.
+    NotACreation,
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DestinationIsSource => "destination-is-source",
+            Self::AlreadyStored => "already-stored",
+            Self::SourceReplaced => "source-replaced",
+            Self::SourceGone => "source-gone",
+            Self::Withheld => "withheld",
+            Self::NotACreation => "not-a-creation",
+        })
+    }
+}
+
+/// Why a job cannot be done at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error(
+        "{source_object}: with its prefix the destination's key has {bytes} bytes, S3 allows {MAX_KEY_BYTES}; \
+         shorten KARUI_DESTINATION_PREFIX or the key"
+    )]
+    KeyTooLong { source_object: ObjectRef, bytes: usize },
+}
+
+/// Of a key, in UTF-8: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// Where a job's result belongs, and whether its object is worth reading.
+///
+/// # Errors
+/// [`PlanError`] where the destination's key cannot exist.
+pub fn plan(job: &Job, policy: &Policy) -> Result<Plan, PlanError> {
+    let Policy { destination_bucket: bucket, destination_prefix: prefix, .. } = policy;
+    // Also what lies under the prefix of the same bucket: it is a result, or its result's result would never end.
+    if job.source.bucket == *bucket && job.source.key.starts_with(prefix.as_str()) {
+        return Ok(Plan::Skip(Skip::DestinationIsSource));
+    }
+    let target = ObjectRef { bucket: bucket.clone(), key: format!("{prefix}{}", job.source.key) };
+    if target.key.len() > MAX_KEY_BYTES {
+        return Err(PlanError::KeyTooLong { source_object: job.source.clone(), bytes: target.key.len() });
+    }
+    Ok(match job.size.and_then(|size| Cause::of_size(size, &policy.options.limits)) {
+        Some(cause) => Plan::Copy(target, cause),
+        None => Plan::Process(target),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimize::{ImageError, Limit, Reason};
+
+    fn job(bucket: &str, key: &str, size: Option<u64>) -> Job {
+        Job { source: ObjectRef::new(bucket, key), etag: None, size, sequencer: None }
+    }
+
+    fn under(prefix: &str) -> Policy {
+        Policy { destination_prefix: prefix.into(), ..Policy::to_bucket("light") }
+    }
+
+    fn target(key: &str) -> ObjectRef {
+        ObjectRef::new("light", key)
+    }
+
+    #[test]
+    fn the_result_keeps_its_key_under_the_prefix() {
+        assert_eq!(plan(&job("in", "a.jpg", Some(1)), &under("")), Ok(Plan::Process(target("a.jpg"))));
+        assert_eq!(plan(&job("in", "a.jpg", None), &under("small/")), Ok(Plan::Process(target("small/a.jpg"))));
+        assert_eq!(plan(&job("in", "..//a", Some(1)), &under("x/")), Ok(Plan::Process(target("x/..//a"))));
+    }
+
+    #[test]
+    fn a_result_is_no_source() {
+        let skip = Ok(Plan::Skip(Skip::DestinationIsSource));
+        assert_eq!(plan(&job("light", "a.jpg", Some(1)), &under("")), skip);
+        assert_eq!(plan(&job("light", "small/a.jpg", Some(1)), &under("small/")), skip);
+        assert_eq!(
+            plan(&job("light", "photos/a.jpg", Some(1)), &under("small/")),
+            Ok(Plan::Process(target("small/photos/a.jpg")))
+        );
+    }
+
+    #[test]
+    fn nothing_to_read_is_copied() {
+        let empty = |key: &str| Ok(Plan::Copy(target(key), Cause::Unchanged(Reason::Empty)));
+        assert_eq!(plan(&job("in", "a.jpg", Some(0)), &under("")), empty("a.jpg"));
+        assert_eq!(plan(&job("in", "folder/", Some(0)), &under("")), empty("folder/"));
+        assert_eq!(plan(&job("in", "folder/", Some(3)), &under("")), Ok(Plan::Process(target("folder/"))));
+    }
+
+    #[test]
+    fn what_is_over_a_limit_is_copied() {
+        let mut policy = under("");
+        policy.options.limits.bytes = 100;
+        let over = ImageError::LimitExceeded { limit: Limit::Bytes, value: 101, max: 100 };
+        assert_eq!(plan(&job("in", "a", Some(100)), &policy), Ok(Plan::Process(target("a"))));
+        assert_eq!(plan(&job("in", "a", Some(101)), &policy), Ok(Plan::Copy(target("a"), Cause::Image(over))));
+        policy.options.limits.memory = 50;
+        let over = ImageError::LimitExceeded { limit: Limit::Memory, value: 51, max: 50 };
+        assert_eq!(plan(&job("in", "a", Some(51)), &policy), Ok(Plan::Copy(target("a"), Cause::Image(over))));
+    }
+
+    #[test]
+    fn a_key_of_1024_bytes_leaves_no_room_for_a_prefix() {
+        let key = "あ".repeat(341) + "a";
+        assert_eq!(plan(&job("in", &key, Some(1)), &under("")), Ok(Plan::Process(target(&key))));
+        let error = plan(&job("in", &key, Some(1)), &under("s/")).unwrap_err();
+        assert!(error.to_string().contains("has 1026 bytes, S3 allows 1024"), "{error}");
+    }
+}

@@ -1,0 +1,212 @@
+//! What became of one object: one JSON line in the log, one entry in the response.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tracing::info;
+
+use super::Skip;
+use super::body::{Cause, Verdict};
+use crate::error::{Class, Error};
+use crate::optimize::{Format, ImageInfo};
+use crate::s3::ObjectRef;
+
+/// One object's story. What is not known is left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    pub outcome: Outcome,
+    /// Why it was not optimized.
+    pub reason: Option<String>,
+    /// Who can act on the reason; `None` where nobody needs to.
+    pub class: Option<&'static str>,
+    /// `None` where a record does not say.
+    pub source: Option<String>,
+    pub destination: Option<String>,
+    pub format: Option<&'static str>,
+    /// Pixels, as stored.
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub method: Option<String>,
+    pub score: Option<f64>,
+    /// clean, stripped or kept.
+    pub metadata: Option<String>,
+    pub warnings: Vec<String>,
+    pub millis: Millis,
+}
+
+/// design.md's four words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Lighter at the destination.
+    Optimized,
+    /// As it is at the destination: tried, or known to bring nothing.
+    Unchanged,
+    /// Not ours to do.
+    Skipped,
+    /// Not done, to be tried again.
+    Failed,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Optimized => "optimized",
+            Self::Unchanged => "unchanged",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// Wall time of each step, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Millis {
+    pub head: u64,
+    pub get: u64,
+    pub optimize: u64,
+    pub store: u64,
+    pub total: u64,
+}
+
+/// How a job without an error ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As [`Report::judge`] was told.
+    Stored,
+    Skipped(Skip),
+}
+
+impl Report {
+    /// Of a job that has just begun: failed, until it is known better.
+    #[must_use]
+    pub fn begun(source: Option<&ObjectRef>) -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            reason: None,
+            class: None,
+            source: source.map(ToString::to_string),
+            destination: None,
+            format: None,
+            width: None,
+            height: None,
+            bytes_in: None,
+            bytes_out: None,
+            method: None,
+            score: None,
+            metadata: None,
+            warnings: Vec::new(),
+            millis: Millis::default(),
+        }
+    }
+
+    /// What is about to be stored.
+    pub(super) fn judge(&mut self, verdict: &Verdict) {
+        self.metadata = Some(verdict.metadata().to_string());
+        match verdict {
+            Verdict::Lighter(encoded) => {
+                self.outcome = Outcome::Optimized;
+                self.bytes_out = Some(encoded.bytes.len() as u64);
+                self.method = Some(encoded.method.to_string());
+                self.score = encoded.score;
+                self.describe(Some(encoded.info));
+            }
+            Verdict::AsItIs { cause, info, .. } => {
+                self.outcome = Outcome::Unchanged;
+                self.bytes_out = self.bytes_in;
+                self.reason = Some(cause.to_string());
+                if let Cause::Image(error) = cause {
+                    self.class = class_name(Error::from(error.clone()).class());
+                }
+                self.describe(*info);
+            }
+        }
+    }
+
+    /// What the first bytes, or the header, say.
+    fn describe(&mut self, info: Option<ImageInfo>) {
+        if let Some(ImageInfo { format, width, height }) = info {
+            self.format = Some(format.name());
+            // 0 × 0 stands for "not read any further".
+            (self.width, self.height) = if width > 0 { (Some(width), Some(height)) } else { (None, None) };
+        }
+    }
+
+    pub(super) fn found(&mut self, bytes: u64, format: Option<Format>) {
+        self.bytes_in = Some(bytes);
+        self.format = format.map(Format::name);
+    }
+
+    /// Ends the report.
+    #[must_use]
+    pub fn ended(mut self, ending: Result<Ending, &Error>) -> Self {
+        match ending {
+            Ok(Ending::Stored) => {}
+            Ok(Ending::Skipped(skip)) => self.without_result(Outcome::Skipped, skip.to_string()),
+            Err(error) => match error.class() {
+                Class::Skip(skip) => self.without_result(Outcome::Skipped, skip.to_string()),
+                class @ (Class::Permanent | Class::Retryable) => {
+                    self.without_result(Outcome::Failed, error.to_string());
+                    self.class = class_name(class);
+                }
+            },
+        }
+        self
+    }
+
+    fn without_result(&mut self, outcome: Outcome, reason: String) {
+        self.outcome = outcome;
+        self.reason = Some(reason);
+        (self.class, self.bytes_out, self.method, self.score) = (None, None, None, None);
+    }
+
+    /// Writes the log line.
+    pub fn log(&self) {
+        info!(
+            outcome = %self.outcome,
+            reason = self.reason,
+            class = self.class,
+            source = self.source,
+            destination = self.destination,
+            format = self.format,
+            width = self.width,
+            height = self.height,
+            bytes_in = self.bytes_in,
+            bytes_out = self.bytes_out,
+            method = self.method,
+            score = self.score,
+            metadata = self.metadata,
+            warnings = (!self.warnings.is_empty()).then(|| self.warnings.join("; ")),
+            millis_head = self.millis.head,
+            millis_get = self.millis.get,
+            millis_optimize = self.millis.optimize,
+            millis_store = self.millis.store,
+            millis_total = self.millis.total,
+            "report"
+        );
+    }
+}
+
+/// Skips need nobody.
+fn class_name(class: Class) -> Option<&'static str> {
+    match class {
+        Class::Skip(_) => None,
+        Class::Permanent => Some("permanent"),
+        Class::Retryable => Some("retryable"),
+    }
+}
+
+/// Adds a step's wall time to its clock.
+pub(super) async fn timed<T>(clock: &mut u64, step: impl Future<Output = T>) -> T {
+    let start = Instant::now();
+    let result = step.await;
+    *clock += millis(start.elapsed());
+    result
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

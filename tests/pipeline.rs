@@ -1,0 +1,616 @@
+//! The story of an object, against an S3 in this process.
+#![cfg(feature = "dev")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use karui::dev::server::{Action, LocalS3};
+use karui::lambda::handle;
+use karui::optimize::{ImageError, MetadataPolicy};
+use karui::pipeline::report::{Outcome, Report};
+use karui::pipeline::{Job, Pipeline, Policy, TagPolicy, Unstrippable};
+use karui::s3::{ETag, ObjectRef, Store, Transfer};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const SOURCE: &str = "originals";
+const DESTINATION: &str = "light";
+
+/// What a request was, as far as tests ask.
+#[derive(Debug, Clone)]
+struct Call {
+    operation: &'static str,
+    bucket: String,
+    headers: BTreeMap<String, String>,
+}
+
+type Fault = Box<dyn FnMut(&Call) -> Action + Send>;
+
+/// Two buckets, a record of every call, and a place to inject faults.
+struct World {
+    s3: LocalS3,
+    client: Client,
+    folder: TempDir,
+    calls: Arc<Mutex<Vec<Call>>>,
+    fault: Arc<Mutex<Fault>>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for bucket in [SOURCE, DESTINATION] {
+            std::fs::create_dir(folder.path().join(bucket)).unwrap();
+        }
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let fault: Arc<Mutex<Fault>> = Arc::new(Mutex::new(Box::new(|_| Action::Pass)));
+        let (seen, injected) = (Arc::clone(&calls), Arc::clone(&fault));
+        let interposer = move |request: &hyper::http::request::Parts| {
+            let call = Call::of(request);
+            seen.lock().unwrap().push(call.clone());
+            injected.lock().unwrap()(&call)
+        };
+        let s3 = LocalS3::start_with(folder.path(), None, Arc::new(interposer)).await.unwrap();
+        Self { client: s3.client(), s3, folder, calls, fault }
+    }
+
+    fn pipeline(&self, policy: Policy) -> Pipeline {
+        Pipeline::new(Store::new(self.s3.client(), Transfer::default()), policy)
+    }
+
+    fn put(&self, key: &str, body: &[u8]) -> PutObjectFluentBuilder {
+        self.client.put_object().bucket(SOURCE).key(key).body(body.to_vec().into())
+    }
+
+    /// Stores a source, and tells of it as an event would.
+    async fn job(&self, key: &str, body: &[u8]) -> Job {
+        self.told(key, self.put(key, body), body.len()).await
+    }
+
+    async fn told(&self, key: &str, put: PutObjectFluentBuilder, size: usize) -> Job {
+        let output = put.send().await.unwrap();
+        self.calls.lock().unwrap().clear();
+        Job {
+            source: ObjectRef::new(SOURCE, key),
+            etag: output.e_tag().map(ETag::new),
+            size: Some(size as u64),
+            sequencer: Some("0055AED6DCD90281E5".into()),
+        }
+    }
+
+    async fn run(&self, job: &Job) -> Report {
+        self.pipeline(Policy::to_bucket(DESTINATION)).run(job, None).await
+    }
+
+    fn inject(&self, fault: impl FnMut(&Call) -> Action + Send + 'static) {
+        *self.fault.lock().unwrap() = Box::new(fault);
+    }
+
+    /// S3 fails this operation on this bucket, always.
+    fn fail(&self, operation: &'static str, bucket: &'static str, status: u16, code: &str, message: &str) {
+        let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        self.inject(move |call| {
+            if call.operation == operation && call.bucket == bucket {
+                Action::Answer { status, body: body.clone() }
+            } else {
+                Action::Pass
+            }
+        });
+    }
+
+    fn heal(&self) {
+        self.inject(|_| Action::Pass);
+    }
+
+    /// The calls since the source was stored.
+    fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().iter().map(|call| format!("{} {}", call.operation, call.bucket)).collect()
+    }
+
+    fn call(&self, operation: &str) -> Call {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().find(|call| call.operation == operation).expect(operation).clone()
+    }
+
+    async fn arrived(&self, key: &str) -> Option<HeadObjectOutput> {
+        self.client.head_object().bucket(DESTINATION).key(key).send().await.ok()
+    }
+
+    async fn bytes(&self, key: &str) -> Vec<u8> {
+        let output = self.client.get_object().bucket(DESTINATION).key(key).send().await.unwrap();
+        output.body.collect().await.unwrap().to_vec()
+    }
+}
+
+impl Call {
+    fn of(request: &hyper::http::request::Parts) -> Self {
+        let query = request.uri.query().unwrap_or_default();
+        let copies = request.headers.contains_key("x-amz-copy-source");
+        let operation = match (request.method.as_str(), copies) {
+            ("HEAD", _) => "HeadObject",
+            ("GET", _) if query.contains("tagging") => "GetObjectTagging",
+            ("GET", _) => "GetObject",
+            ("PUT", true) => "CopyObject",
+            ("PUT", false) => "PutObject",
+            _ => "another",
+        };
+        let headers = request.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().into()));
+        let bucket = request.uri.path().split('/').nth(1).unwrap_or_default().into();
+        Self { operation, bucket, headers: headers.collect() }
+    }
+}
+
+fn reason(report: &Report) -> &str {
+    report.reason.as_deref().unwrap_or_default()
+}
+
+fn metadata(head: &HeadObjectOutput) -> BTreeMap<String, String> {
+    head.metadata().unwrap().clone().into_iter().collect()
+}
+
+// What arrives
+
+#[tokio::test]
+async fn what_is_no_image_is_copied_with_all_that_belongs_to_it() {
+    let world = World::new().await;
+    let put = world.put("notes.txt", b"no image").content_type("text/plain").cache_control("max-age=60");
+    let put = put.content_disposition("attachment").content_language("ja").metadata("artist", "Ueda");
+    let job = world.told("notes.txt", put, 8).await;
+
+    let report = world.run(&job).await;
+
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "not-an-image"), "{report:?}");
+    assert_eq!((report.bytes_in, report.bytes_out), (Some(8), Some(8)));
+    assert_eq!(report.destination.as_deref(), Some("s3://light/notes.txt"));
+    assert_eq!(report.metadata.as_deref(), Some("kept"));
+    assert_eq!(world.calls(), ["HeadObject light", "GetObject originals", "CopyObject light"]);
+    assert_eq!(world.bytes("notes.txt").await, b"no image");
+    let head = world.arrived("notes.txt").await.unwrap();
+    assert_eq!(head.content_type(), Some("text/plain"));
+    assert_eq!(head.cache_control(), Some("max-age=60"));
+    assert_eq!(head.content_disposition(), Some("attachment"));
+    assert_eq!(head.content_language(), Some("ja"));
+    let metadata = metadata(&head);
+    assert_eq!(metadata["artist"], "Ueda");
+    assert_eq!(metadata["karui-source-etag"], job.etag.unwrap().as_str());
+    assert_eq!(metadata["karui-original-size"], "8");
+    assert_eq!(metadata["karui-method"], "copy");
+    assert_eq!(metadata["karui-sequencer"], "0055AED6DCD90281E5");
+    assert_eq!(metadata["karui-version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(metadata["karui-options"].len(), 16);
+}
+
+#[tokio::test]
+async fn a_recognized_image_arrives_with_its_true_type() {
+    let world = World::new().await;
+    let gif = b"GIF89a\x01\x00\x01\x00";
+    let job = world.told("a.jpg", world.put("a.jpg", gif).content_type("image/jpeg"), gif.len()).await;
+
+    let report = world.run(&job).await;
+
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "format-not-rewritten"));
+    assert_eq!(report.format, Some("gif"));
+    assert_eq!(world.arrived("a.jpg").await.unwrap().content_type(), Some("image/gif"));
+}
+
+#[tokio::test]
+async fn a_broken_image_is_copied() {
+    let world = World::new().await;
+    let report = world.run(&world.job("a.jpg", b"\xff\xd8\xff and no more").await).await;
+
+    assert_eq!(report.outcome, Outcome::Unchanged, "{report:?}");
+    assert_eq!(report.format, Some("jpeg"));
+    assert_eq!(world.bytes("a.jpg").await, b"\xff\xd8\xff and no more");
+    assert_eq!(world.arrived("a.jpg").await.unwrap().content_type(), Some("image/jpeg"));
+}
+
+#[tokio::test]
+async fn a_body_with_an_encoding_of_its_own_is_copied() {
+    let world = World::new().await;
+    let put = world.put("a.jpg", b"\xff\xd8\xff").content_encoding("gzip").content_type("text/html");
+    let report = world.run(&world.told("a.jpg", put, 3).await).await;
+
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "content-encoding"));
+    let head = world.arrived("a.jpg").await.unwrap();
+    assert_eq!((head.content_encoding(), head.content_type()), (Some("gzip"), Some("text/html")));
+}
+
+#[tokio::test]
+async fn nothing_arrives_as_nothing() {
+    let world = World::new().await;
+    for key in ["empty.jpg", "folder/"] {
+        let report = world.run(&world.job(key, b"").await).await;
+        assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "empty"), "{key}: {report:?}");
+        assert_eq!(world.arrived(key).await.unwrap().content_length(), Some(0), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn any_key_arrives() {
+    let world = World::new().await;
+    for key in ["a b.txt", "a+b.txt", "a%2Bb.txt", "(1).txt", "軽い.txt", "../up.txt", "a//b.txt", &"k".repeat(1024)]
+    {
+        let report = world.run(&world.job(key, key.as_bytes()).await).await;
+        assert_eq!(report.outcome, Outcome::Unchanged, "{key}: {report:?}");
+        assert_eq!(world.bytes(key).await, key.as_bytes(), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_its_prefix_makes_too_long_fails_and_says_so() {
+    let world = World::new().await;
+    let policy = Policy { destination_prefix: "small/".into(), ..Policy::to_bucket(DESTINATION) };
+    let job = Job { source: ObjectRef::new(SOURCE, "k".repeat(1024)), etag: None, size: None, sequencer: None };
+
+    let report = world.pipeline(policy).run(&job, None).await;
+
+    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")));
+    assert!(reason(&report).contains("has 1030 bytes, S3 allows 1024"), "{report:?}");
+    assert!(world.calls().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_over_a_limit_is_copied_unread() {
+    let world = World::new().await;
+    let mut policy = Policy::to_bucket(DESTINATION);
+    policy.options.limits.bytes = 10;
+    let body = b"\xff\xd8\xff 12 bytes";
+    let mut job = world.job("a.jpg", body).await;
+
+    for size in [job.size, None] {
+        job.size = size;
+        let report = world.pipeline(policy.clone()).run(&job, None).await;
+        let over = ImageError::LimitExceeded { limit: karui::optimize::Limit::Bytes, value: 12, max: 10 };
+        assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, over.to_string().as_str()), "{report:?}");
+        assert_eq!(report.class, Some("permanent"));
+        assert_eq!(world.bytes("a.jpg").await, body);
+        world.client.delete_object().bucket(DESTINATION).key("a.jpg").send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn withhold_stores_nothing_that_could_not_be_stripped() {
+    let world = World::new().await;
+    let mut policy = Policy { unstrippable: Unstrippable::Withhold, ..Policy::to_bucket(DESTINATION) };
+    let job = world.job("a.gif", b"GIF89a\x01\x00\x01\x00").await;
+
+    let report = world.pipeline(policy.clone()).run(&job, None).await;
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "withheld"));
+    assert!(world.arrived("a.gif").await.is_none());
+
+    policy.options.metadata = MetadataPolicy::All;
+    assert_eq!(world.pipeline(policy).run(&job, None).await.outcome, Outcome::Unchanged);
+    assert!(world.arrived("a.gif").await.is_some());
+}
+
+// Repeats, stale events, forgeries, loops
+
+#[tokio::test]
+async fn a_repeated_event_costs_one_head_and_changes_nothing() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    world.run(&job).await;
+    let first = world.arrived("a.txt").await.unwrap();
+    world.calls.lock().unwrap().clear();
+
+    let report = world.run(&job).await;
+
+    assert_eq!(world.calls(), ["HeadObject light"]);
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "already-stored"));
+    assert_eq!(world.arrived("a.txt").await.unwrap().last_modified(), first.last_modified());
+}
+
+#[tokio::test]
+async fn the_same_bytes_put_again_with_other_attributes_are_news() {
+    let world = World::new().await;
+    world.run(&world.job("a.txt", b"text").await).await;
+    let put = world.put("a.txt", b"text").cache_control("no-store");
+    let again = Job { sequencer: Some("0055AED6DCD90281E6".into()), ..world.told("a.txt", put, 4).await };
+
+    assert_eq!(world.run(&again).await.outcome, Outcome::Unchanged);
+    assert_eq!(world.arrived("a.txt").await.unwrap().cache_control(), Some("no-store"));
+}
+
+#[tokio::test]
+async fn other_options_make_a_new_result() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    world.run(&job).await;
+    let mut policy = Policy::to_bucket(DESTINATION);
+    policy.options.min_savings = 10.0;
+    assert_eq!(world.pipeline(policy).run(&job, None).await.outcome, Outcome::Unchanged);
+}
+
+#[tokio::test]
+async fn a_stale_event_loses() {
+    let world = World::new().await;
+    let old = world.job("a.txt", b"old").await;
+    let new = world.job("a.txt", b"new").await;
+    world.run(&new).await;
+
+    let report = world.run(&old).await;
+
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-replaced"), "{report:?}");
+    assert_eq!(world.bytes("a.txt").await, b"new");
+}
+
+#[tokio::test]
+async fn a_source_that_is_gone_is_nobodys_fault() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    world.client.delete_object().bucket(SOURCE).key("a.txt").send().await.unwrap();
+
+    let report = world.run(&job).await;
+
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-gone"), "{report:?}");
+    assert_eq!(report.class, None);
+}
+
+#[tokio::test]
+async fn a_source_that_goes_before_the_copy_is_nobodys_fault() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    let file = world.folder.path().join(SOURCE).join("a.txt");
+    world.inject(move |call| {
+        if call.operation == "CopyObject" {
+            std::fs::remove_file(&file).unwrap();
+        }
+        Action::Pass
+    });
+
+    let report = world.run(&job).await;
+
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-gone"), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_forged_marker_loses_nothing() {
+    let world = World::new().await;
+    let honest = world.job("honest.txt", b"text").await;
+    world.run(&honest).await;
+    let marker = metadata(&world.arrived("honest.txt").await.unwrap());
+    let mut put = world.put("forged.txt", b"text").metadata("karui-else", "x");
+    for (name, value) in &marker {
+        put = put.metadata(name, if name == "karui-original-size" { "1" } else { value });
+    }
+    let forged = world.told("forged.txt", put, 4).await;
+
+    assert_eq!(world.run(&forged).await.outcome, Outcome::Unchanged);
+    assert_eq!(metadata(&world.arrived("forged.txt").await.unwrap()), marker);
+}
+
+#[tokio::test]
+async fn the_marker_yields_to_the_sources_own_metadata() {
+    let world = World::new().await;
+    let put = world.put("a.txt", b"text").metadata("note", "n".repeat(2000));
+    let job = world.told("a.txt", put, 4).await;
+
+    world.run(&job).await;
+
+    let metadata = metadata(&world.arrived("a.txt").await.unwrap());
+    assert_eq!(metadata.keys().collect::<Vec<_>>(), ["note"]);
+}
+
+#[tokio::test]
+async fn a_loop_ends_before_it_begins() {
+    let world = World::new().await;
+    let job = world.job("small/a.txt", b"text").await;
+    for prefix in ["", "small/"] {
+        let policy = Policy { destination_prefix: prefix.into(), ..Policy::to_bucket(SOURCE) };
+        let report = world.pipeline(policy).run(&job, None).await;
+        assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "destination-is-source"));
+    }
+    assert!(world.calls().is_empty());
+}
+
+// S3's own states
+
+#[tokio::test]
+async fn what_cannot_be_read_fails_and_says_what_to_do() {
+    let ssec = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided";
+    let kms = "User: arn:aws:sts::1:x is not authorized to perform: kms:Decrypt on resource: key";
+    for (status, code, message, advice) in [
+        (403, "InvalidObjectState", "not valid for the object's storage class", "restore it first"),
+        (400, "InvalidRequest", ssec, "SSE-C"),
+        (403, "AccessDenied", kms, "grant kms:Decrypt"),
+        (403, "AccessDenied", "Access Denied", "grant s3:GetObject on arn:aws:s3:::originals/*"),
+        (404, "NoSuchBucket", "gone", "there is no bucket originals"),
+    ] {
+        let world = World::new().await;
+        let job = world.job("a.jpg", b"\xff\xd8\xff").await;
+        world.fail("GetObject", SOURCE, status, code, message);
+
+        let report = world.run(&job).await;
+
+        assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{code}: {report:?}");
+        assert!(reason(&report).contains("s3://originals/a.jpg"), "{report:?}");
+        assert!(reason(&report).contains(advice), "{report:?}");
+        world.heal();
+        assert!(world.arrived("a.jpg").await.is_none());
+        assert_eq!(world.run(&job).await.outcome, Outcome::Unchanged, "a retry succeeds");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_destination_bucket_is_named() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    let report = world.pipeline(Policy::to_bucket("no-such-bucket")).run(&job, None).await;
+
+    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")));
+    assert!(reason(&report).contains("no bucket no-such-bucket"), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_never_stored() {
+    let world = World::new().await;
+    let body = [b"\xff\xd8\xff".as_slice(), &[0; 10_000]].concat();
+    let job = world.job("a.jpg", &body).await;
+    world.inject(|call| if call.operation == "GetObject" { Action::Cut { after: 5000 } } else { Action::Pass });
+
+    let report = world.run(&job).await;
+
+    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{report:?}");
+    world.heal();
+    assert!(world.arrived("a.jpg").await.is_none());
+    assert_eq!(world.run(&job).await.outcome, Outcome::Unchanged);
+    assert_eq!(world.bytes("a.jpg").await, body);
+}
+
+#[tokio::test]
+async fn a_hidden_destination_is_written_unconditionally() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    world.fail("HeadObject", DESTINATION, 403, "", "");
+
+    assert_eq!(world.run(&job).await.outcome, Outcome::Unchanged);
+    let headers = world.call("CopyObject").headers;
+    assert!(!headers.contains_key("if-match") && !headers.contains_key("if-none-match"), "{headers:?}");
+}
+
+#[tokio::test]
+async fn a_write_depends_on_what_was_seen() {
+    let world = World::new().await;
+    let first = world.job("a.txt", b"first").await;
+    world.run(&first).await;
+    assert_eq!(world.call("CopyObject").headers["if-none-match"], "*");
+
+    let second = world.job("a.txt", b"second").await;
+    let stored = world.arrived("a.txt").await.unwrap().e_tag.unwrap();
+    world.run(&second).await;
+    assert_eq!(world.call("CopyObject").headers["if-match"], stored);
+    assert_eq!(world.bytes("a.txt").await, b"second");
+}
+
+#[tokio::test]
+async fn of_two_at_work_on_one_key_the_slower_one_tries_again() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    world.fail("CopyObject", DESTINATION, 412, "PreconditionFailed", "At least one of the pre-conditions");
+
+    let report = world.run(&job).await;
+
+    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{report:?}");
+    world.heal();
+    assert_eq!(world.run(&job).await.outcome, Outcome::Unchanged);
+}
+
+// Tags
+
+/// Denies CopyObject that takes tags along.
+fn tags_denied(call: &Call) -> Action {
+    let directive = call.headers.get("x-amz-tagging-directive").map(String::as_str);
+    if call.operation == "CopyObject" && directive != Some("REPLACE") {
+        Action::Answer { status: 403, body: "<Error><Code>AccessDenied</Code></Error>".into() }
+    } else {
+        Action::Pass
+    }
+}
+
+#[tokio::test]
+async fn tags_that_may_not_be_copied_are_dropped_with_a_warning() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    world.inject(tags_denied);
+
+    let report = world.run(&job).await;
+
+    assert_eq!(report.outcome, Outcome::Unchanged, "{report:?}");
+    assert_eq!(report.warnings.len(), 1);
+    assert!(report.warnings[0].starts_with("tags dropped: CopyObject s3://light/a.txt"), "{report:?}");
+    assert_eq!(world.bytes("a.txt").await, b"text");
+}
+
+#[tokio::test]
+async fn a_write_that_is_denied_with_and_without_tags_fails() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    world.fail("CopyObject", DESTINATION, 403, "AccessDenied", "Access Denied");
+
+    let report = world.run(&job).await;
+
+    assert_eq!((report.outcome, report.warnings.len()), (Outcome::Failed, 0), "{report:?}");
+    assert!(reason(&report).contains("s3:PutObject"), "{report:?}");
+}
+
+#[tokio::test]
+async fn required_tags_that_may_not_be_read_or_copied_fail() {
+    let world = World::new().await;
+    let policy = Policy { tags: TagPolicy::Require, ..Policy::to_bucket(DESTINATION) };
+    let job = world.job("a.txt", b"text").await;
+    world.fail("GetObjectTagging", SOURCE, 403, "AccessDenied", "Access Denied");
+
+    let report = world.pipeline(policy.clone()).run(&job, None).await;
+    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")));
+    assert!(reason(&report).contains("s3:GetObjectTagging"), "{report:?}");
+
+    world.inject(|call| match call.operation {
+        "GetObjectTagging" => Action::Answer { status: 200, body: "<Tagging><TagSet/></Tagging>".into() },
+        _ => tags_denied(call),
+    });
+    assert_eq!(world.pipeline(policy).run(&job, None).await.outcome, Outcome::Failed);
+    world.heal();
+    assert!(world.arrived("a.txt").await.is_none());
+}
+
+// The function
+
+fn record(key: &str, etag: Option<&ETag>) -> Value {
+    json!({
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "s3": { "bucket": { "name": SOURCE }, "object": { "key": key, "eTag": etag.map(ETag::as_str) } }
+    })
+}
+
+#[tokio::test]
+async fn every_record_of_an_event_is_done() {
+    let world = World::new().await;
+    let job = world.job("a b.txt", b"text").await;
+    let mut removed = record("a+b.txt", None);
+    removed["eventName"] = json!("ObjectRemoved:Delete");
+    let event = json!({ "Records": [record("a+b.txt", job.etag.as_ref()), removed, record("gone.txt", None)] });
+
+    let response = handle(&world.pipeline(Policy::to_bucket(DESTINATION)), &event, None).await.unwrap();
+
+    assert_eq!((response.optimized, response.unchanged, response.skipped), (0, 1, 2), "{response:?}");
+    let response = serde_json::to_value(&response).unwrap();
+    assert_eq!(response["records"][0]["source"], "s3://originals/a b.txt");
+    assert_eq!(response["records"][0]["outcome"], "unchanged");
+    assert_eq!(response["records"][1]["reason"], "not-a-creation");
+    assert_eq!(response["records"][2]["reason"], "source-gone");
+}
+
+#[tokio::test]
+async fn a_failing_record_fails_the_event_and_not_the_others() {
+    let world = World::new().await;
+    world.job("first.txt", b"1").await;
+    world.job("last.txt", b"2").await;
+    let event = json!({ "Records": [
+        record("first.txt", None), { "eventSource": "aws:sqs" }, record("%FF", None), record("last.txt", None),
+    ] });
+
+    let failure = handle(&world.pipeline(Policy::to_bucket(DESTINATION)), &event, None).await.unwrap_err();
+
+    assert_eq!(
+        failure.to_string(),
+        "2 of 4 records failed: record 1: /eventSource is \"aws:sqs\", want aws:s3; \
+         record 2: key \"%FF\" is not UTF-8 once decoded"
+    );
+    assert!(world.arrived("first.txt").await.is_some());
+    assert!(world.arrived("last.txt").await.is_some());
+}
+
+#[tokio::test]
+async fn a_test_event_succeeds_and_what_is_no_event_fails() {
+    let world = World::new().await;
+    let pipeline = world.pipeline(Policy::to_bucket(DESTINATION));
+    let response = handle(&pipeline, &json!({ "Event": "s3:TestEvent" }), None).await.unwrap();
+    assert!(response.records.is_empty());
+    let failure = handle(&pipeline, &json!({ "detail": {} }), None).await.unwrap_err();
+    assert!(failure.to_string().contains("got an object with detail"), "{failure}");
+    assert!(world.calls().is_empty());
+}
