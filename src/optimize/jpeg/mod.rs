@@ -48,7 +48,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         });
     }
     if is_decodable(&segments) {
-        candidates.extend(recode(source, &kept, &cost, options, budget)?);
+        candidates.extend(recode(source, &segments, &kept, &cost, options, budget)?);
     } else if !kept.stripped {
         return Ok(left_alone(Reason::CodingNotRewritten, Some(info), options));
     }
@@ -63,13 +63,15 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
     let decode = |file| {
         libjpeg::decode_rgb(file, u32::MAX).map_err(|fault| ImageError::malformed(Format::Jpeg, fault.to_string()))
     };
-    let (reference, distorted) = (decode(source)?, decode(distorted)?);
+    let orientation = Segments::parse(source)?.orientation();
+    let (reference, distorted) = (decode(source)?.upright(orientation), decode(distorted)?.upright(orientation));
     metric::score(reference, &distorted).map_err(|error| ImageError::malformed(Format::Jpeg, error.to_string()))
 }
 
 /// The candidates that code the image anew.
 fn recode(
     source: &[u8],
+    segments: &Segments<'_>,
     kept: &Kept<'_>,
     cost: &Cost,
     options: &Options,
@@ -93,7 +95,12 @@ fn recode(
     if planes.model == ColorModel::Other || cost.pixel_domain > options.limits.memory || is_own_output(source) {
         return Ok(candidates);
     }
-    let aim = Aim { target, ceiling: transcoded.map_or(source.len(), |bytes| bytes.len()), max_scans };
+    let aim = Aim {
+        target,
+        ceiling: transcoded.map_or(source.len(), |bytes| bytes.len()),
+        max_scans,
+        orientation: segments.orientation(),
+    };
     let encoded = match options.effort {
         Effort::Fast => Some(pixels::encode_once(&planes, aim).map_err(refused)?),
         Effort::Default => pixels::encode_to_target(source, planes, aim, budget).map_err(refused)?,

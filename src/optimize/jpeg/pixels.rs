@@ -24,6 +24,8 @@ pub struct Aim {
     /// Bytes that the file must stay below: another candidate has as many.
     pub ceiling: usize,
     pub max_scans: u32,
+    /// EXIF's: pictures are scored upright.
+    pub orientation: u8,
 }
 
 /// Half steps of libjpeg's quality: 196 is quality 98, 24 is quality 12.
@@ -77,26 +79,28 @@ pub fn encode_to_target(source: &[u8], planes: Planes, aim: Aim, budget: Budget)
     let picture = libjpeg::decode_rgb(source, aim.max_scans)?;
     let large = picture.width * picture.height > WHOLE_PIXELS;
     if let Some(mosaic) = large.then(|| Mosaic::of(&planes, &picture)).flatten() {
-        return search_by_mosaic(
-            Subject::new(planes, picture)?,
-            Subject::new(mosaic.planes, mosaic.picture)?,
-            aim,
-            budget,
-        );
+        let mosaic = Subject::new(mosaic.planes, mosaic.picture, UPRIGHT)?;
+        return search_by_mosaic(Subject::new(planes, picture, aim.orientation)?, mosaic, aim, budget);
     }
-    search_whole(&Subject::new(planes, picture)?, aim, budget)
+    search_whole(&Subject::new(planes, picture, aim.orientation)?, aim, budget)
 }
 
 /// A picture to encode, and what its encodings are scored against.
 struct Subject {
     planes: Planes,
+    orientation: u8,
     reference: Reference,
 }
 
+const UPRIGHT: u8 = 1;
+/// Mean difference of a channel, of 255, that recoding alone stays well below.
+const MAX_DRIFT: f64 = 1.5;
+
 impl Subject {
-    fn new(planes: Planes, picture: Rgb) -> Result<Self, Fault> {
-        let reference = Reference::new(picture).map_err(|error| Fault::Codec(error.to_string()))?;
-        Ok(Self { planes, reference })
+    fn new(planes: Planes, picture: Rgb, orientation: u8) -> Result<Self, Fault> {
+        let reference =
+            Reference::new(picture.upright(orientation)).map_err(|error| Fault::Codec(error.to_string()))?;
+        Ok(Self { planes, orientation, reference })
     }
 
     fn pixels(&self) -> usize {
@@ -105,8 +109,8 @@ impl Subject {
 
     fn encode(&self, step: i32) -> Result<(Vec<u8>, f64), Fault> {
         let bytes = libjpeg::encode(&self.planes, scale_of(step))?;
-        let decoded = libjpeg::decode_rgb(&bytes, u32::MAX)?;
-        let score = self.reference.score(&decoded).map_err(|error| Fault::Codec(error.to_string()))?;
+        let decoded = libjpeg::decode_rgb(&bytes, u32::MAX)?.upright(self.orientation);
+        let score = self.reference.judge(&decoded, MAX_DRIFT).map_err(|error| Fault::Codec(error.to_string()))?;
         Ok((bytes, score))
     }
 }

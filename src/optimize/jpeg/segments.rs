@@ -6,7 +6,7 @@
 use super::mpf;
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
-use crate::optimize::metadata::xmp;
+use crate::optimize::metadata::{exif, xmp};
 
 /// A file of more segments than this is no photograph: each costs a pass over this list.
 const MAX_SEGMENTS: usize = 1 << 16;
@@ -36,8 +36,6 @@ pub struct Segments<'a> {
     pub frame: Frame,
     /// Scans of the primary image.
     pub scans: usize,
-    /// The colour transform that an Adobe marker names: 0 none (RGB or CMYK), 1 YCbCr, 2 YCCK.
-    pub adobe_transform: Option<u8>,
     /// Whether it carries a C2PA manifest, whose signature any change would break.
     pub signed: bool,
     /// Whether the primary image ends with its EOI marker; else it is truncated.
@@ -169,17 +167,21 @@ impl<'a> Segments<'a> {
     pub(super) fn parse_image(file: &'a [u8]) -> Result<(Self, usize), ImageError> {
         let Walk { segments, complete, at } = Walk::run(file)?;
         let frame = Frame::of(&segments)?;
-        let adobe = segments.iter().find(|segment| segment.kind() == Some(Kind::Adobe));
         let image = Self {
             frame,
             scans: segments.iter().filter(|segment| segment.marker == SOS).count(),
-            adobe_transform: adobe.map(|segment| segment.payload[11]),
             signed: segments.iter().any(|s| s.marker == APP11 && contains(s.payload, b"c2pa")),
             complete,
             trailing: Trailing::Nothing,
             segments,
         };
         Ok((image, at))
+    }
+
+    /// How viewers turn the picture (EXIF tag 274): 1 where it stands upright or nothing is said.
+    #[must_use]
+    pub fn orientation(&self) -> u8 {
+        self.find(Kind::Exif).and_then(|segment| exif::orientation(segment.after(EXIF_ID))).unwrap_or(1)
     }
 
     /// The first segment of a kind.

@@ -62,6 +62,14 @@ pub enum Color {
     Rgba,
 }
 
+impl Color {
+    /// Whether pixels have no colour.
+    #[must_use]
+    pub fn is_gray(self) -> bool {
+        matches!(self, Self::Gray | Self::GrayAlpha)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Animation {
     pub frames: u32,

@@ -8,8 +8,10 @@ mod text;
 
 use chunks::{Chunks, Color, Kept};
 use pixels::Views;
+use quantize::Indexed;
 
 use super::candidate::{Candidate, choose};
+use super::metadata::exif;
 use super::score as metric;
 use super::{
     Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
@@ -49,7 +51,11 @@ pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Out
     let kept = chunks.filter(options.metadata);
     let mut candidates = Vec::new();
     if let Some(target) = quantization_target(&chunks, &cost, options) {
-        candidates.extend(quantized(source, target, &kept, &cost, options)?);
+        let picture = decode(source)?;
+        let views = Views::new(&picture, orientation(&chunks)).map_err(|error| malformed(error.to_string()))?;
+        let trials = trials(&cost, options.effort);
+        let indexed = quantize::to_target(&picture, &views, target, trials).map_err(malformed)?;
+        candidates.extend(indexed.map(|indexed| quantized(&indexed, &kept, options)).transpose()?);
     }
     let stripped = kept.splice();
     if candidates.is_empty() || cost.pixels <= ONE_CANDIDATE_PIXELS {
@@ -66,9 +72,10 @@ pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Out
 /// # Errors
 /// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
+    let orientation = orientation(&Chunks::parse(source)?);
     let (source, distorted) = (decode(source)?, decode(distorted)?);
     let same_size = (source.width, source.height) == (distorted.width, distorted.height);
-    let views = Views::new(&source).map_err(|error| malformed(error.to_string()))?;
+    let views = Views::new(&source, orientation).map_err(|error| malformed(error.to_string()))?;
     if !same_size {
         return Err(malformed("the two pictures differ in size"));
     }
@@ -82,23 +89,22 @@ fn packed(stripped: &[u8], cost: &Cost, options: &Options) -> Result<Option<Cand
     Ok(same.then_some(Candidate { bytes, method: Method::PngLossless, score: Some(metric::IDENTICAL) }))
 }
 
-/// The picture in few colours, where these reach the target.
-fn quantized(
-    source: &[u8],
-    target: f64,
-    kept: &Kept<'_>,
-    cost: &Cost,
-    options: &Options,
-) -> Result<Option<Candidate>, ImageError> {
-    let picture = decode(source)?;
-    let trials = match options.effort {
+/// A picture in few colours as a file.
+fn quantized(indexed: &Indexed, kept: &Kept<'_>, options: &Options) -> Result<Candidate, ImageError> {
+    let bytes = pack::indexed(indexed, options.effort).map_err(malformed)?;
+    Ok(Candidate { bytes: kept.assemble(&bytes)?, method: Method::PngQuantized, score: Some(indexed.score) })
+}
+
+/// How many palettes may be tried.
+fn trials(cost: &Cost, effort: Effort) -> usize {
+    match effort {
         Effort::Fast => 1,
         Effort::Default => [MANY_TRIALS, SOME_TRIALS].iter().find(|(most, _)| cost.pixels <= *most).map_or(1, |t| t.1),
-    };
-    let Some(indexed) = quantize::to_target(&picture, target, trials).map_err(malformed)? else { return Ok(None) };
-    let bytes = pack::indexed(&indexed, options.effort).map_err(malformed)?;
-    let bytes = kept.assemble(&bytes)?;
-    Ok(Some(Candidate { bytes, method: Method::PngQuantized, score: Some(indexed.score) }))
+    }
+}
+
+fn orientation(chunks: &Chunks<'_>) -> u8 {
+    chunks.data(b"eXIf").and_then(exif::orientation).unwrap_or(1)
 }
 
 /// The score to reach with fewer colours; `None` where they are not for this picture.
@@ -109,7 +115,10 @@ fn quantization_target(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> O
     let gamma = chunks.data(b"gAMA").and_then(|data| data.first_chunk()).map(|gamma| u32::from_be_bytes(*gamma));
     let judged = transfer.is_none_or(|transfer| !BEYOND_SRGB.contains(&transfer))
         && gamma.is_none_or(|gamma| SRGB_LIKE_GAMMA.contains(&gamma));
-    let quantizable = header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none() && judged;
+    // A palette holds red, green, blue: a profile of gray would no longer fit it (PNG, 11.3.2.3).
+    let gray_profile = header.color.is_gray() && chunks.data(b"iCCP").is_some();
+    let quantizable =
+        !gray_profile && header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none() && judged;
     (quantizable && cost.quantize <= options.limits.memory).then_some(target)
 }
 
@@ -153,7 +162,7 @@ impl Cost {
             frames: chunks.animation.map_or(1, |animation| animation.frames.into()),
             raw,
             lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
-            quantize: 2 * bytes + pixels.saturating_mul(QUANTIZE_BYTES_PER_PIXEL) + metric::memory(pixels),
+            quantize: pixels.saturating_mul(QUANTIZE_BYTES_PER_PIXEL).saturating_add(metric::memory(pixels)),
         }
     }
 

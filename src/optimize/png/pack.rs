@@ -6,7 +6,7 @@ use super::quantize::Indexed;
 use crate::optimize::Effort;
 
 /// Bytes of a file's uncompressed pixels above which oxipng's cheaper level is taken: it costs half the time for 1–2 %.
-const LARGE_BYTES: usize = 12_000_000;
+const LARGE_BYTES: usize = 6_000_000;
 /// Below this libdeflate's levels cost 8 % of bytes.
 const FAST_DEFLATE: u8 = 6;
 

@@ -129,30 +129,35 @@ fn flatten(width: usize, height: usize, pixels: impl Iterator<Item = RGBA8>, bac
 pub struct Views {
     width: usize,
     height: usize,
+    /// EXIF's.
+    orientation: u8,
     references: Vec<(u8, Reference)>,
 }
+
+/// Mean difference of a channel, of 255, from which fewer colours are seen as other colours: dithering keeps below it.
+const MAX_DRIFT: f64 = 3.0;
 
 impl Views {
     /// # Errors
     /// [`ScoreError`] where the picture is empty or too large for the metric.
-    pub fn new(pixels: &Pixels) -> Result<Self, ScoreError> {
+    pub fn new(pixels: &Pixels, orientation: u8) -> Result<Self, ScoreError> {
         let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
         let references = backgrounds
             .iter()
-            .map(|background| Ok((*background, Reference::new(pixels.over(*background))?)))
+            .map(|background| Ok((*background, Reference::new(pixels.over(*background).upright(orientation))?)))
             .collect::<Result<_, ScoreError>>()?;
-        Ok(Self { width: pixels.width, height: pixels.height, references })
+        Ok(Self { width: pixels.width, height: pixels.height, orientation, references })
     }
 
-    /// The score over the background on which it is worse.
+    /// The score over the background on which it is worse; 0 where colours drift.
     ///
     /// # Errors
     /// [`ScoreError`] where the number of pixels differs.
     pub fn score(&self, pixels: impl Iterator<Item = RGBA8> + Clone) -> Result<f64, ScoreError> {
         let mut worst = f64::INFINITY;
         for (background, reference) in &self.references {
-            let view = flatten(self.width, self.height, pixels.clone(), *background);
-            worst = worst.min(reference.score(&view)?);
+            let view = flatten(self.width, self.height, pixels.clone(), *background).upright(self.orientation);
+            worst = worst.min(reference.judge(&view, MAX_DRIFT)?);
         }
         Ok(worst)
     }
@@ -178,7 +183,7 @@ mod tests {
         let opaque_white = vec![RGBA8::new(255, 255, 255, 255); 256];
         let mut hole = opaque_white.clone();
         hole[100].a = 0;
-        let views = Views::new(&Pixels { width: 16, height: 16, rgba: hole.clone() }).unwrap();
+        let views = Views::new(&Pixels { width: 16, height: 16, rgba: hole.clone() }, 1).unwrap();
         assert!(views.score(hole.iter().copied()).unwrap() > 99.9);
         // Filling the hole with white is invisible on white, and plain on black.
         assert!(views.score(opaque_white.iter().copied()).unwrap() < 90.0);

@@ -42,8 +42,7 @@ const TOLERANCE: f64 = 0.7;
 ///
 /// # Errors
 /// imagequant's or the metric's own words.
-pub fn to_target(pixels: &Pixels, target: f64, trials: usize) -> Result<Option<Indexed>, String> {
-    let views = Views::new(pixels).map_err(|error| error.to_string())?;
+pub fn to_target(pixels: &Pixels, views: &Views, target: f64, trials: usize) -> Result<Option<Indexed>, String> {
     let mut quantizer = Quantizer::new(pixels).map_err(|error| error.to_string())?;
     let mut best: Option<Indexed> = None;
     let search = Search { steps: FEWEST..=MOST, first: MOST, target, tolerance: TOLERANCE, trials, slope: SLOPE };
@@ -91,22 +90,29 @@ impl<'a> Quantizer<'a> {
 mod tests {
     use super::*;
 
-    fn gradient(levels: usize) -> Pixels {
-        let pixel = |i: usize| RGBA8::new((i % 64 * levels / 64 * 4) as u8, (i / 64 * 4) as u8, 90, 255);
-        Pixels { width: 64, height: 64, rgba: (0..64 * 64).map(pixel).collect() }
+    /// A gradient under grain, of many more colours than 256.
+    fn grain() -> Pixels {
+        let pixel = |i: usize| {
+            let grain = (i as u32).wrapping_mul(2_654_435_761) >> 27;
+            RGBA8::new((i % 96 * 2) as u8 + grain as u8, (i / 96 * 2) as u8, 90 + grain as u8, 255)
+        };
+        Pixels { width: 96, height: 96, rgba: (0..96 * 96).map(pixel).collect() }
     }
 
     #[test]
     fn few_colours_do_for_a_low_target_and_more_for_a_high_one() {
-        let pixels = gradient(64);
-        let low = to_target(&pixels, 40.0, 4).unwrap().unwrap();
-        let high = to_target(&pixels, 80.0, 4).unwrap().unwrap();
+        let pixels = grain();
+        let views = Views::new(&pixels, 1).unwrap();
+        let low = to_target(&pixels, &views, 40.0, 4).unwrap().unwrap();
+        let high = to_target(&pixels, &views, 80.0, 4).unwrap().unwrap();
         assert!(low.score >= 40.0 && high.score >= 80.0);
         assert!(low.palette.len() < high.palette.len(), "{} {}", low.palette.len(), high.palette.len());
     }
 
     #[test]
     fn what_256_colours_cannot_reach_is_none() {
-        assert!(to_target(&gradient(64), 99.9, 4).unwrap().is_none());
+        let pixels = grain();
+        let views = Views::new(&pixels, 1).unwrap();
+        assert!(to_target(&pixels, &views, 99.9, 4).unwrap().is_none());
     }
 }
