@@ -94,19 +94,24 @@ mod tests {
     fn grain() -> Pixels {
         let pixel = |i: usize| {
             let grain = (i as u32).wrapping_mul(2_654_435_761) >> 27;
-            RGBA8::new((i % 96 * 2) as u8 + grain as u8, (i / 96 * 2) as u8, 90 + grain as u8, 255)
+            RGBA8::new((i % 256 / 2) as u8 + grain as u8, (i / 256 / 2) as u8, 90 + grain as u8, 255)
         };
-        Pixels { width: 96, height: 96, rgba: (0..96 * 96).map(pixel).collect() }
+        Pixels { width: 256, height: 256, rgba: (0..256 * 256).map(pixel).collect() }
     }
 
     #[test]
     fn few_colours_do_for_a_low_target_and_more_for_a_high_one() {
         let pixels = grain();
         let views = Views::new(&pixels, 1).unwrap();
-        let low = to_target(&pixels, &views, 40.0, 4).unwrap().unwrap();
-        let high = to_target(&pixels, &views, 80.0, 4).unwrap().unwrap();
-        assert!(low.score >= 40.0 && high.score >= 80.0);
-        assert!(low.palette.len() < high.palette.len(), "{} {}", low.palette.len(), high.palette.len());
+        let best = to_target(&pixels, &views, 0.5, 1).unwrap().unwrap();
+        assert_eq!(best.palette.len(), 256);
+        let [low, high] = [12.0, 2.0].map(|below| {
+            let target = best.score - below;
+            let found = to_target(&pixels, &views, target, 4).unwrap().unwrap();
+            assert!(found.score >= target, "{} {target}", found.score);
+            found.palette.len()
+        });
+        assert!(low < high, "{low} {high} of {}", best.score);
     }
 
     #[test]
