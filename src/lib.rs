@@ -10,6 +10,8 @@
 //! - `cli`: the `karui` program for files and folders.
 //! - `dev`: an S3 over a folder and the function behind cargo-lambda, all on loopback.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "lambda")]
 pub mod config;
 #[cfg(feature = "dev")]

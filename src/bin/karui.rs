@@ -1,1 +1,24 @@
-fn main() {}
+//! `karui`: the engine on a person's machine.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Makes images light, down to a promised quality and no further
+#[derive(Parser)]
+#[command(version)]
+struct Karui {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Optimize(karui::cli::OptimizeArgs),
+}
+
+fn main() -> ExitCode {
+    match Karui::parse().command {
+        Command::Optimize(args) => karui::cli::optimize(args),
+    }
+}

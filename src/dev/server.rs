@@ -179,9 +179,9 @@ async fn respond(
             call(request).await?;
             Err(io::ErrorKind::ConnectionReset.into())
         }
-        Action::Cut { after } => {
-            Ok(call(request).await?.map(|inner| Body::http_body_unsync(CutShort { inner, left: after })))
-        }
+        Action::Cut { after } => Ok(call(request)
+            .await?
+            .map(|inner| Body::http_body_unsync(CutShort { inner, left: after, flushed: false }))),
         Action::Hang => match std::future::pending::<Infallible>().await {},
     }
 }
@@ -203,6 +203,7 @@ fn answer(status: u16, body: String) -> Response<Body> {
 struct CutShort {
     inner: Body,
     left: usize,
+    flushed: bool,
 }
 
 impl HttpBody for CutShort {
@@ -210,6 +211,12 @@ impl HttpBody for CutShort {
     type Error = s3s::StdError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.left == 0 && !self.flushed {
+            // A pause, for what there is to reach the client before the connection closes.
+            self.flushed = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.left == 0 {
             return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::ConnectionReset).into())));
         }

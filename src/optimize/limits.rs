@@ -19,7 +19,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 512 << 20, pixels: 200_000_000, scans: 100, frames: 1_000, memory: 4 << 30 }
+        Self { bytes: 512 << 20, pixels: 150_000_000, scans: 100, frames: 1_000, memory: 2 << 30 }
     }
 }
 

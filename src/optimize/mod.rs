@@ -1,11 +1,20 @@
 //! The engine: bytes of an image in, lighter bytes out. Pure: no network, no files, no environment.
 
+mod candidate;
+mod jpeg;
+mod metadata;
+mod png;
+mod score;
+mod search;
+
 pub mod budget;
 pub mod error;
 pub mod format;
 pub mod limits;
 pub mod options;
 pub mod outcome;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use budget::Budget;
 pub use error::{ImageError, Limit};
@@ -18,19 +27,63 @@ pub use outcome::{Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Un
 ///
 /// # Errors
 /// [`ImageError`] where the image is malformed, over a limit, or breaks a codec. The source is then the best there is.
-pub fn optimize(source: &[u8], _options: &Options, _budget: Budget) -> Result<Outcome, ImageError> {
-    let reason = if source.is_empty() { Reason::Empty } else { Reason::NotAnImage };
-    Ok(Outcome::Unchanged(Unchanged { reason, info: None, metadata: MetadataState::Kept }))
+pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
+    if source.is_empty() {
+        let empty = Unchanged { reason: Reason::Empty, info: None, metadata: MetadataState::Clean };
+        return Ok(Outcome::Unchanged(empty));
+    }
+    let Some(format) = Format::sniff(source) else {
+        return Ok(left_alone(Reason::NotAnImage, None, options));
+    };
+    let codec = match format {
+        Format::Jpeg => jpeg::optimize,
+        Format::Png => png::optimize,
+        Format::Gif
+        | Format::WebP
+        | Format::Avif
+        | Format::Heic
+        | Format::JpegXl
+        | Format::Jpeg2000
+        | Format::Tiff
+        | Format::Bmp
+        | Format::Ico
+        | Format::Svg => {
+            let info = ImageInfo { format, width: 0, height: 0 };
+            return Ok(left_alone(Reason::FormatNotRewritten, Some(info), options));
+        }
+    };
+    Limits::check(Limit::Bytes, source.len() as u64, options.limits.bytes)?;
+    guarded(|| codec(source, options, budget))
 }
 
-/// The SSIMULACRA2 score of a JPEG or PNG file against its source, orientation not applied, alpha over black and over
-/// white, the lower counts (100 = identical).
+/// The SSIMULACRA2 score of a JPEG or PNG file against its source: orientation not applied, alpha over black and over
+/// white, of which the lower counts (100 = identical).
 ///
 /// # Errors
-/// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
+/// [`ImageError::Malformed`] where either cannot be decoded, or they differ in format or size.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    if source == distorted {
-        return Ok(100.0);
+    match Format::sniff(source) {
+        Some(Format::Jpeg) => guarded(|| jpeg::score(source, distorted)),
+        Some(Format::Png) => guarded(|| png::score(source, distorted)),
+        Some(format) => Err(ImageError::malformed(format, "only JPEG and PNG can be scored")),
+        None => Err(ImageError::malformed(Format::Jpeg, "no image")),
     }
-    Err(ImageError::malformed(Format::Jpeg, "not scored yet"))
+}
+
+/// The engine's door: a codec that panics costs its own image and nothing else.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(ImageError::CodecPanic(message.to_owned()))
+    })
+}
+
+/// The source as it is, whatever metadata it holds.
+fn left_alone(reason: Reason, info: Option<ImageInfo>, options: &Options) -> Outcome {
+    let metadata = match options.metadata {
+        MetadataPolicy::All => MetadataState::Clean,
+        MetadataPolicy::Safe | MetadataPolicy::None => MetadataState::Kept,
+    };
+    Outcome::Unchanged(Unchanged { reason, info, metadata })
 }

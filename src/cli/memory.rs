@@ -1,0 +1,164 @@
+//! Keeps the files that are worked on at once within one bound of memory. Guesses from headers; the engine's own limits
+//! judge each image by itself.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes per pixel that an image may need while it is searched and scored at full size: SSIMULACRA2 on the whole
+/// image takes 105, pixels and coefficients the rest.
+const BYTES_PER_PIXEL: u64 = 120;
+
+/// Where the pixel count cannot be told: as many bytes of pixels per byte of file as a dense PNG has.
+const BYTES_PER_FILE_BYTE: u64 = 20;
+
+/// Bytes that working on this file may take, source included. Leaves the reader at the start.
+///
+/// # Errors
+/// Those of the reader.
+pub fn need(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
+    let pixels = match pixels(file) {
+        Ok(pixels) => pixels,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+        Err(error) => return Err(error),
+    };
+    file.seek(SeekFrom::Start(0))?;
+    let working = match pixels {
+        Some(pixels) => pixels.saturating_mul(BYTES_PER_PIXEL),
+        None => length.saturating_mul(BYTES_PER_FILE_BYTE),
+    };
+    Ok(working.saturating_add(length.saturating_mul(2)))
+}
+
+/// Width × height as the header of a PNG or JPEG has them.
+fn pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut magic = [0; 2];
+    file.read_exact(&mut magic)?;
+    match magic {
+        [0x89, b'P'] => {
+            // PNG (third edition), 11.2.1: IHDR comes first; width and height stand at byte 16.
+            file.seek(SeekFrom::Start(16))?;
+            let (mut width, mut height) = ([0; 4], [0; 4]);
+            file.read_exact(&mut width)?;
+            file.read_exact(&mut height)?;
+            Ok(Some(u64::from(u32::from_be_bytes(width)) * u64::from(u32::from_be_bytes(height))))
+        }
+        [0xff, 0xd8] => jpeg_pixels(file),
+        _ => Ok(None),
+    }
+}
+
+/// Follows the marker segments (ITU-T T.81, B.1.1.4) to the frame header (B.2.2).
+fn jpeg_pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+    loop {
+        let mut segment = [0; 4];
+        file.read_exact(&mut segment)?;
+        let [0xff, marker, high, low] = segment else { return Ok(None) };
+        match marker {
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                let mut frame = [0; 5];
+                file.read_exact(&mut frame)?;
+                let [_, h1, h0, w1, w0] = frame;
+                return Ok(Some(u64::from(u16::from_be_bytes([h1, h0])) * u64::from(u16::from_be_bytes([w1, w0]))));
+            }
+            0xda => return Ok(None),
+            _ => file.seek_relative(i64::from(u16::from_be_bytes([high, low])) - 2)?,
+        }
+    }
+}
+
+/// Lets work begin while the sum of what runs stays under a bound; what is over it by itself runs alone.
+#[derive(Debug)]
+pub struct Gate {
+    capacity: u64,
+    free: Mutex<u64>,
+    freed: Condvar,
+}
+
+impl Gate {
+    pub fn new(capacity: u64) -> Self {
+        Self { capacity, free: Mutex::new(capacity), freed: Condvar::new() }
+    }
+
+    /// Waits until `need` bytes are free, and holds them until the permit is dropped.
+    pub fn enter(&self, need: u64) -> Permit<'_> {
+        let held = need.min(self.capacity);
+        let free = self.freed.wait_while(self.lock(), |free| *free < held);
+        *free.unwrap_or_else(PoisonError::into_inner) -= held;
+        Permit { gate: self, held }
+    }
+
+    /// A number cannot be left half-written, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+pub struct Permit<'a> {
+    gate: &'a Gate,
+    held: u64,
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *self.gate.lock() += self.held;
+        self.gate.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    #[test]
+    fn headers_tell_the_pixels() {
+        for (name, expected) in [
+            ("photo-420.jpg", Some(600 * 400)),
+            ("photo-rotated.jpg", Some(512 * 400)),
+            ("photo-progressive.jpg", Some(640 * 427)),
+            ("icon.png", Some(256 * 256)),
+            ("animated.gif", None),
+        ] {
+            assert_eq!(pixels(&mut Cursor::new(fixture(name))).unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn any_prefix_of_a_file_gets_a_number() {
+        let bytes = fixture("photo-rotated.jpg");
+        for end in 0..200 {
+            let mut file = Cursor::new(&bytes[..end]);
+            assert!(need(&mut file, end as u64).unwrap() >= end as u64);
+            assert_eq!(file.position(), 0);
+        }
+    }
+
+    #[test]
+    fn the_sum_stays_under_the_bound_and_what_is_over_it_runs_alone() {
+        let gate = Gate::new(100);
+        let (running, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for need in [60, 60, 30, 1000, 40, 10] {
+                let (gate, running, most) = (&gate, &running, &most);
+                scope.spawn(move || {
+                    let permit = gate.enter(need);
+                    let now = running.fetch_add(need.min(100), Ordering::SeqCst) + need.min(100);
+                    most.fetch_max(now, Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    running.fetch_sub(need.min(100), Ordering::SeqCst);
+                    drop(permit);
+                });
+            }
+        });
+        assert_eq!(most.load(Ordering::SeqCst), 100);
+        assert_eq!(*gate.lock(), 100);
+    }
+}

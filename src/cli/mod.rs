@@ -1,0 +1,47 @@
+//! `karui optimize`: the engine for files and folders. Owns arguments, walking, writing and what is printed; decides
+//! nothing about images.
+//!
+//! stdout carries nothing but results (JSON lines, or the image where `-` was asked for); people read stderr.
+
+mod args;
+mod memory;
+mod report;
+mod stream;
+mod table;
+mod walk;
+mod work;
+mod write;
+
+use std::process::ExitCode;
+
+pub use args::OptimizeArgs;
+pub use table::Table;
+
+/// A file failed, or a result could not be written.
+const FAILED: u8 = 1;
+/// The command line asks for something that makes no sense.
+const WRONG_USAGE: u8 = 2;
+
+/// Runs `karui optimize` and says how it went: 0, 1 where a file failed, 2 for wrong usage.
+#[must_use]
+pub fn optimize(args: OptimizeArgs) -> ExitCode {
+    match args.resolve().and_then(|request| run(&request)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(usage) => {
+            eprintln!("error: {usage}\n\nFor more information, try 'karui optimize --help'.");
+            ExitCode::from(WRONG_USAGE)
+        }
+    }
+}
+
+/// Whether everything went well; `Err` is wrong usage that only the file system could tell.
+fn run(request: &args::Request) -> Result<bool, String> {
+    let args::Input::Paths(paths) = &request.input else {
+        return Ok(stream::run(request));
+    };
+    let jobs = walk::collect(paths, &request.output)?;
+    let mut printer = report::Printer::new(jobs.len(), request.json);
+    work::run(jobs, request, |row| printer.add(row));
+    Ok(printer.finish())
+}

@@ -1,0 +1,261 @@
+//! What is said about each file: a JSON line, or a bar and a table at the end.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::table::Table;
+use crate::optimize::{Format, ImageError, ImageInfo, MetadataState, Outcome, Reason};
+
+/// One file's line of `--json`; `null` stands for what is not known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// As it was named; bytes that are no UTF-8 appear as U+FFFD.
+    pub path: String,
+    pub outcome: Verdict,
+    pub reason: Option<String>,
+    pub format: Option<&'static str>,
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub method: Option<String>,
+    pub score: Option<f64>,
+    pub metadata: Option<String>,
+    pub millis: u128,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Optimized,
+    Unchanged,
+    Failed,
+}
+
+impl Row {
+    /// What the engine made of a file of `length` bytes. An image it cannot read is left unchanged, which is no failure.
+    pub fn new(path: &Path, length: u64, format: Option<Format>, outcome: &Result<Outcome, ImageError>) -> Self {
+        let unchanged = Self {
+            path: path.to_string_lossy().into_owned(),
+            outcome: Verdict::Unchanged,
+            reason: None,
+            format: format.map(Format::name),
+            width: None,
+            height: None,
+            bytes_in: Some(length),
+            bytes_out: Some(length),
+            method: None,
+            score: None,
+            metadata: Some(MetadataState::Kept.to_string()),
+            millis: 0,
+        };
+        match outcome {
+            Ok(Outcome::Optimized(encoded)) => Self {
+                outcome: Verdict::Optimized,
+                bytes_out: Some(encoded.bytes.len() as u64),
+                method: Some(encoded.method.to_string()),
+                score: encoded.score,
+                metadata: Some(encoded.metadata.to_string()),
+                ..unchanged.with(Some(encoded.info))
+            },
+            Ok(Outcome::Unchanged(why)) => Self {
+                reason: Some(why.reason.to_string()),
+                metadata: Some(why.metadata.to_string()),
+                ..unchanged.with(why.info)
+            },
+            Err(error) => Self { reason: Some(error.to_string()), ..unchanged },
+        }
+    }
+
+    /// A file that could not be read or written.
+    pub fn failed(path: &Path, error: &io::Error) -> Self {
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            outcome: Verdict::Failed,
+            reason: Some(error.to_string()),
+            format: None,
+            width: None,
+            height: None,
+            bytes_in: None,
+            bytes_out: None,
+            method: None,
+            score: None,
+            metadata: None,
+            millis: 0,
+        }
+    }
+
+    fn with(self, info: Option<ImageInfo>) -> Self {
+        let side = |pixels: u32| (pixels > 0).then_some(pixels);
+        Self {
+            format: info.map(|i| i.format.name()).or(self.format),
+            width: info.and_then(|i| side(i.width)),
+            height: info.and_then(|i| side(i.height)),
+            ..self
+        }
+    }
+
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"outcome\":\"failed\",\"reason\":\"{error}\"}}"))
+    }
+
+    pub fn is_failed(&self) -> bool {
+        self.outcome == Verdict::Failed
+    }
+
+    /// For someone who waits for an image and not for a report: said only where something is amiss.
+    pub fn complaint(&self) -> Option<String> {
+        let reason = self.reason.as_deref()?;
+        Some(format!("{}: {}: {reason}", self.path, if self.is_failed() { "failed" } else { "unchanged" }))
+    }
+
+    fn is_no_image(&self) -> bool {
+        self.reason.as_ref().is_some_and(|r| *r == Reason::NotAnImage.to_string() || *r == Reason::Empty.to_string())
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let number = |value: Option<u64>| value.map_or_else(|| "-".into(), |n| n.to_string());
+        let why = self.method.clone().or_else(|| self.reason.clone()).unwrap_or_default();
+        [
+            self.path.clone(),
+            number(self.bytes_in),
+            number(self.bytes_out),
+            saved(self.bytes_in.unwrap_or(0), self.bytes_out.unwrap_or(0)),
+            self.score.map_or_else(|| "-".into(), |score| format!("{score:.1}")),
+            if self.is_failed() { format!("failed: {why}") } else { why },
+        ]
+    }
+}
+
+/// Percent saved, for a table.
+fn saved(before: u64, after: u64) -> String {
+    if after >= before {
+        return "-".into();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a percentage with one decimal")]
+    let percent = 100.0 * (before - after) as f64 / before as f64;
+    format!("{percent:.1}%")
+}
+
+/// Prints rows as they come, and the sum at the end.
+#[derive(Debug)]
+pub struct Printer {
+    json: bool,
+    bar: ProgressBar,
+    rows: Vec<Row>,
+    /// stdout went away, or its disk is full.
+    broken: Option<io::Error>,
+}
+
+impl Printer {
+    pub fn new(files: usize, json: bool) -> Self {
+        // Draws on stderr, and only where that is a terminal.
+        let bar = ProgressBar::new(files as u64);
+        if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} {wide_msg}") {
+            bar.set_style(style);
+        }
+        Self { json, bar, rows: Vec::new(), broken: None }
+    }
+
+    pub fn add(&mut self, row: Row) {
+        self.bar.set_message(row.path.escape_debug().to_string());
+        self.bar.inc(1);
+        if self.json && self.broken.is_none() {
+            self.broken = self.bar.suspend(|| writeln!(io::stdout(), "{}", row.json())).err();
+        }
+        self.rows.push(row);
+    }
+
+    /// Prints what remains to be said; whether no file failed and all was printed.
+    pub fn finish(mut self) -> bool {
+        self.bar.finish_and_clear();
+        if !self.json {
+            self.rows.sort_by(|a, b| a.path.cmp(&b.path));
+            eprint!("{}{}", self.table(), self.total());
+        }
+        if let Some(error) = &self.broken {
+            eprintln!("error: stdout: {error}");
+        }
+        self.broken.is_none() && !self.rows.iter().any(Row::is_failed)
+    }
+
+    fn table(&self) -> String {
+        let mut table = Table::new(&["file", ">before", ">after", ">saved", ">score", "how, or why not"]);
+        let mut shown = self.rows.iter().filter(|row| !row.is_no_image()).peekable();
+        if shown.peek().is_none() {
+            return String::new();
+        }
+        shown.for_each(|row| table.row(row.cells()));
+        format!("{table}\n")
+    }
+
+    fn total(&self) -> String {
+        let count = |verdict| self.rows.iter().filter(|row| row.outcome == verdict).count();
+        let sum = |bytes: fn(&Row) -> Option<u64>| self.rows.iter().filter_map(bytes).sum::<u64>();
+        let (before, after) = (sum(|row| row.bytes_in), sum(|row| row.bytes_out));
+        format!(
+            "files: {}, {} optimized, {} unchanged ({} no images), {} failed; {before} bytes before, {after} after, saved {}\n",
+            self.rows.len(),
+            count(Verdict::Optimized),
+            count(Verdict::Unchanged),
+            self.rows.iter().filter(|row| row.is_no_image()).count(),
+            count(Verdict::Failed),
+            saved(before, after),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimize::{Encoded, Method, Unchanged};
+
+    const INFO: ImageInfo = ImageInfo { format: Format::Jpeg, width: 40, height: 30 };
+
+    #[test]
+    fn an_optimized_file_says_all_there_is() {
+        let encoded = Encoded {
+            bytes: vec![0; 60],
+            info: INFO,
+            method: Method::JpegPixels,
+            score: Some(75.25),
+            metadata: MetadataState::Stripped,
+        };
+        let row = Row::new(Path::new("a.jpg"), 100, Some(Format::Jpeg), &Ok(Outcome::Optimized(encoded)));
+        let expected = r#"{"path":"a.jpg","outcome":"optimized","reason":null,"format":"jpeg","width":40,"height":30,"bytes_in":100,"bytes_out":60,"method":"jpeg-pixels","score":75.25,"metadata":"stripped","millis":0}"#;
+        assert_eq!(row.json(), expected);
+        assert_eq!(row.cells(), ["a.jpg", "100", "60", "40.0%", "75.2", "jpeg-pixels"]);
+        assert_eq!(row.complaint(), None);
+    }
+
+    #[test]
+    fn a_broken_image_is_unchanged_and_a_broken_disk_is_a_failure() {
+        let error = ImageError::malformed(Format::Jpeg, "premature end");
+        let row = Row::new(Path::new("a.jpg"), 100, Some(Format::Jpeg), &Err(error));
+        assert_eq!((row.outcome, row.bytes_out), (Verdict::Unchanged, Some(100)));
+        assert_eq!(row.reason.as_deref(), Some("malformed jpeg: premature end"));
+        assert!(Row::failed(Path::new("a"), &io::Error::other("no")).is_failed());
+    }
+
+    #[test]
+    fn a_format_that_is_not_read_has_no_size() {
+        let info = ImageInfo { format: Format::Gif, width: 0, height: 0 };
+        let why = Unchanged { reason: Reason::FormatNotRewritten, info: Some(info), metadata: MetadataState::Kept };
+        let row = Row::new(Path::new("a.gif"), 9, Some(Format::Gif), &Ok(Outcome::Unchanged(why)));
+        assert_eq!((row.format, row.width), (Some("gif"), None));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn any_name_makes_one_line_of_json() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = std::ffi::OsStr::from_bytes(b"a\n\"\xff\\.jpg");
+        let json = Row::failed(Path::new(name), &io::Error::other("no")).json();
+        assert_eq!(json.lines().count(), 1);
+        let back: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(back["path"], "a\n\"\u{fffd}\\.jpg");
+    }
+}

@@ -1,0 +1,62 @@
+//! Columns for a terminal: the first ones left, numbers right, widths as the eye sees them.
+
+use std::fmt;
+
+use unicode_width::UnicodeWidthStr;
+
+/// Rows of text under a heading.
+#[derive(Debug, Clone)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+    /// Whether a column stands right, as numbers do.
+    right: Vec<bool>,
+}
+
+impl Table {
+    /// A table of these columns; a name that begins with `>` makes its column stand right.
+    #[must_use]
+    pub fn new(columns: &[&str]) -> Self {
+        let names = columns.iter().map(|name| name.trim_start_matches('>').to_owned());
+        Self { rows: vec![names.collect()], right: columns.iter().map(|name| name.starts_with('>')).collect() }
+    }
+
+    /// Adds a row. Control characters are shown escaped, so that no file name can play with the terminal.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| visible(&cell)).collect());
+    }
+}
+
+fn visible(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|c| c.width()).max();
+        let widths: Vec<usize> = (0..self.right.len()).map(|column| width(column).unwrap_or(0)).collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for ((cell, width), right) in row.iter().zip(&widths).zip(&self.right) {
+                let padding = " ".repeat(width - cell.width());
+                let (before, after) = if *right { (padding.as_str(), "") } else { ("", padding.as_str()) };
+                line.extend([before, cell, after, "  "]);
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_as_the_eye_sees_them() {
+        let mut table = Table::new(&["name", ">bytes"]);
+        table.row(["写真".into(), "7".into()]);
+        table.row(["a\nb".into(), "1234".into()]);
+        assert_eq!(table.to_string(), "name  bytes\n写真      7\na\\nb   1234\n");
+    }
+}

@@ -1,0 +1,223 @@
+//! From paths to jobs: which files there are, and where each result goes. Reads folders, writes nothing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::args::Output;
+
+/// One file to be worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The file, as its user would name it.
+    pub source: PathBuf,
+    /// Where the result goes; `None` in a dry run without a folder.
+    pub target: Option<PathBuf>,
+}
+
+/// A path that could not be looked at; reported as a failed file, while the others go on.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub path: PathBuf,
+    pub error: io::Error,
+}
+
+/// All files under `paths`, in a stable order, each once.
+///
+/// # Errors
+/// Wrong usage: two files that would land on the same result, or a result that would land on a source.
+pub fn collect(paths: &[PathBuf], output: &Output) -> Result<Vec<Result<Job, Unreadable>>, String> {
+    let mut found = Vec::new();
+    for path in paths {
+        expand(path, output, &mut found);
+    }
+    settle(found, output)
+}
+
+fn expand(path: &Path, output: &Output, found: &mut Vec<Result<Job, Unreadable>>) {
+    let folder_out = match output {
+        Output::Folder(out) => Some(out.as_path()),
+        Output::InPlace | Output::Unnamed => None,
+    };
+    let unreadable = |error| Unreadable { path: path.into(), error };
+    match path.metadata() {
+        Err(error) => found.push(Err(unreadable(error))),
+        Ok(about) if about.is_dir() => walk(path, folder_out, found),
+        Ok(about) if !about.is_file() => {
+            found.push(Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"))));
+        }
+        Ok(_) => {
+            let target = folder_out.and_then(|out| Some(out.join(path.file_name()?)));
+            found.push(Ok(Job { source: path.into(), target }));
+        }
+    }
+}
+
+/// The regular files of a folder. Links are not followed, so nothing outside is read or written; the folder that
+/// results go to is left out, so a second run does not take the first one's results for sources.
+fn walk(root: &Path, folder_out: Option<&Path>, found: &mut Vec<Result<Job, Unreadable>>) {
+    let out = folder_out.and_then(|out| out.canonicalize().ok());
+    let is_out = |path: &Path| out.is_some() && path.canonicalize().ok() == out;
+    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
+    for entry in entries.filter_entry(|e| e.depth() == 0 || !(e.file_type().is_dir() && is_out(e.path()))) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                let inside = entry.path().strip_prefix(root).unwrap_or(entry.path());
+                let target = folder_out.map(|out| out.join(inside));
+                found.push(Ok(Job { source: entry.into_path(), target }));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(root).to_path_buf();
+                found.push(Err(Unreadable { path, error: error.into() }));
+            }
+        }
+    }
+}
+
+/// Drops what was named twice, gives each job in place its true target, and refuses collisions.
+fn settle(found: Vec<Result<Job, Unreadable>>, output: &Output) -> Result<Vec<Result<Job, Unreadable>>, String> {
+    let mut identities: HashMap<PathBuf, PathBuf> = HashMap::new();
+    let mut targets: HashMap<PathBuf, PathBuf> = HashMap::new();
+    let mut jobs = Vec::with_capacity(found.len());
+    for item in found {
+        let mut job = match item {
+            Ok(job) => job,
+            Err(unreadable) => {
+                jobs.push(Err(unreadable));
+                continue;
+            }
+        };
+        let identity = match job.source.canonicalize() {
+            Ok(identity) => identity,
+            Err(error) => {
+                jobs.push(Err(Unreadable { path: job.source, error }));
+                continue;
+            }
+        };
+        if *output == Output::InPlace {
+            job.target = Some(identity.clone());
+        }
+        if let Some(target) = &job.target {
+            match targets.entry(target.clone()) {
+                Entry::Vacant(free) => free.insert(identity.clone()),
+                Entry::Occupied(taken) if *taken.get() == identity => continue,
+                Entry::Occupied(taken) => return Err(collision(taken.get(), &job.source, target)),
+            };
+        } else if identities.contains_key(&identity) {
+            continue;
+        }
+        identities.insert(identity, job.source.clone());
+        jobs.push(Ok(job));
+    }
+    if matches!(output, Output::Folder(_)) {
+        refuse_overwriting(&jobs, &identities)?;
+    }
+    Ok(jobs)
+}
+
+fn refuse_overwriting(jobs: &[Result<Job, Unreadable>], sources: &HashMap<PathBuf, PathBuf>) -> Result<(), String> {
+    for target in jobs.iter().flatten().filter_map(|job| job.target.as_ref()) {
+        if let Some(source) = target.canonicalize().ok().and_then(|identity| sources.get(&identity)) {
+            return Err(format!(
+                "--out would overwrite a source, {}: choose another folder, or --in-place",
+                source.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn collision(first: &Path, second: &Path, target: &Path) -> String {
+    format!(
+        "{} and {} would both become {}: give their common folder, or run them one by one",
+        first.display(),
+        second.display(),
+        target.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A folder that holds these files, each with its own name as content.
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+        root
+    }
+
+    fn targets(paths: &[PathBuf], out: &Path) -> Result<Vec<String>, String> {
+        let jobs = collect(paths, &Output::Folder(out.into()))?;
+        let inside = |job: Job| job.target.unwrap().strip_prefix(out).unwrap().to_str().unwrap().to_owned();
+        Ok(jobs.into_iter().map(|job| inside(job.unwrap())).collect())
+    }
+
+    #[test]
+    fn a_folder_is_mirrored_hidden_files_included() {
+        let root = tree(&["a/b.jpg", "a/.hidden.png", "a/c/d.txt", "e.jpg"]);
+        let out = root.path().join("out");
+        let paths = [root.path().join("a"), root.path().join("e.jpg")];
+        assert_eq!(targets(&paths, &out).unwrap(), [".hidden.png", "b.jpg", "c/d.txt", "e.jpg"]);
+    }
+
+    #[test]
+    fn the_results_folder_inside_the_tree_is_no_source() {
+        let root = tree(&["a.jpg", "out/a.jpg"]);
+        assert_eq!(targets(&[root.path().into()], &root.path().join("out")).unwrap(), ["a.jpg"]);
+    }
+
+    #[test]
+    fn two_files_for_one_result_are_refused_and_one_named_twice_is_not() {
+        let root = tree(&["a/x.jpg", "b/x.jpg"]);
+        let out = root.path().join("out");
+        let (a, b) = (root.path().join("a/x.jpg"), root.path().join("b/x.jpg"));
+        assert!(targets(&[a.clone(), b], &out).unwrap_err().contains("would both become"));
+        assert_eq!(targets(&[a.clone(), a], &out).unwrap(), ["x.jpg"]);
+    }
+
+    #[test]
+    fn a_result_never_lands_on_a_source() {
+        let root = tree(&["a.jpg", "b/a.jpg"]);
+        let (a, b) = (root.path().join("a.jpg"), root.path().join("b"));
+        assert!(targets(&[root.path().into()], root.path()).unwrap_err().contains("--in-place"));
+        assert!(targets(&[a, b.join("a.jpg")], &b).is_err());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_inside_a_folder_are_not_followed_and_one_named_leads_to_its_file() {
+        let root = tree(&["a/x.jpg", "secret/y.jpg"]);
+        std::os::unix::fs::symlink(root.path().join("secret"), root.path().join("a/link")).unwrap();
+        std::os::unix::fs::symlink(root.path().join("secret/y.jpg"), root.path().join("a/y.jpg")).unwrap();
+        assert_eq!(targets(&[root.path().join("a")], &root.path().join("out")).unwrap(), ["x.jpg"]);
+
+        let jobs = collect(&[root.path().join("a/y.jpg")], &Output::InPlace).unwrap();
+        let target = jobs[0].as_ref().unwrap().target.clone().unwrap();
+        assert_eq!(target, root.path().join("secret/y.jpg").canonicalize().unwrap());
+    }
+
+    #[test]
+    fn in_place_takes_each_file_once() {
+        let root = tree(&["a/x.jpg"]);
+        let jobs = collect(&[root.path().into(), root.path().join("a/x.jpg")], &Output::InPlace).unwrap();
+        assert_eq!(jobs.len(), 1);
+    }
+
+    #[test]
+    fn what_does_not_exist_fails_alone() {
+        let root = tree(&["x.jpg"]);
+        let jobs = collect(&[root.path().join("no.jpg"), root.path().join("x.jpg")], &Output::Unnamed).unwrap();
+        assert!(jobs[0].is_err() && jobs[1].is_ok());
+    }
+}

@@ -1,0 +1,101 @@
+//! How results reach the disk: whole or not at all.
+
+use std::fs::{File, FileTimes, Metadata};
+use std::io::{self, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// Puts `bytes` where `target` is, at once, with owner and permissions of the file they were made from; folders on
+/// the way are made.
+///
+/// # Errors
+/// Any of the file system; `target` is then as it was.
+pub fn replace(target: &Path, bytes: &[u8], source: &Metadata) -> io::Result<()> {
+    let mut staged = stage(target)?;
+    staged.write_all(bytes)?;
+    settle(staged, target, source)
+}
+
+/// Copies the file at `source` to `target`, with its owner, permissions and time of modification.
+///
+/// # Errors
+/// Any of the file system; `target` is then as it was.
+pub fn copy(mut source: File, target: &Path) -> io::Result<()> {
+    let about = source.metadata()?;
+    let mut staged = stage(target)?;
+    io::copy(&mut source, &mut staged)?;
+    staged.as_file().set_times(FileTimes::new().set_modified(about.modified()?))?;
+    settle(staged, target, &about)
+}
+
+/// A file beside the target, since only within one file system a rename is one step.
+fn stage(target: &Path) -> io::Result<NamedTempFile> {
+    let folder = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)?;
+    tempfile::Builder::new().prefix(".karui-").tempfile_in(folder)
+}
+
+fn settle(staged: NamedTempFile, target: &Path, source: &Metadata) -> io::Result<()> {
+    keep_owner(staged.as_file(), source);
+    staged.as_file().set_permissions(source.permissions())?;
+    staged.as_file().sync_all()?;
+    staged.persist(target)?;
+    Ok(())
+}
+
+/// Root alone may give files away; for everyone else the owner is right already, and a foreign group is lost.
+#[cfg(unix)]
+fn keep_owner(file: &File, source: &Metadata) {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let _ = fchown(file, Some(source.uid()), Some(source.gid())).or_else(|_| fchown(file, None, Some(source.gid())));
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_file: &File, _source: &Metadata) {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_has_the_bytes_and_the_time_of_its_source() {
+        let root = tempfile::tempdir().unwrap();
+        let (source, target) = (root.path().join("a"), root.path().join("deep/er/b"));
+        fs::write(&source, "as it is").unwrap();
+        let before = source.metadata().unwrap();
+        copy(File::open(&source).unwrap(), &target).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"as it is");
+        assert_eq!(target.metadata().unwrap().modified().unwrap(), before.modified().unwrap());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn permissions_stay() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a");
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        replace(&file, b"new", &file.metadata().unwrap()).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing_behind() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("taken");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("inside"), "").unwrap();
+        let about = folder.join("inside").metadata().unwrap();
+        assert!(replace(&folder, b"new", &about).is_err());
+        let left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["taken"]);
+    }
+}

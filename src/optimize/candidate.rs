@@ -1,0 +1,81 @@
+//! Candidates compete: the smallest that holds wins, if it is worth storing.
+
+use super::options::Options;
+use super::outcome::{Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
+
+/// A file that could take the source's place; it holds the quality target and the metadata policy.
+#[derive(Debug)]
+pub struct Candidate {
+    pub bytes: Vec<u8>,
+    pub method: Method,
+    /// SSIMULACRA2, where measured.
+    pub score: Option<f64>,
+}
+
+/// Chooses. `stripped` says that the policy removed something from every candidate: removal is a promise, so the
+/// smallest is stored then even if it saves little. Nothing larger than the source is ever stored.
+#[must_use]
+pub fn choose(
+    source_bytes: usize,
+    candidates: Vec<Candidate>,
+    stripped: bool,
+    info: ImageInfo,
+    options: &Options,
+) -> Outcome {
+    let enough = if stripped {
+        source_bytes
+    } else {
+        // min_savings of 0 still wants a gain.
+        let most = source_bytes as f64 * (1.0 - options.min_savings / 100.0);
+        (most as usize).min(source_bytes.saturating_sub(1))
+    };
+    let lightest = candidates.into_iter().filter(|c| c.bytes.len() <= enough).min_by_key(|c| c.bytes.len());
+    let metadata = if stripped { MetadataState::Stripped } else { MetadataState::Clean };
+    match lightest {
+        Some(Candidate { bytes, method, score }) => {
+            Outcome::Optimized(Encoded { bytes, info, method, score, metadata })
+        }
+        None => {
+            let metadata = if stripped { MetadataState::Kept } else { MetadataState::Clean };
+            Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimize::Format;
+
+    const INFO: ImageInfo = ImageInfo { format: Format::Jpeg, width: 8, height: 8 };
+
+    fn candidate(bytes: usize, method: Method) -> Candidate {
+        Candidate { bytes: vec![0; bytes], method, score: None }
+    }
+
+    fn chosen(source: usize, sizes: &[usize], stripped: bool) -> Option<usize> {
+        let candidates = sizes.iter().map(|size| candidate(*size, Method::JpegTranscode)).collect();
+        match choose(source, candidates, stripped, INFO, &Options::default()) {
+            Outcome::Optimized(encoded) => Some(encoded.bytes.len()),
+            Outcome::Unchanged(_) => None,
+        }
+    }
+
+    #[test]
+    fn the_lightest_wins() {
+        assert_eq!(chosen(1000, &[900, 500, 700], false), Some(500));
+    }
+
+    #[test]
+    fn a_gain_below_the_smallest_worthwhile_is_none() {
+        assert_eq!(chosen(1000, &[981], false), None);
+        assert_eq!(chosen(1000, &[980], false), Some(980));
+        assert_eq!(chosen(1000, &[], false), None);
+    }
+
+    #[test]
+    fn what_policy_removes_is_stored_without_gain_but_never_larger() {
+        assert_eq!(chosen(1000, &[999], true), Some(999));
+        assert_eq!(chosen(1000, &[1001], true), None);
+    }
+}

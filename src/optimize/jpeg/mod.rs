@@ -1,0 +1,162 @@
+//! JPEG: stripped, transcoded losslessly, or encoded again in the pixel domain; the smallest that holds wins.
+
+mod libjpeg;
+mod mosaic;
+mod mpf;
+mod pixels;
+mod segments;
+mod splice;
+
+use libjpeg::{ColorModel, Fault, Planes};
+use pixels::Aim;
+use segments::{Process, Segments, Trailing};
+use splice::Kept;
+
+use super::candidate::{Candidate, choose};
+use super::score as metric;
+use super::{
+    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
+};
+
+/// Bytes of working memory per decoded sample: its coefficient, and it decoded twice to prove a transcode exact.
+const LOSSLESS_BYTES_PER_SAMPLE: u64 = 4;
+
+/// Makes a JPEG file lighter.
+///
+/// # Errors
+/// [`ImageError`] where it is damaged or over a limit: any warning of libjpeg counts as damage.
+pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
+    let segments = Segments::parse(source)?;
+    let frame = &segments.frame;
+    let info = ImageInfo { format: Format::Jpeg, width: frame.width.into(), height: frame.height.into() };
+    if segments.signed {
+        return Ok(left_alone(Reason::Signed, Some(info), options));
+    }
+    if matches!(segments.trailing, Trailing::Other) {
+        return Ok(left_alone(Reason::TrailingData, Some(info), options));
+    }
+    let cost = Cost::of(&segments, source.len());
+    cost.check(&options.limits)?;
+
+    let kept = segments.filter(options.metadata);
+    let mut candidates = Vec::new();
+    if kept.stripped {
+        candidates.push(Candidate {
+            bytes: segments.splice(&kept)?,
+            method: Method::JpegStrip,
+            score: Some(metric::IDENTICAL),
+        });
+    }
+    if is_decodable(&segments) {
+        candidates.extend(recode(source, &kept, &cost, options, budget)?);
+    } else if !kept.stripped {
+        return Ok(left_alone(Reason::CodingNotRewritten, Some(info), options));
+    }
+    Ok(choose(source.len(), candidates, kept.stripped, info, options))
+}
+
+/// The score of one JPEG file against another, both decoded as libjpeg-turbo does by default.
+///
+/// # Errors
+/// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
+pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
+    let decode = |file| {
+        libjpeg::decode_rgb(file, u32::MAX).map_err(|fault| ImageError::malformed(Format::Jpeg, fault.to_string()))
+    };
+    let (reference, distorted) = (decode(source)?, decode(distorted)?);
+    metric::score(reference, &distorted).map_err(|error| ImageError::malformed(Format::Jpeg, error.to_string()))
+}
+
+/// The candidates that code the image anew.
+fn recode(
+    source: &[u8],
+    kept: &Kept<'_>,
+    cost: &Cost,
+    options: &Options,
+    budget: Budget,
+) -> Result<Vec<Candidate>, ImageError> {
+    let max_scans = options.limits.scans;
+    let refused = |fault| match fault {
+        Fault::Codec(message) => ImageError::malformed(Format::Jpeg, message),
+        Fault::Scans => {
+            ImageError::LimitExceeded { limit: Limit::Scans, value: max_scans.into(), max: max_scans.into() }
+        }
+    };
+    let planes = libjpeg::decode_planes(source, max_scans).map_err(refused)?;
+    let transcoded = transcode(source, &planes, max_scans);
+    let mut candidates = Vec::new();
+    if let Some(bytes) = &transcoded {
+        let bytes = splice::assemble(bytes, kept)?;
+        candidates.push(Candidate { bytes, method: Method::JpegTranscode, score: Some(metric::IDENTICAL) });
+    }
+    let Quality::Target(target) = options.quality else { return Ok(candidates) };
+    if planes.model == ColorModel::Other || cost.pixel_domain > options.limits.memory || is_own_output(source) {
+        return Ok(candidates);
+    }
+    let aim = Aim { target, ceiling: transcoded.map_or(source.len(), |bytes| bytes.len()), max_scans };
+    let encoded = match options.effort {
+        Effort::Fast => Some(pixels::encode_once(&planes, aim).map_err(refused)?),
+        Effort::Default => pixels::encode_to_target(source, planes, aim, budget).map_err(refused)?,
+    };
+    if let Some(encoded) = encoded {
+        let bytes = splice::assemble(&encoded.bytes, kept)?;
+        candidates.push(Candidate { bytes, method: Method::JpegPixels, score: encoded.score });
+    }
+    Ok(candidates)
+}
+
+/// The same coefficients coded anew; `None` where libjpeg cannot write them, or, which should never be, not the same.
+fn transcode(source: &[u8], planes: &Planes, max_scans: u32) -> Option<Vec<u8>> {
+    let bytes = libjpeg::transcode(source, max_scans).ok()?;
+    let same = libjpeg::decode_planes(&bytes, u32::MAX).is_ok_and(|again| again == *planes);
+    same.then_some(bytes)
+}
+
+/// Whether mozjpeg can decode it: 8-bit Huffman-coded DCT.
+fn is_decodable(segments: &Segments<'_>) -> bool {
+    let frame = &segments.frame;
+    let dct = matches!(frame.process, Process::Baseline | Process::Extended | Process::Progressive);
+    dct && frame.precision == 8 && !frame.arithmetic
+}
+
+/// Told by its tables: quantized by us before, it would only lose once more.
+fn is_own_output(source: &[u8]) -> bool {
+    matches!(libjpeg::luma_table(source), Ok(Some(table)) if libjpeg::is_own_table(&table))
+}
+
+/// What an image asks for, from its header.
+struct Cost {
+    bytes: u64,
+    pixels: u64,
+    scans: u64,
+    /// Bytes of working memory.
+    lossless: u64,
+    pixel_domain: u64,
+}
+
+impl Cost {
+    fn of(segments: &Segments<'_>, bytes: usize) -> Self {
+        let frame = &segments.frame;
+        let pixels = u64::from(frame.width) * u64::from(frame.height);
+        let largest = |of: fn(&segments::Component) -> u8| frame.components.iter().map(of).max().unwrap_or(1).max(1);
+        let (max_h, max_v) = (largest(|c| c.h), largest(|c| c.v));
+        // In units of 1/(max_h · max_v) of a full-size component.
+        let shares: u64 = frame.components.iter().map(|c| u64::from(c.h) * u64::from(c.v)).sum();
+        let samples = (pixels * shares).div_ceil(u64::from(max_h) * u64::from(max_v));
+        let bytes = bytes as u64;
+        Self {
+            bytes,
+            pixels,
+            scans: segments.scans as u64,
+            lossless: 2 * bytes + LOSSLESS_BYTES_PER_SAMPLE * samples,
+            pixel_domain: 3 * bytes + samples + metric::memory(pixels),
+        }
+    }
+
+    fn check(&self, limits: &Limits) -> Result<(), ImageError> {
+        Limits::check(Limit::Bytes, self.bytes, limits.bytes)?;
+        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
+        Limits::check(Limit::Scans, self.scans, limits.scans.into())?;
+        Limits::check(Limit::Memory, self.lossless, limits.memory)
+    }
+}

@@ -1,0 +1,398 @@
+//! A JPEG file taken apart: metadata, coded image, and what follows it.
+//!
+//! Knows markers and lengths (ITU-T T.81, annex B), never coefficients. What is kept and how a file is put together
+//! again stands in [`splice`](super::splice), the Multi-Picture index in `mpf`.
+
+use super::mpf;
+use crate::optimize::error::ImageError;
+use crate::optimize::format::Format;
+use crate::optimize::metadata::xmp;
+
+/// A file of more segments than this is no photograph: each costs a pass over this list.
+const MAX_SEGMENTS: usize = 1 << 16;
+
+pub(super) const SOI: u8 = 0xD8;
+pub(super) const EOI: u8 = 0xD9;
+const SOS: u8 = 0xDA;
+const DNL: u8 = 0xDC;
+const DHP: u8 = 0xDE;
+pub(super) const APP0: u8 = 0xE0;
+pub(super) const APP1: u8 = 0xE1;
+pub(super) const APP2: u8 = 0xE2;
+const APP10: u8 = 0xEA;
+const APP11: u8 = 0xEB;
+pub(super) const APP13: u8 = 0xED;
+const APP14: u8 = 0xEE;
+const COM: u8 = 0xFE;
+
+pub(super) const EXIF_ID: &[u8] = b"Exif\0\0";
+pub(super) const XMP_ID: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+const EXTENDED_XMP_ID: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
+pub(super) const PHOTOSHOP_ID: &[u8] = b"Photoshop 3.0\0";
+
+/// A JPEG file, its parts borrowed from the source.
+#[derive(Debug)]
+pub struct Segments<'a> {
+    pub frame: Frame,
+    /// Scans of the primary image.
+    pub scans: usize,
+    /// The colour transform that an Adobe marker names: 0 none (RGB or CMYK), 1 YCbCr, 2 YCCK.
+    pub adobe_transform: Option<u8>,
+    /// Whether it carries a C2PA manifest, whose signature any change would break.
+    pub signed: bool,
+    /// Whether the primary image ends with its EOI marker; else it is truncated.
+    pub complete: bool,
+    pub trailing: Trailing<'a>,
+    /// Everything from SOI (exclusive) to EOI (exclusive).
+    pub(super) segments: Vec<Segment<'a>>,
+}
+
+/// What the frame header says (T.81, B.2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub process: Process,
+    pub arithmetic: bool,
+    /// Bits per sample.
+    pub precision: u8,
+    pub width: u16,
+    pub height: u16,
+    pub components: Vec<Component>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Process {
+    Baseline,
+    /// Extended sequential.
+    Extended,
+    Progressive,
+    Lossless,
+    /// Differential frames over a smaller image.
+    Hierarchical,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Component {
+    pub id: u8,
+    /// Horizontal and vertical sampling factor.
+    pub h: u8,
+    pub v: u8,
+}
+
+/// What follows the primary image's EOI.
+#[derive(Debug)]
+pub enum Trailing<'a> {
+    Nothing,
+    /// Zero or 0xFF bytes alone.
+    Padding,
+    /// Images that the Multi-Picture index or an XMP directory accounts for, with nothing else but padding.
+    Images(Vec<Secondary<'a>>),
+    /// A video, an archive, anything not understood: the file is best left as it is.
+    Other,
+}
+
+/// A further image: a gain map, the other eye's view, a large preview.
+#[derive(Debug)]
+pub struct Secondary<'a> {
+    pub(super) image: Segments<'a>,
+    pub(super) bytes: &'a [u8],
+    /// Its entry in the Multi-Picture index.
+    pub(super) entry: Option<mpf::Entry>,
+}
+
+/// One marker segment, and the entropy-coded data after it where it begins a scan.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment<'a> {
+    pub(super) marker: u8,
+    /// Where the payload begins in the file.
+    pub(super) at: usize,
+    pub(super) payload: &'a [u8],
+    pub(super) entropy: &'a [u8],
+}
+
+/// What a metadata segment holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Jfif,
+    Exif,
+    Xmp,
+    ExtendedXmp,
+    Photoshop,
+    Adobe,
+    /// The Multi-Picture index of the primary image, attributes in others.
+    MultiPicture,
+    /// ICC profile, ISO gain map parameters, Apple's HDR curve, JPEG XT's boxes: never touched.
+    Look,
+    /// Comments, previews, makers' own data.
+    Private,
+}
+
+impl<'a> Segment<'a> {
+    /// `None` where the segment belongs to the coded image.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        let begins = |id: &[u8]| self.payload.starts_with(id);
+        Some(match self.marker {
+            APP0 if begins(b"JFIF\0") => Kind::Jfif,
+            APP1 if begins(EXIF_ID) => Kind::Exif,
+            APP1 if begins(XMP_ID) => Kind::Xmp,
+            APP1 if begins(EXTENDED_XMP_ID) => Kind::ExtendedXmp,
+            APP2 if begins(mpf::ID) => Kind::MultiPicture,
+            // ISO 21496-1, annex C: the gain map's parameters.
+            APP2 if begins(b"ICC_PROFILE\0") || begins(b"urn:iso:std:iso:ts:21496:-1\0") => Kind::Look,
+            APP10 if begins(b"AROT") => Kind::Look,
+            APP11 => Kind::Look,
+            APP13 if begins(PHOTOSHOP_ID) => Kind::Photoshop,
+            APP14 if begins(b"Adobe") && self.payload.len() >= 12 => Kind::Adobe,
+            APP0..=0xEF | COM => Kind::Private,
+            _ => return None,
+        })
+    }
+
+    /// The payload after an identifier of this many bytes.
+    pub(super) fn after(&self, id: &[u8]) -> &'a [u8] {
+        self.payload.get(id.len()..).unwrap_or_default()
+    }
+}
+
+impl<'a> Segments<'a> {
+    /// Takes a file apart. Fill bytes and stray bytes between header segments are passed over, as libjpeg does; an
+    /// image cut off after its first scan began is read as far as it goes.
+    ///
+    /// # Errors
+    /// [`ImageError::Malformed`] where the header is cut short or contradictory, or the file has no scan.
+    pub fn parse(file: &'a [u8]) -> Result<Self, ImageError> {
+        let (mut image, end) = Self::parse_image(file)?;
+        image.trailing = image.classify(file, end);
+        Ok(image)
+    }
+
+    /// The first image alone, and where it ends.
+    pub(super) fn parse_image(file: &'a [u8]) -> Result<(Self, usize), ImageError> {
+        let Walk { segments, complete, at } = Walk::run(file)?;
+        let frame = Frame::of(&segments)?;
+        let adobe = segments.iter().find(|segment| segment.kind() == Some(Kind::Adobe));
+        let image = Self {
+            frame,
+            scans: segments.iter().filter(|segment| segment.marker == SOS).count(),
+            adobe_transform: adobe.map(|segment| segment.payload[11]),
+            signed: segments.iter().any(|s| s.marker == APP11 && contains(s.payload, b"c2pa")),
+            complete,
+            trailing: Trailing::Nothing,
+            segments,
+        };
+        Ok((image, at))
+    }
+
+    /// The first segment of a kind.
+    pub(super) fn find(&self, kind: Kind) -> Option<&Segment<'a>> {
+        self.segments.iter().find(|segment| segment.kind() == Some(kind))
+    }
+
+    fn classify(&self, file: &'a [u8], end: usize) -> Trailing<'a> {
+        let rest = &file[end..];
+        if rest.is_empty() {
+            return Trailing::Nothing;
+        }
+        if is_padding(rest) {
+            return Trailing::Padding;
+        }
+        self.indexed_images(file, end).or_else(|| self.declared_images(rest)).map_or(Trailing::Other, Trailing::Images)
+    }
+
+    /// The images of the Multi-Picture index, where they and padding are all there is.
+    fn indexed_images(&self, file: &'a [u8], end: usize) -> Option<Vec<Secondary<'a>>> {
+        let index = mpf::Index::parse(self.find(Kind::MultiPicture)?)?;
+        let mut at = end;
+        let mut images = Vec::new();
+        for (entry, range) in index.secondary()? {
+            let gap = file.get(at..range.start)?;
+            at = range.end;
+            images.push(Secondary::parse(file.get(range)?, Some(entry)).filter(|_| is_padding(gap))?);
+        }
+        (!images.is_empty() && is_padding(file.get(at..)?)).then_some(images)
+    }
+
+    /// The images of the XMP directory, one after the other, where they and padding are all there is.
+    fn declared_images(&self, mut rest: &'a [u8]) -> Option<Vec<Secondary<'a>>> {
+        let items = xmp::container_items(self.find(Kind::Xmp)?.after(XMP_ID));
+        let mut images = Vec::new();
+        for item in items.get(1..)? {
+            let (image, after) = rest.split_at_checked(usize::try_from(item.length?).ok()?)?;
+            if item.mime != "image/jpeg" || item.padding != 0 {
+                return None;
+            }
+            images.push(Secondary::parse(image, None)?);
+            rest = after;
+        }
+        (!images.is_empty() && items[0].padding == 0 && is_padding(rest)).then_some(images)
+    }
+}
+
+impl<'a> Secondary<'a> {
+    /// `None` where the bytes are not one whole JPEG image, with nothing but padding after it.
+    fn parse(bytes: &'a [u8], entry: Option<mpf::Entry>) -> Option<Self> {
+        let (image, end) = Segments::parse_image(bytes).ok()?;
+        (image.complete && is_padding(&bytes[end..])).then_some(Self { image, bytes, entry })
+    }
+}
+
+impl Frame {
+    fn of(segments: &[Segment<'_>]) -> Result<Self, ImageError> {
+        let mut headers = segments.iter().filter(|s| process_of(s.marker).is_some());
+        let (Some(header), None) = (headers.next(), headers.next()) else {
+            return Err(malformed("not one frame header"));
+        };
+        let &[precision, h1, h0, w1, w0, count, ref components @ ..] = header.payload else {
+            return Err(malformed("frame header too short"));
+        };
+        if count == 0 || components.len() != 3 * usize::from(count) {
+            return Err(malformed("frame header's length contradicts its components"));
+        }
+        let mut height = u16::from_be_bytes([h1, h0]);
+        if height == 0 {
+            // Defined after the first scan (T.81, B.2.5).
+            let lines = segments.iter().find(|s| s.marker == DNL).and_then(|s| s.payload.first_chunk());
+            height = lines.map_or(0, |&lines| u16::from_be_bytes(lines));
+        }
+        let width = u16::from_be_bytes([w1, w0]);
+        if width == 0 || height == 0 {
+            return Err(malformed("empty image"));
+        }
+        let hierarchical = segments.iter().any(|s| s.marker == DHP);
+        let process = process_of(header.marker).filter(|_| !hierarchical).unwrap_or(Process::Hierarchical);
+        let components =
+            components.chunks_exact(3).map(|c| Component { id: c[0], h: c[1] >> 4, v: c[1] & 15 }).collect();
+        Ok(Self { process, arithmetic: header.marker >= 0xC9, precision, width, height, components })
+    }
+}
+
+/// The coding process of a frame header's marker; `None` for any other marker (T.81, table B.1).
+fn process_of(marker: u8) -> Option<Process> {
+    match marker {
+        0xC0 => Some(Process::Baseline),
+        0xC1 | 0xC9 => Some(Process::Extended),
+        0xC2 | 0xCA => Some(Process::Progressive),
+        0xC3 | 0xCB => Some(Process::Lossless),
+        0xC5..=0xC7 | 0xCD..=0xCF => Some(Process::Hierarchical),
+        _ => None,
+    }
+}
+
+/// A pass over the markers of one image.
+struct Walk<'a> {
+    segments: Vec<Segment<'a>>,
+    complete: bool,
+    /// Where the image ends.
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn run(file: &'a [u8]) -> Result<Self, ImageError> {
+        if !file.starts_with(&[0xFF, SOI]) {
+            return Err(malformed("no SOI"));
+        }
+        let mut walk = Self { segments: Vec::new(), complete: false, at: 2 };
+        let mut last_scan = None;
+        loop {
+            match walk.step(file) {
+                Step::Segment => {}
+                Step::Scan => last_scan = Some(walk.segments.len() - 1),
+                Step::End => break,
+                Step::Broken => {
+                    // What cannot be told apart any more stays with the last scan, byte for byte.
+                    let last = last_scan.ok_or_else(|| malformed("header cut short"))?;
+                    walk.segments.truncate(last + 1);
+                    let scan = &mut walk.segments[last];
+                    scan.entropy = &file[scan.at + scan.payload.len()..];
+                    walk.at = file.len();
+                    break;
+                }
+            }
+            if walk.segments.len() > MAX_SEGMENTS {
+                return Err(malformed("too many segments"));
+            }
+        }
+        if last_scan.is_none() {
+            return Err(malformed("no scan"));
+        }
+        Ok(walk)
+    }
+
+    fn step(&mut self, file: &'a [u8]) -> Step {
+        let Some((marker, at)) = next_marker(file, self.at) else { return Step::Broken };
+        match marker {
+            EOI => {
+                self.complete = true;
+                self.at = at;
+                return Step::End;
+            }
+            // Another image begins before this one ended: what follows is not ours to judge.
+            SOI => {
+                self.at = at - 2;
+                return Step::End;
+            }
+            // Standalone markers (T.81, B.1.1.3).
+            0x01 | 0xD0..=0xD7 => {
+                self.at = at;
+                return Step::Segment;
+            }
+            _ => {}
+        }
+        let length =
+            file.get(at..).and_then(<[u8]>::first_chunk).map(|&length| usize::from(u16::from_be_bytes(length)));
+        let Some(payload) = length.and_then(|length| file.get(at + 2..at + length)) else { return Step::Broken };
+        self.at = at + 2 + payload.len();
+        let mut segment = Segment { marker, at: at + 2, payload, entropy: &[] };
+        if marker == SOS {
+            segment.entropy = entropy_coded(&file[self.at..]);
+            self.at += segment.entropy.len();
+        }
+        self.segments.push(segment);
+        if marker == SOS { Step::Scan } else { Step::Segment }
+    }
+}
+
+enum Step {
+    Segment,
+    Scan,
+    End,
+    Broken,
+}
+
+/// The next marker and where its parameters begin, fill bytes and stray bytes passed over.
+fn next_marker(file: &[u8], mut at: usize) -> Option<(u8, usize)> {
+    loop {
+        at += file.get(at..)?.iter().position(|&byte| byte == 0xFF)?;
+        at += file[at..].iter().position(|&byte| byte != 0xFF)?;
+        if file[at] != 0 {
+            return Some((file[at], at + 1));
+        }
+    }
+}
+
+/// Entropy-coded segments with their restart markers, up to the next other marker or the end.
+fn entropy_coded(bytes: &[u8]) -> &[u8] {
+    let mut at = 0;
+    while let Some(found) = bytes[at..].iter().position(|&byte| byte == 0xFF) {
+        at += found;
+        match bytes.get(at + 1) {
+            None => break,
+            // Fill: the next 0xFF may be the marker's own.
+            Some(0xFF) => at += 1,
+            Some(0..=0xBF | 0xD0..=0xD7) => at += 2,
+            Some(_) => return &bytes[..at],
+        }
+    }
+    bytes
+}
+
+fn is_padding(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0) || bytes.iter().all(|&byte| byte == 0xFF)
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+pub(super) fn malformed(detail: &str) -> ImageError {
+    ImageError::malformed(Format::Jpeg, detail)
+}

@@ -1,0 +1,265 @@
+//! A PNG file taken apart into chunks, and put together again with those that the policy keeps.
+//!
+//! Verifies structure and checksums (PNG 3rd edition, clause 5); never decodes pixels. What stands inside of text
+//! chunks is for [`text`](super::text).
+
+use std::borrow::Cow;
+
+use super::text;
+use crate::optimize::error::ImageError;
+use crate::optimize::format::Format;
+use crate::optimize::metadata::exif;
+use crate::optimize::options::MetadataPolicy;
+
+const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// A file of more chunks than this is no picture: each costs memory here.
+const MAX_CHUNKS: usize = 1 << 20;
+
+/// Needed by the look, whatever the policy: critical, colour, transparency, geometry, animation, nine-patch.
+#[rustfmt::skip]
+const LOOK: &[&[u8; 4]] = &[
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"iCCP", b"sRGB", b"gAMA", b"cHRM",
+    b"cICP", b"mDCV", b"cLLI", b"oFFs", b"sTER", b"acTL", b"fcTL", b"fdAT", b"npTc", b"npOl", b"npLb",
+];
+/// Of these, what holds for the picture however its pixels are coded; metadata as well.
+#[rustfmt::skip]
+const INDEPENDENT: &[&[u8; 4]] = &[
+    b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"oFFs", b"sTER", b"pHYs", b"eXIf", b"tEXt",
+    b"zTXt", b"iTXt", b"tIME",
+];
+
+/// A PNG file, its chunks borrowed from the source.
+#[derive(Debug)]
+pub struct Chunks<'a> {
+    pub header: Header,
+    /// What `acTL` says, where the file is an APNG.
+    pub animation: Option<Animation>,
+    /// Whether it carries a C2PA manifest, whose signature any change would break.
+    pub signed: bool,
+    /// Whether data other than zero bytes follow the image: the file is best left as it is.
+    pub trailing: bool,
+    chunks: Vec<Chunk<'a>>,
+}
+
+/// What `IHDR` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    pub width: u32,
+    pub height: u32,
+    /// Bits per sample or palette index.
+    pub depth: u8,
+    pub color: Color,
+    pub interlaced: bool,
+}
+
+/// How a pixel is stored (PNG, 11.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Color {
+    Gray,
+    Rgb,
+    Indexed,
+    GrayAlpha,
+    Rgba,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Animation {
+    pub frames: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Chunk<'a> {
+    kind: [u8; 4],
+    data: Cow<'a, [u8]>,
+}
+
+/// What a policy keeps of a file.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    /// Whether the policy removed anything.
+    pub stripped: bool,
+    chunks: Vec<Chunk<'a>>,
+}
+
+impl<'a> Chunks<'a> {
+    /// Takes a file apart.
+    ///
+    /// # Errors
+    /// [`ImageError::Malformed`] where a checksum is wrong, a chunk cut short, or a critical one missing, repeated or
+    /// out of its order.
+    pub fn parse(file: &'a [u8]) -> Result<Self, ImageError> {
+        let mut rest = file.strip_prefix(SIGNATURE).ok_or_else(|| malformed("no signature"))?;
+        let mut chunks: Vec<Chunk<'a>> = Vec::new();
+        while chunks.last().is_none_or(|chunk| chunk.kind != *b"IEND") {
+            chunks.push(read_chunk(&mut rest)?);
+            if chunks.len() > MAX_CHUNKS {
+                return Err(malformed("too many chunks"));
+            }
+        }
+        let header = Header::of(&chunks)?;
+        check_order(&chunks, header)?;
+        let before_pixels = chunks.iter().take_while(|chunk| chunk.kind != *b"IDAT");
+        let control = before_pixels.clone().find(|chunk| chunk.kind == *b"acTL").and_then(|c| c.data.first_chunk());
+        Ok(Self {
+            header,
+            animation: control.map(|&frames| Animation { frames: u32::from_be_bytes(frames) }),
+            signed: chunks.iter().any(|chunk| chunk.kind == *b"caBX"),
+            trailing: rest.iter().any(|&byte| byte != 0),
+            chunks,
+        })
+    }
+
+    /// The data of the first chunk of this type.
+    #[must_use]
+    pub fn data(&self, kind: &[u8; 4]) -> Option<&[u8]> {
+        self.chunks.iter().find(|chunk| chunk.kind == *kind).map(|chunk| &*chunk.data)
+    }
+
+    /// What the policy keeps.
+    #[must_use]
+    pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
+        let mut kept = Kept { stripped: false, chunks: Vec::with_capacity(self.chunks.len()) };
+        for chunk in &self.chunks {
+            let filtered = if policy == MetadataPolicy::All { Some(chunk.clone()) } else { chunk.filter(policy) };
+            kept.stripped |= filtered.as_ref() != Some(chunk);
+            kept.chunks.extend(filtered);
+        }
+        kept
+    }
+}
+
+impl<'a> Chunk<'a> {
+    /// `None` where nothing of it is kept.
+    fn filter(&self, policy: MetadataPolicy) -> Option<Self> {
+        let data = match &self.kind {
+            b"eXIf" => exif::filter(&self.data, policy).apply(&self.data)?.into_owned().into(),
+            b"tEXt" | b"zTXt" | b"iTXt" => text::filter(self.kind, &self.data, policy)?.into_owned().into(),
+            b"pHYs" if policy == MetadataPolicy::Safe => self.data.clone(),
+            kind if LOOK.contains(&kind) => self.data.clone(),
+            _ => return None,
+        };
+        Some(Self { kind: self.kind, data })
+    }
+}
+
+impl Kept<'_> {
+    /// The file of the kept chunks, the coded image byte for byte.
+    #[must_use]
+    pub fn splice(&self) -> Vec<u8> {
+        write(&self.chunks)
+    }
+
+    /// A freshly encoded file with what was kept of its source: each chunk that holds for the picture however its
+    /// pixels are coded, and that the encoder did not write itself.
+    ///
+    /// # Errors
+    /// [`ImageError::Malformed`] where `encoded` is no PNG file.
+    pub fn assemble(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
+        let Chunks { chunks: own, .. } = Chunks::parse(encoded)?;
+        let wanted = self
+            .chunks
+            .iter()
+            .filter(|chunk| INDEPENDENT.contains(&&chunk.kind) && own.iter().all(|own| own.kind != chunk.kind));
+        // All of them may stand right after IHDR, and some must stand before PLTE (PNG, table 7).
+        let (header, coded) = own.split_at(1);
+        Ok(write(header.iter().chain(wanted).chain(coded)))
+    }
+}
+
+fn write<'c>(chunks: impl IntoIterator<Item = &'c Chunk<'c>>) -> Vec<u8> {
+    let mut out = SIGNATURE.to_vec();
+    for chunk in chunks {
+        // Never longer than what was read, whose length was checked.
+        out.extend(u32::try_from(chunk.data.len()).unwrap_or(u32::MAX).to_be_bytes());
+        out.extend(chunk.kind);
+        out.extend_from_slice(&chunk.data);
+        out.extend(checksum(chunk.kind, &chunk.data).to_be_bytes());
+    }
+    out
+}
+
+fn read_chunk<'a>(rest: &mut &'a [u8]) -> Result<Chunk<'a>, ImageError> {
+    let truncated = || malformed("cut short");
+    let (length, after) = rest.split_first_chunk().ok_or_else(truncated)?;
+    let (&kind, after) = after.split_first_chunk::<4>().ok_or_else(truncated)?;
+    if !kind.iter().all(u8::is_ascii_alphabetic) {
+        return Err(malformed("no chunk where one should begin"));
+    }
+    let length = u32::from_be_bytes(*length) as usize;
+    let (data, after) = after.split_at_checked(length).ok_or_else(truncated)?;
+    let (&stored, after) = after.split_first_chunk().ok_or_else(truncated)?;
+    if checksum(kind, data) != u32::from_be_bytes(stored) {
+        return Err(malformed(format!("wrong checksum of {}", String::from_utf8_lossy(&kind))));
+    }
+    *rest = after;
+    Ok(Chunk { kind, data: data.into() })
+}
+
+fn checksum(kind: [u8; 4], data: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&kind);
+    hasher.update(data);
+    hasher.finalize()
+}
+
+impl Header {
+    fn of(chunks: &[Chunk<'_>]) -> Result<Self, ImageError> {
+        let first = chunks.first().filter(|chunk| chunk.kind == *b"IHDR");
+        let data = first.and_then(|chunk| <&[u8; 13]>::try_from(chunk.data.as_ref()).ok());
+        let &[w3, w2, w1, w0, h3, h2, h1, h0, depth, color, compression, filter, interlace] =
+            data.ok_or_else(|| malformed("does not begin with IHDR"))?;
+        let (width, height) = (u32::from_be_bytes([w3, w2, w1, w0]), u32::from_be_bytes([h3, h2, h1, h0]));
+        // Dimensions are limited to 2³¹ − 1 (PNG, 7.1).
+        if [width, height].iter().any(|size| !(1..=0x7FFF_FFFF).contains(size)) {
+            return Err(malformed(format!("no picture of {width} × {height}")));
+        }
+        let color = match (color, depth) {
+            (0, 1 | 2 | 4 | 8 | 16) => Color::Gray,
+            (2, 8 | 16) => Color::Rgb,
+            (3, 1 | 2 | 4 | 8) => Color::Indexed,
+            (4, 8 | 16) => Color::GrayAlpha,
+            (6, 8 | 16) => Color::Rgba,
+            _ => return Err(malformed(format!("no colour type {color} of {depth} bits"))),
+        };
+        if (compression, filter) != (0, 0) || interlace > 1 {
+            return Err(malformed("unknown compression, filter or interlace method"));
+        }
+        Ok(Self { width, height, depth, color, interlaced: interlace == 1 })
+    }
+}
+
+/// Critical chunks and their order (PNG, 5.6).
+fn check_order(chunks: &[Chunk<'_>], header: Header) -> Result<(), ImageError> {
+    let places = |kind: &[u8; 4]| {
+        let found = chunks.iter().enumerate().filter(|(_, chunk)| chunk.kind == *kind);
+        found.map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    let known = [b"IHDR", b"PLTE", b"IDAT", b"IEND"];
+    if let Some(chunk) = chunks.iter().find(|c| c.kind[0].is_ascii_uppercase() && !known.contains(&&c.kind)) {
+        return Err(malformed(format!("unknown critical chunk {}", String::from_utf8_lossy(&chunk.kind))));
+    }
+    if places(b"IHDR").len() != 1 {
+        return Err(malformed("two IHDR"));
+    }
+    let pixels = places(b"IDAT");
+    let (Some(first), Some(last)) = (pixels.first(), pixels.last()) else { return Err(malformed("no IDAT")) };
+    if last - first + 1 != pixels.len() {
+        return Err(malformed("IDAT chunks apart"));
+    }
+    match *places(b"PLTE") {
+        [] if header.color == Color::Indexed => Err(malformed("no PLTE")),
+        [place]
+            if place > *first
+                || !(3..=768).contains(&chunks[place].data.len())
+                || chunks[place].data.len() % 3 != 0 =>
+        {
+            Err(malformed("misplaced or odd PLTE"))
+        }
+        [] | [_] => Ok(()),
+        _ => Err(malformed("two PLTE")),
+    }
+}
+
+fn malformed(detail: impl Into<String>) -> ImageError {
+    ImageError::malformed(Format::Png, detail)
+}

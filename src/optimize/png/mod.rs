@@ -1,0 +1,166 @@
+//! PNG: stripped, packed better without loss, or reduced to a palette; the smallest that holds wins.
+
+mod chunks;
+mod pack;
+mod pixels;
+mod quantize;
+mod text;
+
+use chunks::{Chunks, Color, Kept};
+use pixels::Views;
+
+use super::candidate::{Candidate, choose};
+use super::score as metric;
+use super::{
+    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
+};
+
+/// Bytes of working memory per byte of uncompressed pixels that oxipng needs: its filtered and deflated variants.
+const PACK_FACTOR: u64 = 5;
+/// Bytes of working memory per pixel that imagequant and the pixels themselves need, the score not counted.
+const QUANTIZE_BYTES_PER_PIXEL: u64 = 28;
+/// Palettes that are tried on a picture of so many pixels: more would cost seconds.
+const MANY_TRIALS: (u64, usize) = (3_000_000, 4);
+const SOME_TRIALS: (u64, usize) = (8_000_000, 2);
+/// Above this many pixels a palette that holds is enough: packing without loss as well would cost seconds more.
+const ONE_CANDIDATE_PIXELS: u64 = 8_000_000;
+
+/// cICP transfer characteristics (ITU-T H.273, table 3) that an 8-bit sRGB score cannot judge: linear, PQ, HLG.
+const BEYOND_SRGB: [u8; 3] = [8, 16, 18];
+/// gAMA (PNG, 11.3.2.2), in 1/100,000: images outside are far from the sRGB curve that the score supposes.
+const SRGB_LIKE_GAMMA: std::ops::RangeInclusive<u32> = 35_000..=65_000;
+
+/// Makes a PNG file lighter.
+///
+/// # Errors
+/// [`ImageError`] where it is damaged or over a limit.
+pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Outcome, ImageError> {
+    let chunks = Chunks::parse(source)?;
+    let info = ImageInfo { format: Format::Png, width: chunks.header.width, height: chunks.header.height };
+    if chunks.signed {
+        return Ok(left_alone(Reason::Signed, Some(info), options));
+    }
+    if chunks.trailing {
+        return Ok(left_alone(Reason::TrailingData, Some(info), options));
+    }
+    let cost = Cost::of(&chunks, source.len());
+    cost.check(&options.limits)?;
+
+    let kept = chunks.filter(options.metadata);
+    let mut candidates = Vec::new();
+    if let Some(target) = quantization_target(&chunks, &cost, options) {
+        candidates.extend(quantized(source, target, &kept, &cost, options)?);
+    }
+    let stripped = kept.splice();
+    if candidates.is_empty() || cost.pixels <= ONE_CANDIDATE_PIXELS {
+        candidates.extend(packed(&stripped, &cost, options)?);
+    }
+    if kept.stripped {
+        candidates.push(Candidate { bytes: stripped, method: Method::PngStrip, score: Some(metric::IDENTICAL) });
+    }
+    Ok(choose(source.len(), candidates, kept.stripped, info, options))
+}
+
+/// The score of one PNG file against another.
+///
+/// # Errors
+/// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
+pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
+    let (source, distorted) = (decode(source)?, decode(distorted)?);
+    let same_size = (source.width, source.height) == (distorted.width, distorted.height);
+    let views = Views::new(&source).map_err(|error| malformed(error.to_string()))?;
+    if !same_size {
+        return Err(malformed("the two pictures differ in size"));
+    }
+    views.score(distorted.rgba.iter().copied()).map_err(|error| malformed(error.to_string()))
+}
+
+/// The same pixels in fewer bytes; none where nothing is gained, or where the proof fails that they are the same.
+fn packed(stripped: &[u8], cost: &Cost, options: &Options) -> Result<Option<Candidate>, ImageError> {
+    let bytes = pack::lossless(stripped, cost.raw as usize, options.effort).map_err(malformed)?;
+    let same = pixels::are_same(stripped, &bytes).map_err(malformed)?;
+    Ok(same.then_some(Candidate { bytes, method: Method::PngLossless, score: Some(metric::IDENTICAL) }))
+}
+
+/// The picture in few colours, where these reach the target.
+fn quantized(
+    source: &[u8],
+    target: f64,
+    kept: &Kept<'_>,
+    cost: &Cost,
+    options: &Options,
+) -> Result<Option<Candidate>, ImageError> {
+    let picture = decode(source)?;
+    let trials = match options.effort {
+        Effort::Fast => 1,
+        Effort::Default => [MANY_TRIALS, SOME_TRIALS].iter().find(|(most, _)| cost.pixels <= *most).map_or(1, |t| t.1),
+    };
+    let Some(indexed) = quantize::to_target(&picture, target, trials).map_err(malformed)? else { return Ok(None) };
+    let bytes = pack::indexed(&indexed, options.effort).map_err(malformed)?;
+    let bytes = kept.assemble(&bytes)?;
+    Ok(Some(Candidate { bytes, method: Method::PngQuantized, score: Some(indexed.score) }))
+}
+
+/// The score to reach with fewer colours; `None` where they are not for this picture.
+fn quantization_target(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<f64> {
+    let Quality::Target(target) = options.quality else { return None };
+    let header = chunks.header;
+    let transfer = chunks.data(b"cICP").and_then(|data| data.get(1).copied());
+    let gamma = chunks.data(b"gAMA").and_then(|data| data.first_chunk()).map(|gamma| u32::from_be_bytes(*gamma));
+    let judged = transfer.is_none_or(|transfer| !BEYOND_SRGB.contains(&transfer))
+        && gamma.is_none_or(|gamma| SRGB_LIKE_GAMMA.contains(&gamma));
+    let quantizable = header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none() && judged;
+    (quantizable && cost.quantize <= options.limits.memory).then_some(target)
+}
+
+fn decode(file: &[u8]) -> Result<pixels::Pixels, ImageError> {
+    pixels::decode(file).map_err(malformed)
+}
+
+fn malformed(detail: impl Into<String>) -> ImageError {
+    ImageError::malformed(Format::Png, detail)
+}
+
+/// What an image asks for, from its header.
+struct Cost {
+    bytes: u64,
+    pixels: u64,
+    frames: u64,
+    /// Bytes of the uncompressed pixels.
+    raw: u64,
+    /// Bytes of working memory.
+    lossless: u64,
+    quantize: u64,
+}
+
+impl Cost {
+    fn of(chunks: &Chunks<'_>, bytes: usize) -> Self {
+        let header = chunks.header;
+        let pixels = u64::from(header.width) * u64::from(header.height);
+        let samples = match header.color {
+            Color::Gray | Color::Indexed => 1,
+            Color::GrayAlpha => 2,
+            Color::Rgb => 3,
+            Color::Rgba => 4,
+        };
+        let row_bytes = (u64::from(header.width) * samples * u64::from(header.depth)).div_ceil(8);
+        // A byte per row names its filter (PNG, clause 9).
+        let raw = (row_bytes + 1).saturating_mul(header.height.into());
+        let bytes = bytes as u64;
+        Self {
+            bytes,
+            pixels,
+            frames: chunks.animation.map_or(1, |animation| animation.frames.into()),
+            raw,
+            lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
+            quantize: 2 * bytes + pixels.saturating_mul(QUANTIZE_BYTES_PER_PIXEL) + metric::memory(pixels),
+        }
+    }
+
+    fn check(&self, limits: &Limits) -> Result<(), ImageError> {
+        Limits::check(Limit::Bytes, self.bytes, limits.bytes)?;
+        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
+        Limits::check(Limit::Frames, self.frames, limits.frames.into())?;
+        Limits::check(Limit::Memory, self.lossless, limits.memory)
+    }
+}

@@ -1,0 +1,459 @@
+//! The S3 room against an S3 over a folder: what arrives, and what remains when requests fail.
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use karui::s3::{Attributes, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, S3Error, Store};
+use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
+use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
+
+async fn head(store: &Store, object: &ObjectRef) -> Head {
+    store.head(object).await.unwrap().unwrap()
+}
+
+async fn copy(store: &Store, from: &ObjectRef, to: &ObjectRef, condition: &Condition) -> Result<(), S3Error> {
+    let head = head(store, from).await;
+    store.copy(from, &head, to, &attributes(), CopyTags::Copy, condition).await
+}
+
+#[tokio::test]
+async fn small_and_large_objects_come_back_with_their_attributes() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    for (size, etag_suffix) in [(0, ""), (1, ""), (6 * MIB, ""), (6 * MIB + 1, "-2"), (12 * MIB, "-3")] {
+        let (object, body) = (source("a.jpg"), noise(size));
+        store.put(&object, body.clone(), &attributes(), &Condition::None).await.unwrap();
+
+        let download = store.get(&object, None).await.unwrap();
+        assert_eq!(download.head.size, size as u64);
+        assert_eq!(download.head.attributes, attributes());
+        assert_eq!(download.head, head(&store, &object).await);
+        assert!(download.head.etag.as_str().ends_with(etag_suffix), "{}", download.head.etag);
+        assert!(download.read_all().await.unwrap() == body, "{size} bytes");
+        assert!(s3.open_uploads().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn copies_have_the_bytes_of_the_source_and_attributes_of_their_own() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    for (size, operation) in [
+        (0, Operation::CopyObject),
+        (6 * MIB, Operation::CopyObject),
+        (6 * MIB + 1, Operation::UploadPartCopy),
+        (12 * MIB, Operation::UploadPartCopy),
+    ] {
+        let (from, to, body) = (source("a b+(1)/日.jpg"), destination("copy of it.jpg"), noise(size));
+        s3.put(&from, &body).await;
+        s3.faults.clear();
+        copy(&store, &from, &to, &Condition::None).await.unwrap();
+
+        assert_eq!(
+            s3.faults.calls(operation),
+            if operation == Operation::CopyObject { 1 } else { size.div_ceil(5 * MIB) }
+        );
+        assert!(s3.body(&to).await == body, "{size} bytes");
+        assert_eq!(head(&store, &to).await.attributes, attributes());
+        assert!(s3.open_uploads().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_large_object_replaces_a_small_one_and_its_checksum() {
+    let s3 = TestS3::start().await;
+    let object = source("a.jpg");
+    s3.put(&object, &noise(10)).await;
+    s3.put(&object, &noise(7 * MIB)).await;
+    assert!(s3.body(&object).await == noise(7 * MIB));
+}
+
+#[tokio::test]
+async fn requests_carry_checksums_and_no_acl() {
+    let s3 = TestS3::start().await;
+    s3.put(&source("small"), &noise(10)).await;
+    s3.put(&source("large"), &noise(7 * MIB)).await;
+    let expected = aws_smithy_types::base64::encode(crc32fast::hash(&noise(10)).to_be_bytes());
+    let put = s3.faults.seen(Operation::PutObject);
+    assert_eq!(put[0].header("x-amz-checksum-crc32"), Some(expected.as_str()));
+    assert_eq!(put[0].header("content-encoding"), None);
+    for part in s3.faults.seen(Operation::UploadPart) {
+        assert_eq!(part.header("x-amz-checksum-crc32").map(str::len), Some(8));
+    }
+    assert_eq!(s3.faults.seen(Operation::CreateMultipartUpload)[0].header("x-amz-checksum-algorithm"), Some("CRC32"));
+    assert!(s3.faults.all_seen().iter().all(|seen| seen.header("x-amz-acl").is_none()));
+}
+
+#[tokio::test]
+async fn expires_goes_out_as_it_was_written() {
+    let s3 = TestS3::start().await;
+    let attributes = Attributes { expires: Some("0".into()), ..Attributes::default() };
+    // The folder takes dates only; what counts is what was sent.
+    let _ = s3.store(1).put(&source("a"), noise(1), &attributes, &Condition::None).await;
+    assert_eq!(s3.faults.seen(Operation::PutObject)[0].header("expires"), Some("0"));
+}
+
+#[tokio::test]
+async fn peeking_shows_the_beginning_and_loses_nothing() {
+    let s3 = TestS3::start().await;
+    let body = noise(100_000);
+    s3.put(&source("a"), &body).await;
+    let mut download = s3.store(1).get(&source("a"), None).await.unwrap();
+    assert_eq!(download.peek(16).await.unwrap(), &body[..16]);
+    assert_eq!(download.peek(50_000).await.unwrap(), &body[..50_000]);
+    assert!(download.read_all().await.unwrap() == body);
+
+    s3.put(&source("short"), &noise(3)).await;
+    let mut download = s3.store(1).get(&source("short"), None).await.unwrap();
+    assert_eq!(download.peek(16).await.unwrap(), &noise(3)[..]);
+    assert!(download.read_all().await.unwrap() == noise(3));
+}
+
+#[tokio::test]
+async fn any_key_goes_through_every_verb() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    let long = "ké/".repeat(256);
+    assert_eq!(long.len(), 1024);
+    let keys = [
+        "a b.jpg",
+        "a+b.jpg",
+        "100%.jpg",
+        "%2F.jpg",
+        "a%20b",
+        "(1) [2] {3}.jpg",
+        "日本/写真.jpg",
+        "/lead",
+        "a//b",
+        "//",
+        "..",
+        "../up",
+        "a/../b",
+        "a/./b",
+        ".",
+        "folder/",
+        "q?x=1&y#z",
+        "tilde~'\"!*;:@=,$",
+        "é",
+        "e\u{301}",
+        "\\",
+        &long,
+    ];
+    for (n, key) in keys.into_iter().enumerate() {
+        let bucket = format!("bucket-{n}");
+        std::fs::create_dir(s3.folder.path().join(&bucket)).unwrap();
+        let (from, to) = (ObjectRef::new(bucket, key), destination("to"));
+        for size in [100 + n, 6 * MIB + 1 + n] {
+            store.put(&from, noise(size), &Attributes::default(), &Condition::None).await.unwrap();
+            copy(&store, &from, &to, &Condition::None).await.unwrap();
+            assert!(s3.body(&to).await == noise(size), "{key}, {size} bytes");
+            copy(&store, &to, &from, &Condition::None).await.unwrap();
+            assert!(s3.body(&from).await == noise(size), "{key}, {size} bytes");
+        }
+        let listed = s3.server.client().list_objects_v2().bucket(&from.bucket).send().await.unwrap();
+        let listed: Vec<_> = listed.contents().iter().filter_map(|object| object.key()).collect();
+        // Too long a key for a file name lies under its hash.
+        assert!(listed == [key] || (key == long && listed[0].starts_with("%long/")), "{listed:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_apart() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    let nowhere = ObjectRef::new("nowhere", "a");
+    assert_eq!(store.head(&source("a")).await.unwrap(), None);
+    assert_eq!(store.head(&nowhere).await.unwrap(), None);
+    assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(store.get(&nowhere, None).await.unwrap_err().kind, Kind::NoSuchBucket);
+    for size in [1, 7 * MIB] {
+        let put = store.put(&nowhere, noise(size), &Attributes::default(), &Condition::None).await;
+        assert_eq!(put.unwrap_err().kind, Kind::NoSuchBucket);
+    }
+    assert!(!s3.folder.path().join("nowhere").exists());
+    assert_eq!(store.tags(&source("a")).await.unwrap_err().kind, Kind::NotSupported);
+}
+
+#[tokio::test]
+async fn conditions_hold_for_every_way_to_write() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    for size in [10, 7 * MIB] {
+        let (from, to) = (source("from"), destination(&format!("to {size}")));
+        s3.put(&from, &noise(size)).await;
+        let put = |condition| {
+            let (store, to) = (store.clone(), to.clone());
+            async move { store.put(&to, noise(size), &Attributes::default(), &condition).await }
+        };
+        let stale = Condition::Unmodified(ETag::new("stale"));
+
+        assert_eq!(put(stale.clone()).await.unwrap_err().kind, Kind::PreconditionFailed);
+        put(Condition::Absent).await.unwrap();
+        assert_eq!(put(Condition::Absent).await.unwrap_err().kind, Kind::PreconditionFailed);
+        assert_eq!(put(stale.clone()).await.unwrap_err().kind, Kind::PreconditionFailed);
+        put(Condition::Unmodified(head(&store, &to).await.etag)).await.unwrap();
+
+        for condition in [Condition::Absent, stale] {
+            let error = copy(&store, &from, &to, &condition).await.unwrap_err();
+            assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, to.clone()));
+        }
+        copy(&store, &from, &to, &Condition::Unmodified(head(&store, &to).await.etag)).await.unwrap();
+        assert!(s3.open_uploads().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_changed_since_its_event_is_not_read() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    s3.put(&source("a"), &noise(10)).await;
+    let seen = head(&store, &source("a")).await.etag;
+    assert!(store.get(&source("a"), Some(&seen)).await.is_ok());
+    s3.put(&source("a"), &noise(11)).await;
+    assert_eq!(store.get(&source("a"), Some(&seen)).await.unwrap_err().kind, Kind::PreconditionFailed);
+}
+
+#[tokio::test]
+async fn a_copy_says_when_its_source_is_at_fault() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    for size in [10, 7 * MIB] {
+        let (from, to) = (source("from"), destination("to"));
+        s3.put(&from, &noise(size)).await;
+        let seen = head(&store, &from).await;
+        let copy = || store.copy(&from, &seen, &to, &seen.attributes, CopyTags::Drop, &Condition::Absent);
+
+        s3.put(&from, &noise(size + 1)).await;
+        let error = copy().await.unwrap_err();
+        assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, from.clone()));
+
+        std::fs::remove_file(s3.file(&from)).unwrap();
+        let error = copy().await.unwrap_err();
+        assert_eq!((error.kind, error.object), (Kind::NotFound, from.clone()));
+        assert!(s3.open_uploads().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn short_and_changed_bodies_are_noticed() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    s3.put(&source("a"), &noise(100_000)).await;
+    for after in [0, 1, 99_999] {
+        s3.faults.on(Operation::GetObject, 1, Fault::Cut(after));
+        let error = store.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
+        let Kind::Truncated { expected: 100_000, got } = error.kind else { panic!("{error}") };
+        assert!(got <= after as u64, "{got}");
+    }
+    let mut changed = noise(100_000).to_vec();
+    changed[50_000] ^= 1;
+    std::fs::write(s3.file(&source("a")), changed).unwrap();
+    let error = store.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
+    assert_eq!(error.kind, Kind::Corrupted);
+}
+
+#[tokio::test]
+async fn faults_have_their_kind() {
+    let s3 = TestS3::start().await;
+    s3.put(&source("a"), &noise(10)).await;
+    let region = Kind::WrongRegion { bucket_region: None };
+    for (fault, kind) in [
+        (SLOW_DOWN, Kind::Throttled),
+        (INTERNAL_ERROR, Kind::Unavailable),
+        (Fault::Reset, Kind::Connection),
+        (Fault::Hang, Kind::Timeout),
+        (Fault::Error(403, "AccessDenied"), Kind::AccessDenied),
+        (Fault::Error(301, "PermanentRedirect"), region.clone()),
+        (Fault::Error(400, "AuthorizationHeaderMalformed"), region),
+        (Fault::Error(403, "InvalidObjectState"), Kind::Archived { storage_class: None }),
+        (Fault::Error(403, "ExpiredToken"), Kind::Credentials),
+        (Fault::Error(400, "KMS.DisabledException"), Kind::KmsDenied),
+    ] {
+        s3.faults.on(Operation::GetObject, 1, fault.clone());
+        let error = s3.store(1).get(&source("a"), None).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{fault:?}: {error}");
+    }
+    s3.faults.on(Operation::HeadObject, 1, Fault::Error(403, "AccessDenied"));
+    let error = s3.store(1).head(&source("a")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "HeadObject s3://source/a: access denied; grant s3:GetObject on arn:aws:s3:::source/* and s3:ListBucket on \
+         arn:aws:s3:::source"
+    );
+}
+
+#[tokio::test]
+async fn passing_faults_are_repeated_away() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(3);
+    s3.put(&source("from"), &noise(7 * MIB)).await;
+    for fault in [SLOW_DOWN, INTERNAL_ERROR, Fault::Reset, Fault::AnswerLost] {
+        for operation in [
+            Operation::HeadObject,
+            Operation::GetObject,
+            Operation::PutObject,
+            Operation::UploadPart,
+            Operation::UploadPartCopy,
+            Operation::CompleteMultipartUpload,
+        ] {
+            s3.faults.on(operation, 1, fault.clone());
+        }
+        store.put(&destination("small"), noise(10), &Attributes::default(), &Condition::None).await.unwrap();
+        store.put(&destination("large"), noise(7 * MIB), &attributes(), &Condition::None).await.unwrap();
+        copy(&store, &source("from"), &destination("copy"), &Condition::None).await.unwrap();
+        assert!(s3.body(&destination("large")).await == noise(7 * MIB), "{fault:?}");
+        assert!(s3.body(&destination("copy")).await == noise(7 * MIB), "{fault:?}");
+        assert!(s3.open_uploads().is_empty(), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn errors_inside_a_success_are_errors() {
+    let s3 = TestS3::start().await;
+    for (size, operation) in [
+        (10, Operation::CopyObject),
+        (7 * MIB, Operation::UploadPartCopy),
+        (7 * MIB, Operation::CompleteMultipartUpload),
+    ] {
+        s3.put(&source("a"), &noise(size)).await;
+        s3.faults.on(operation, 1, Fault::ErrorInside200("InternalError"));
+        let error = copy(&s3.store(1), &source("a"), &destination("a"), &Condition::None).await.unwrap_err();
+        assert_eq!((error.operation, error.kind), (operation, Kind::Unavailable));
+        assert_eq!(s3.store(1).head(&destination("a")).await.unwrap(), None);
+
+        s3.faults.on(operation, 1, Fault::ErrorInside200("InternalError"));
+        copy(&s3.store(2), &source("a"), &destination("a"), &Condition::None).await.unwrap();
+        std::fs::remove_file(s3.file(&destination("a"))).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_empty_success_is_none() {
+    let s3 = TestS3::start().await;
+    s3.put(&source("a"), &noise(10)).await;
+    s3.faults.on(Operation::CopyObject, 1, Fault::Cut(0));
+    let error = copy(&s3.store(1), &source("a"), &destination("a"), &Condition::None).await.unwrap_err();
+    assert_eq!(error.operation, Operation::CopyObject);
+}
+
+#[tokio::test]
+async fn no_failure_leaves_an_upload_open_or_half_an_object() {
+    let s3 = TestS3::start().await;
+    let (from, to, old) = (source("from"), destination("to"), noise(10));
+    s3.put(&from, &noise(12 * MIB)).await;
+    s3.put(&to, &old).await;
+    let faults = [SLOW_DOWN, INTERNAL_ERROR, Fault::Error(403, "AccessDenied"), Fault::Reset, Fault::Hang];
+    let uploads = [
+        (Operation::CreateMultipartUpload, 1),
+        (Operation::UploadPart, 1),
+        (Operation::UploadPart, 2),
+        (Operation::UploadPart, 3),
+        (Operation::UploadPartCopy, 1),
+        (Operation::UploadPartCopy, 3),
+        (Operation::CompleteMultipartUpload, 1),
+    ];
+    for fault in &faults {
+        for (operation, n) in uploads {
+            let copies = operation == Operation::UploadPartCopy;
+            // A copy waits longer for its answer than a test may take.
+            if *fault == Fault::Hang && operation != Operation::UploadPart {
+                continue;
+            }
+            s3.faults.on(operation, n, fault.clone());
+            let result = if copies {
+                copy(&s3.store(1), &from, &to, &Condition::None).await
+            } else {
+                s3.store(1).put(&to, noise(12 * MIB), &attributes(), &Condition::None).await
+            };
+            assert_eq!(result.unwrap_err().operation, operation, "{fault:?} {n}");
+            assert_eq!(s3.open_uploads(), Vec::<String>::new(), "{operation} {fault:?} {n}");
+            assert_eq!(s3.body(&to).await, old, "{operation} {fault:?} {n}");
+            s3.faults.clear();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_is_aborted() {
+    let s3 = TestS3::start().await;
+    s3.faults.always(Operation::UploadPart, Fault::Hang);
+    let store = s3.store(1);
+    let (object, attributes) = (destination("a"), attributes());
+    let put = store.put(&object, noise(22 * MIB), &attributes, &Condition::None);
+    assert!(tokio::time::timeout(Duration::from_millis(500), put).await.is_err());
+
+    assert_eq!(s3.faults.calls(Operation::UploadPart), 2, "no more parts at once than configured");
+    eventually("the abort", || s3.open_uploads().is_empty()).await;
+    assert_eq!(s3.faults.calls(Operation::AbortMultipartUpload), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_at_its_creation_is_aborted() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    let (object, attributes) = (destination("a"), attributes());
+    let created = async {
+        while s3.faults.calls(Operation::CreateMultipartUpload) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = created => {}
+        _ = store.put(&object, noise(7 * MIB), &attributes, &Condition::None) => panic!("not given up"),
+    }
+    eventually("the abort", || s3.faults.calls(Operation::AbortMultipartUpload) == 1).await;
+    eventually("its end", || s3.open_uploads().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_lost_completion_counts_only_if_the_object_is_there() {
+    let s3 = TestS3::start().await;
+    let object = destination("a");
+    s3.put(&object, &noise(10)).await;
+    s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::Error(404, "NoSuchUpload"));
+    let error = s3.store(1).put(&object, noise(7 * MIB), &attributes(), &Condition::None).await.unwrap_err();
+    assert_eq!(error.kind, Kind::NoSuchUpload);
+    assert_eq!(s3.body(&object).await, noise(10));
+
+    s3.faults.clear();
+    s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::AnswerLost);
+    s3.store(2).put(&object, noise(7 * MIB), &attributes(), &Condition::None).await.unwrap();
+    assert_eq!(s3.faults.calls(Operation::CompleteMultipartUpload), 2);
+    assert!(s3.body(&object).await == noise(7 * MIB));
+}
+
+#[tokio::test]
+async fn the_server_tells_of_every_object_created() {
+    let s3 = TestS3::start().await;
+    let mut created = s3.server.subscribe();
+    s3.put(&source("a b"), &noise(10)).await;
+    s3.put(&source("large"), &noise(7 * MIB)).await;
+    copy(&s3.store(1), &source("a b"), &destination("a b"), &Condition::None).await.unwrap();
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        events.push(created.recv().await.unwrap());
+    }
+    let told: Vec<_> = events.iter().map(|c| (c.event, c.bucket.as_str(), c.key.as_str(), c.size)).collect();
+    assert_eq!(
+        told,
+        [
+            ("ObjectCreated:Put", "source", "a b", 10),
+            ("ObjectCreated:CompleteMultipartUpload", "source", "large", 7 * MIB as u64),
+            ("ObjectCreated:Copy", "destination", "a b", 10),
+        ]
+    );
+    assert_eq!(events[0].etag, head(&s3.store(1), &source("a b")).await.etag.as_str());
+    assert!(events.windows(2).all(|pair| pair[0].sequencer < pair[1].sequencer));
+}
+
+#[tokio::test]
+async fn a_stopped_server_answers_no_more() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    s3.put(&source("a"), &Bytes::from_static(b"x")).await;
+    s3.server.stop().await;
+    assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, Kind::Connection);
+}

@@ -1,0 +1,75 @@
+//! `MiniStack`, an emulator of AWS that is not ours: a second opinion on what S3 does.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use tempfile::TempDir;
+
+/// A `MiniStack` process on a free port of 127.0.0.1. It ends when this is dropped.
+pub struct MiniStack {
+    process: Child,
+    endpoint: String,
+    _state: TempDir,
+}
+
+impl MiniStack {
+    /// Starts the program that `KARUI_MINISTACK` names, and waits until it answers.
+    pub async fn start() -> Self {
+        let program = std::env::var("KARUI_MINISTACK")
+            .expect("KARUI_MINISTACK must name the ministack program; `make test` installs it and sets the variable");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let state = tempfile::tempdir().unwrap();
+        let process = Command::new(&program)
+            .envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &port.to_string()), ("AWS_ENDPOINT_URL", &endpoint)])
+            // Its MQTT and SFTP listeners would bind every interface.
+            .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0"), ("SERVICES", "s3")])
+            .env("STATE_DIR", state.path())
+            .current_dir(state.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|e| panic!("KARUI_MINISTACK={program}: {e}"));
+        let mut ministack = Self { process, endpoint, _state: state };
+        ministack.wait_until_ready(port).await;
+        ministack
+    }
+
+    async fn wait_until_ready(&mut self, port: u16) {
+        for _ in 0..600 {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                panic!("ministack ended before it was ready: {status}");
+            }
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("ministack does not answer on port {port} within a minute");
+    }
+
+    pub fn client(&self) -> Client {
+        let credentials =
+            Credentials::builder().access_key_id("test").secret_access_key("test").provider_name("test").build();
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(&self.endpoint)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(credentials)
+            .force_path_style(true);
+        Client::from_conf(config.build())
+    }
+}
+
+impl Drop for MiniStack {
+    fn drop(&mut self) {
+        // Its own process and no other: it starts none for S3.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
