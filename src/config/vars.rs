@@ -115,7 +115,7 @@ pub const VARS: &[Var] = &[
     Var {
         name: "KARUI_MAX_PIXELS",
         format: "a whole number above 0",
-        default: Some("200000000"),
+        default: Some("150000000"),
         doc: "Width × height.",
         read: |s, text| put(&mut s.policy.options.limits.pixels, number(text, 1..=u64::MAX)),
     },

@@ -63,11 +63,23 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whatever was never given to the engine. Only nothing is known to hold nothing.
-    pub(super) fn unread(cause: Cause) -> Self {
-        let empty = cause == Cause::Unchanged(Reason::Empty);
-        let metadata = if empty { MetadataState::Clean } else { MetadataState::Kept };
+    /// Whatever the engine did not look into. Only nothing is known to hold nothing.
+    pub(super) fn unread(cause: Cause, policy: MetadataPolicy) -> Self {
+        let clean = cause == Cause::Unchanged(Reason::Empty) || policy == MetadataPolicy::All;
+        let metadata = if clean { MetadataState::Clean } else { MetadataState::Kept };
         Self::AsItIs { cause, info: None, metadata }
+    }
+
+    pub(super) fn of(answer: Result<Outcome, ImageError>, policy: MetadataPolicy) -> Self {
+        match answer {
+            Ok(Outcome::Optimized(encoded)) => Self::Lighter(encoded),
+            Ok(Outcome::Unchanged(unchanged)) => Self::AsItIs {
+                cause: Cause::Unchanged(unchanged.reason),
+                info: unchanged.info,
+                metadata: unchanged.metadata,
+            },
+            Err(error) => Self::unread(Cause::Image(error), policy),
+        }
     }
 
     pub(super) fn metadata(&self) -> MetadataState {
@@ -96,25 +108,6 @@ impl Verdict {
         match self {
             Self::Lighter(encoded) => Some(encoded.bytes.into()),
             Self::AsItIs { .. } => None,
-        }
-    }
-
-    /// Whether the file would arrive with what the policy removes.
-    pub(super) fn breaks(&self, policy: MetadataPolicy) -> bool {
-        policy != MetadataPolicy::All && self.metadata() == MetadataState::Kept
-    }
-}
-
-impl From<Result<Outcome, ImageError>> for Verdict {
-    fn from(answer: Result<Outcome, ImageError>) -> Self {
-        match answer {
-            Ok(Outcome::Optimized(encoded)) => Self::Lighter(encoded),
-            Ok(Outcome::Unchanged(unchanged)) => Self::AsItIs {
-                cause: Cause::Unchanged(unchanged.reason),
-                info: unchanged.info,
-                metadata: unchanged.metadata,
-            },
-            Err(error) => Self::unread(Cause::Image(error)),
         }
     }
 }
@@ -179,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_stripped_breaks_every_policy_but_all() {
-        let unread = Verdict::unread(Cause::Unchanged(Reason::NotAnImage));
-        assert!(unread.breaks(MetadataPolicy::Safe));
-        assert!(unread.breaks(MetadataPolicy::None));
-        assert!(!unread.breaks(MetadataPolicy::All));
-        assert!(!Verdict::unread(Cause::Unchanged(Reason::Empty)).breaks(MetadataPolicy::Safe));
+    fn what_is_not_looked_into_keeps_its_metadata_unless_that_is_the_policy() {
+        let unread = |reason, policy| Verdict::unread(Cause::Unchanged(reason), policy).metadata();
+        assert_eq!(unread(Reason::NotAnImage, MetadataPolicy::Safe), MetadataState::Kept);
+        assert_eq!(unread(Reason::NotAnImage, MetadataPolicy::None), MetadataState::Kept);
+        assert_eq!(unread(Reason::NotAnImage, MetadataPolicy::All), MetadataState::Clean);
+        assert_eq!(unread(Reason::Empty, MetadataPolicy::Safe), MetadataState::Clean);
     }
 }

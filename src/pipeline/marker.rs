@@ -184,11 +184,13 @@ mod tests {
         assert!(answers(&written, &job(Some("\"abc\""), Some("00AB")), HASH));
     }
 
+    /// What is tried, what is stored, the job's `ETag` and sequencer, the answer.
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], (Option<&'a str>, Option<&'a str>), bool);
+
     #[test]
     fn truth_table_of_answers() {
         let full = [(SOURCE_ETAG, "abc"), (OPTIONS, HASH), (SEQUENCER, "00B0")];
         let same = (Some("abc"), Some("00B0"));
-        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], (Option<&'a str>, Option<&'a str>), bool);
         let table: &[Row] = &[
             ("the same event again", &full, same, true),
             ("an earlier event of the same bytes", &full, (Some("abc"), Some("00AF")), true),

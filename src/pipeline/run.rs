@@ -10,7 +10,7 @@ use super::report::{millis, timed};
 use super::{Ending, Job, Plan, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
 use crate::error::Error;
 use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{self, Budget, Format, ImageError};
+use crate::optimize::{self, Budget, Format, ImageError, MetadataState};
 use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Store};
 
 /// Does jobs, one policy for all.
@@ -87,7 +87,7 @@ impl Pipeline {
 
         let verdict = timed(&mut report.millis.optimize, self.judge(body, deadline)).await;
         report.judge(&verdict);
-        if self.policy.unstrippable == Unstrippable::Withhold && verdict.breaks(self.policy.options.metadata) {
+        if self.policy.unstrippable == Unstrippable::Withhold && verdict.metadata() == MetadataState::Kept {
             return Ok(Ending::Skipped(Skip::Withheld));
         }
         let delivery = Delivery {
@@ -99,7 +99,7 @@ impl Pipeline {
             condition: seen.condition(),
             head: &head,
         };
-        timed(&mut report.millis.store, self.deliver(delivery, &mut report.warnings)).await?;
+        timed(&mut report.millis.store, Box::pin(self.deliver(delivery, &mut report.warnings))).await?;
         Ok(Ending::Stored)
     }
 
@@ -156,14 +156,16 @@ impl Pipeline {
     }
 
     async fn judge(&self, body: Body, deadline: Option<Instant>) -> Verdict {
+        let metadata = self.policy.options.metadata;
         let bytes = match body {
             Body::Image(bytes) => bytes,
-            Body::Unread(cause) => return Verdict::unread(cause),
+            Body::Unread(cause) => return Verdict::unread(cause, metadata),
         };
         let options = self.policy.options.clone();
         let budget = deadline.map_or(Budget::UNLIMITED, |deadline| Budget::lasting(time_to_work(deadline)));
         let work = tokio::task::spawn_blocking(move || optimize::optimize(&bytes, &options, budget));
-        work.await.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string()))).into()
+        let answer = work.await.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string())));
+        Verdict::of(answer, metadata)
     }
 
     fn attributes(

@@ -13,6 +13,8 @@ use karui::s3::Operation;
 pub enum Fault {
     /// An error with this status and this code, and the store sees nothing.
     Error(u16, &'static str),
+    /// The same in S3's own words, where only they tell what is meant.
+    ErrorSaying(u16, &'static str, &'static str),
     /// The same inside an answer that began as a success.
     ErrorInside200(&'static str),
     /// The connection closes, and the store sees nothing.
@@ -97,11 +99,16 @@ impl Faults {
         let rule = state.rules.iter().find(|(of, calls, _)| *of == operation && calls.contains(&n));
         match rule.map(|(_, _, fault)| fault) {
             None => Action::Pass,
-            Some(Fault::Error(status, _)) if parts.method == Method::HEAD => {
+            Some(Fault::Error(status, _) | Fault::ErrorSaying(status, ..)) if parts.method == Method::HEAD => {
                 Action::Answer { status: *status, body: String::new() }
             }
-            Some(Fault::Error(status, code)) => Action::Answer { status: *status, body: error_document(code) },
-            Some(Fault::ErrorInside200(code)) => Action::Answer { status: 200, body: error_document(code) },
+            Some(Fault::Error(status, code)) => {
+                Action::Answer { status: *status, body: error_document(code, ON_PURPOSE) }
+            }
+            Some(Fault::ErrorSaying(status, code, message)) => {
+                Action::Answer { status: *status, body: error_document(code, message) }
+            }
+            Some(Fault::ErrorInside200(code)) => Action::Answer { status: 200, body: error_document(code, ON_PURPOSE) },
             Some(Fault::Reset) => Action::Drop,
             Some(Fault::AnswerLost) => Action::DropAnswer,
             Some(Fault::Cut(after)) => Action::Cut { after: *after },
@@ -110,9 +117,11 @@ impl Faults {
     }
 }
 
-fn error_document(code: &str) -> String {
+const ON_PURPOSE: &str = "on purpose";
+
+fn error_document(code: &str, message: &str) -> String {
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>on purpose</Message></Error>"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     )
 }
 
