@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use karui::s3::{Attributes, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, S3Error, Store};
+use karui::s3::{Attributes, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, S3Error, Store, Transfer};
 use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
 use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
 
@@ -423,6 +423,47 @@ async fn a_lost_completion_counts_only_if_the_object_is_there() {
     s3.store(2).put(&object, noise(7 * MIB), &attributes(), &Condition::None).await.unwrap();
     assert_eq!(s3.faults.calls(Operation::CompleteMultipartUpload), 2);
     assert!(s3.body(&object).await == noise(7 * MIB));
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_does_not_stumble_over_itself() {
+    let s3 = TestS3::start().await;
+    for size in [10, 7 * MIB] {
+        let (put, copied) = (destination(&format!("put {size}")), destination(&format!("copy {size}")));
+        s3.faults.clear();
+        s3.put(&source("a"), &noise(size)).await;
+        for operation in [Operation::PutObject, Operation::CopyObject, Operation::CompleteMultipartUpload] {
+            s3.faults.on(operation, 1, Fault::AnswerLost);
+        }
+        s3.store(2).put(&put, noise(size), &attributes(), &Condition::Absent).await.unwrap();
+        s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::AnswerLost);
+        copy(&s3.store(2), &source("a"), &copied, &Condition::Absent).await.unwrap();
+        assert!(s3.body(&put).await == noise(size));
+        assert!(s3.body(&copied).await == noise(size));
+        assert!(s3.open_uploads().is_empty());
+    }
+}
+
+/// The folder holds no such header: this answers one request by hand.
+#[tokio::test]
+async fn a_header_that_is_no_utf8_does_not_hide_the_object() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 16_384];
+        let _ = stream.read(&mut request).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: 3\r\nContent-Type: image/png\r\n\
+            Content-Disposition: attachment; filename=caf\xe9.png\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    });
+    let s3 = TestS3::start().await;
+    let client = aws_sdk_s3::Client::from_conf(s3.server.config().endpoint_url(endpoint).build());
+    let head = head(&Store::new(client, Transfer::default()), &source("a")).await;
+    assert_eq!((head.size, head.attributes.content_disposition), (3, None));
+    assert_eq!(head.attributes.content_type.as_deref(), Some("image/png"));
+    server.await.unwrap();
 }
 
 #[tokio::test]

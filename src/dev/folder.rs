@@ -1,7 +1,7 @@
 //! An S3 over a folder: `s3s-fs`, and what it lacks of S3 that the function relies on. Knows nothing of HTTP's transport.
 //!
-//! Added here: keys that no file system holds (see [`file_name`]), `NoSuchBucket`, `NoSuchUpload`, If-Match on GET,
-//! conditions on the destination of CopyObject, no checksum of an object that a multipart upload replaced, and word of
+//! Added here: keys that no file system holds (see [`names`](super::names)), `NoSuchBucket`, `NoSuchUpload`, If-Match on GET,
+//! conditions on the destination of `CopyObject`, no checksum of an object that a multipart upload replaced, and word of
 //! every object created.
 
 use std::path::{Path, PathBuf};
@@ -11,11 +11,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use hyper::HeaderMap;
+#[allow(clippy::wildcard_imports, reason = "an operation's types are named by the operation, and there are forty")]
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
+
+use super::names::{file_name, file_prefix, key_of};
 
 /// An object that was just created, as an S3 event notification would tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +131,7 @@ impl Folder {
     }
 }
 
-/// Whether a condition's value names this ETag, in quotes or without.
+/// Whether a condition's value names this `ETag`, in quotes or without.
 fn names(condition: &[u8], etag: &ETag) -> bool {
     let bare = condition.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(condition);
     bare == etag.value().as_bytes()
@@ -149,48 +151,18 @@ fn request<T>(input: T) -> S3Request<T> {
     }
 }
 
-/// Where the object with this key lies inside its bucket's directory: plain keys under their own names. A segment that no
-/// file can be called (empty, `.`, `..`), or that begins with `%`, gets a `%` in front. A key that is too long for the
-/// file names that `s3s-fs` derives from it lies, and is listed, under its hash.
-fn file_name(bucket: &str, key: &str) -> String {
-    const LONGEST_NAME: usize = 255;
-    let base64 = |text: &str| (text.len() * 4).div_ceil(3);
-    let sidecar = ".bucket-.object-.upload-.metadata.json".len() + 36 + base64(bucket);
-    let name: Vec<String> = key.split('/').map(file_segment).collect();
-    let name = name.join("/");
-    if sidecar + base64(&name) > LONGEST_NAME {
-        return format!("%long/{}", hex(&Sha256::digest(key)[..16]));
-    }
-    name
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn file_segment(segment: &str) -> String {
-    match segment {
-        "" | "." | ".." => format!("%{segment}"),
-        _ if segment.starts_with('%') => format!("%{segment}"),
-        _ => segment.to_owned(),
-    }
-}
-
-/// A prefix ends amid a segment: only whole segments are special.
-fn file_prefix(prefix: &str) -> String {
-    let (whole, last) = prefix.rsplit_once('/').map_or((None, prefix), |(whole, last)| (Some(whole), last));
-    let last = if last.starts_with('%') { format!("%{last}") } else { last.to_owned() };
-    let whole = whole.map(|whole| whole.split('/').map(file_segment).collect::<Vec<_>>().join("/") + "/");
-    whole.unwrap_or_default() + &last
-}
-
-/// The key, or common prefix, of a name that [`file_name`] made.
-fn key_of(name: &str) -> String {
-    let segment = |segment: &str| match segment.strip_prefix('%') {
-        Some(rest) if matches!(rest, "" | "." | "..") || rest.starts_with('%') => rest.to_owned(),
-        _ => segment.to_owned(),
-    };
-    name.split('/').map(segment).collect::<Vec<_>>().join("/")
+/// `s3s-fs` keeps the checksum of the object that a multipart upload replaced: whoever verifies it fails.
+macro_rules! forget_replaced_checksum {
+    ($output:expr) => {{
+        let output = &mut $output;
+        if output.e_tag.as_ref().is_some_and(|etag| etag.value().contains('-')) {
+            output.checksum_crc32 = None;
+            output.checksum_crc32c = None;
+            output.checksum_crc64nvme = None;
+            output.checksum_sha1 = None;
+            output.checksum_sha256 = None;
+        }
+    }};
 }
 
 /// Operations that `s3s-fs` answers as S3 does.
@@ -225,14 +197,7 @@ impl S3 for Folder {
         self.object_must_exist(&input.bucket, &input.key)?;
         self.check_conditions(&req.headers, &input.bucket, &input.key).await?;
         let mut response = self.files.get_object(req).await?;
-        let output = &mut response.output;
-        if is_multipart(output.e_tag.as_ref()) {
-            output.checksum_crc32 = None;
-            output.checksum_crc32c = None;
-            output.checksum_crc64nvme = None;
-            output.checksum_sha1 = None;
-            output.checksum_sha256 = None;
-        }
+        forget_replaced_checksum!(response.output);
         Ok(response)
     }
 
@@ -241,14 +206,7 @@ impl S3 for Folder {
         input.key = file_name(&input.bucket, &input.key);
         self.object_must_exist(&input.bucket, &input.key)?;
         let mut response = self.files.head_object(req).await?;
-        let output = &mut response.output;
-        if is_multipart(output.e_tag.as_ref()) {
-            output.checksum_crc32 = None;
-            output.checksum_crc32c = None;
-            output.checksum_crc64nvme = None;
-            output.checksum_sha1 = None;
-            output.checksum_sha256 = None;
-        }
+        forget_replaced_checksum!(response.output);
         Ok(response)
     }
 
@@ -392,52 +350,11 @@ impl Folder {
     }
 }
 
-/// `s3s-fs` keeps the checksum of the object that a multipart upload replaced: whoever verifies it fails.
-fn is_multipart(etag: Option<&ETag>) -> bool {
-    etag.is_some_and(|etag| etag.value().contains('-'))
-}
-
 fn restore_keys(objects: Option<&mut Vec<Object>>, prefixes: Option<&mut Vec<CommonPrefix>>) {
     for key in objects.into_iter().flatten().filter_map(|object| object.key.as_mut()) {
         *key = key_of(key);
     }
     for prefix in prefixes.into_iter().flatten().filter_map(|prefix| prefix.prefix.as_mut()) {
         *prefix = key_of(prefix);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_keys_keep_their_names() {
-        for key in ["a.jpg", "photos/2026/日本.png", "a b+(1)%.jpg", ".hidden", "...", "a/..b"] {
-            assert_eq!(file_name("bucket", key), key);
-            assert_eq!(key_of(key), key);
-        }
-    }
-
-    #[test]
-    fn keys_that_no_file_can_have_come_back() {
-        for key in ["..", "../up", "a//b", "/lead", "folder/", "%", "a/./b", "%%x/", "//"] {
-            let name = file_name("bucket", key);
-            assert!(name.split('/').all(|segment| !matches!(segment, "" | "." | "..")), "{name}");
-            assert_eq!(key_of(&name), key);
-        }
-    }
-
-    #[test]
-    fn long_keys_lie_under_their_hash() {
-        let name = file_name("bucket", &"k".repeat(1024));
-        assert!(name.starts_with("%long/") && name.len() < 60, "{name}");
-        assert_ne!(name, file_name("bucket", &"k".repeat(1023)));
-    }
-
-    #[test]
-    fn prefixes_select_what_their_keys_became() {
-        for (prefix, key) in [("a/", "a//b"), ("", "../x"), ("../", "../x"), ("a/.", "a/.b"), ("%", "%x")] {
-            assert!(file_name("bucket", key).starts_with(&file_prefix(prefix)), "{prefix} {key}");
-        }
     }
 }

@@ -21,8 +21,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_user() => (Kind::InvalidRequest, Some(in_full(&error))),
         SdkError::DispatchFailure(_) => (Kind::Connection, Some(in_full(&error))),
         SdkError::ConstructionFailure(_) => (Kind::InvalidRequest, Some(in_full(&error))),
-        SdkError::ResponseError(_) => (Kind::Unavailable, Some(in_full(&error))),
-        // The SDK's enum is open; what it may add is a failure of the request like any other.
+        // A ResponseError, whose answer makes no sense; and the SDK's enum is open to more.
         _ => (Kind::Unavailable, Some(in_full(&error))),
     };
     S3Error { message, ..S3Error::new(operation, object, kind).caused_by(error) }
@@ -46,14 +45,14 @@ struct Answer<'a> {
     code: Option<&'a str>,
     message: &'a str,
     /// From the header `x-amz-bucket-region`, or the body.
-    bucket_region: Option<String>,
-    storage_class: Option<String>,
+    bucket_region: Option<Box<str>>,
+    storage_class: Option<Box<str>>,
 }
 
 impl<'a> Answer<'a> {
     fn of(operation: Operation, error: &'a impl ProvideErrorMetadata, response: &HttpResponse) -> Self {
         let body = response.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
-        let header = response.headers().get("x-amz-bucket-region").map(str::to_owned);
+        let header = response.headers().get("x-amz-bucket-region").map(Box::from);
         Self {
             operation,
             status: response.status().as_u16(),
@@ -168,10 +167,10 @@ impl<'a> Answer<'a> {
 }
 
 /// The text of the first such element of S3's short error documents.
-fn element(xml: &str, name: &str) -> Option<String> {
+fn element(xml: &str, name: &str) -> Option<Box<str>> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once("</")?;
-    Some(text.to_owned())
+    Some(text.into())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::Store;
 use super::classify::failed;
 use super::client::patient;
 use super::error::{Kind, Operation, S3Error};
+use super::get::is_written;
 use super::multipart::Upload;
 use super::object::{Attributes, Condition, Head, ObjectRef};
 use super::parts::{Part, PartPlan};
@@ -44,10 +45,10 @@ impl Store {
         } else {
             self.copy_in_parts(from, head, to, attributes, tags, condition).await
         };
-        match copied {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.whose_fault(error, from, head).await),
-        }
+        let Err(error) = copied else { return Ok(()) };
+        let error = self.whose_fault(error, from, head).await;
+        let broken = error.kind == Kind::PreconditionFailed && error.object == *to;
+        if broken && is_written(&self.client, to, head.size, attributes).await { Ok(()) } else { Err(error) }
     }
 
     async fn copy_at_once(

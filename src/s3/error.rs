@@ -51,11 +51,11 @@ pub enum Kind {
     Credentials,
     WrongRegion {
         /// Where S3 says the bucket is.
-        bucket_region: Option<String>,
+        bucket_region: Option<Box<str>>,
     },
     /// The object must be restored before it can be read.
     Archived {
-        storage_class: Option<String>,
+        storage_class: Option<Box<str>>,
     },
     /// Encrypted with a key that only the uploader has (SSE-C).
     CustomerKey,
@@ -230,6 +230,6 @@ mod tests {
 
     #[test]
     fn results_stay_small() {
-        assert!(size_of::<S3Error>() <= 144, "{}", size_of::<S3Error>());
+        assert!(size_of::<S3Error>() < 128, "{}", size_of::<S3Error>());
     }
 }

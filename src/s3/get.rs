@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
@@ -91,6 +92,15 @@ fn head(
         attributes: Attributes { storage_class, ..attributes },
         tag_count: tag_count.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
     })
+}
+
+/// Whether an earlier attempt, whose answer was lost, has written this already: the next one finds its upload gone, or its
+/// condition broken by its own work. Without metadata of its own (the marker) there is no telling.
+pub(super) async fn is_written(client: &Client, object: &ObjectRef, size: u64, attributes: &Attributes) -> bool {
+    let sent = client.head_object().bucket(&object.bucket).key(&object.key).send().await;
+    let head = sent.ok().and_then(|output| head_of!(Operation::HeadObject, object, output).ok());
+    !attributes.metadata.is_empty()
+        && head.is_some_and(|head| head.size == size && head.attributes.metadata == attributes.metadata)
 }
 
 /// An object on its way. Dropped early, it costs what has come so far.

@@ -1,7 +1,7 @@
 //! The only caller of S3: reads objects, writes them whole or not at all, copies them without their bytes passing
 //! through here. Knows nothing of images, and never sends an ACL (buckets own their objects).
 
-/// Puts [`Attributes`] on a request: PutObject, CopyObject and CreateMultipartUpload have no type in common.
+/// Puts [`Attributes`] on a request: `PutObject`, `CopyObject` and `CreateMultipartUpload` have no type in common.
 macro_rules! with_attributes {
     ($request:expr, $attributes:expr) => {{
         let attributes: &$crate::s3::Attributes = &$attributes;
@@ -34,6 +34,7 @@ mod client;
 mod copy;
 mod error;
 mod get;
+mod headers;
 mod multipart;
 mod object;
 mod parts;
@@ -45,7 +46,7 @@ pub use error::{Kind, Operation, S3Error};
 pub use get::Download;
 pub use object::{Attributes, Condition, ETag, Head, ObjectRef};
 
-/// The largest object that CopyObject copies, and PutObject takes, in bytes:
+/// The largest object that `CopyObject` copies, and `PutObject` takes, in bytes:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 const SINGLE_REQUEST_LIMIT: u64 = 5 << 30;
 
@@ -76,11 +77,14 @@ pub struct Store {
 
 impl Store {
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the caller has no more use for the client")]
     pub fn new(client: aws_sdk_s3::Client, transfer: Transfer) -> Self {
+        let config = client.config().to_builder().interceptor(headers::SkipUnreadableHeaders).build();
+        let client = aws_sdk_s3::Client::from_conf(config);
         Self { client, transfer, copy_limit: SINGLE_REQUEST_LIMIT }
     }
 
-    /// Copies objects larger than so many bytes in parts, instead of those that CopyObject refuses (5 GiB).
+    /// Copies objects larger than so many bytes in parts, instead of those that `CopyObject` refuses (5 GiB).
     #[must_use]
     pub fn with_copy_limit(self, bytes: u64) -> Self {
         Self { copy_limit: bytes.min(SINGLE_REQUEST_LIMIT), ..self }

@@ -9,6 +9,7 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPa
 use super::classify::failed;
 use super::client::patient;
 use super::error::{Kind, Operation, S3Error};
+use super::get::is_written;
 use super::object::{Attributes, Condition, ObjectRef};
 
 /// An upload that is open. Dropped, it is aborted.
@@ -39,7 +40,6 @@ impl Upload {
         condition: &Condition,
     ) -> Result<(), S3Error> {
         parts.sort_unstable_by_key(CompletedPart::part_number);
-        let count = parts.len();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.object.bucket).key(&self.object.key);
         let sent = request
@@ -60,25 +60,10 @@ impl Upload {
                 .saying("an answer without ETag"),
             Err(error) => failed(Operation::CompleteMultipartUpload, &self.object, error),
         };
-        if error.kind == Kind::NoSuchUpload && self.is_done(count, size, attributes).await {
-            self.open = false;
-            return Ok(());
-        }
-        Err(self.abort(error).await)
-    }
-
-    /// An attempt whose answer was lost may have done the work: then the next finds the upload gone, and at the key an
-    /// object of as many parts, as many bytes, and our metadata.
-    async fn is_done(&self, parts: usize, size: u64, attributes: &Attributes) -> bool {
-        let Ok(head) = self.client.head_object().bucket(&self.object.bucket).key(&self.object.key).send().await else {
-            return false;
-        };
-        let etag = head.e_tag.as_deref().unwrap_or_default().trim_matches('"');
-        let metadata = head.metadata.unwrap_or_default();
-        etag.ends_with(&format!("-{parts}"))
-            && head.content_length.and_then(|n| u64::try_from(n).ok()) == Some(size)
-            && metadata.len() == attributes.metadata.len()
-            && attributes.metadata.iter().all(|(name, value)| metadata.get(name) == Some(value))
+        let repeated = matches!(error.kind, Kind::NoSuchUpload | Kind::PreconditionFailed);
+        let written = repeated && is_written(&self.client, &self.object, size, attributes).await;
+        let error = self.abort(error).await;
+        if written { Ok(()) } else { Err(error) }
     }
 
     /// Ends the upload because of `error`, and gives that back.

@@ -64,7 +64,7 @@ impl fmt::Display for ETag {
     }
 }
 
-/// Everything that arrives with an object's bytes, by PutObject, multipart upload and copy alike.
+/// Everything that arrives with an object's bytes, by `PutObject`, multipart upload and copy alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub content_type: Option<String>,

@@ -1,4 +1,4 @@
-//! Writing bytes: PutObject, or an upload in parts.
+//! Writing bytes: `PutObject`, or an upload in parts.
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedPart};
 use bytes::Bytes;
@@ -6,6 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::classify::failed;
 use super::error::{Kind, Operation, S3Error};
+use super::get::is_written;
 use super::multipart::Upload;
 use super::object::{Attributes, Condition, ObjectRef};
 use super::parts::{Part, PartPlan};
@@ -38,6 +39,7 @@ impl Store {
         attributes: &Attributes,
         condition: &Condition,
     ) -> Result<(), S3Error> {
+        let size = body.len() as u64;
         let request = self.client.put_object().bucket(&object.bucket).key(&object.key).body(body.into());
         let request = with_attributes!(request, attributes)
             .set_tagging(attributes.tagging())
@@ -45,8 +47,10 @@ impl Store {
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match());
         let sent = with_expires!(request, attributes).send().await;
-        sent.map_err(|error| failed(Operation::PutObject, object, error))?;
-        Ok(())
+        let Err(error) = sent else { return Ok(()) };
+        let error = failed(Operation::PutObject, object, error);
+        let broken = error.kind == Kind::PreconditionFailed;
+        if broken && is_written(&self.client, object, size, attributes).await { Ok(()) } else { Err(error) }
     }
 
     async fn put_in_parts(

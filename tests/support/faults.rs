@@ -1,4 +1,4 @@
-//! Faults on purpose: "the n-th UploadPart finds the connection reset".
+//! Faults on purpose: "the n-th `UploadPart` finds the connection reset".
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};

@@ -20,6 +20,7 @@ impl MiniStack {
     pub async fn start() -> Self {
         let program = std::env::var("KARUI_MINISTACK")
             .expect("KARUI_MINISTACK must name the ministack program; `make test` installs it and sets the variable");
+        let program = std::path::absolute(program).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let endpoint = format!("http://127.0.0.1:{port}");
         let state = tempfile::tempdir().unwrap();
@@ -33,7 +34,7 @@ impl MiniStack {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|e| panic!("KARUI_MINISTACK={program}: {e}"));
+            .unwrap_or_else(|e| panic!("KARUI_MINISTACK={}: {e}", program.display()));
         let mut ministack = Self { process, endpoint, _state: state };
         ministack.wait_until_ready(port).await;
         ministack

@@ -94,7 +94,7 @@ pub fn noise(length: usize) -> Bytes {
         state ^= state << 17;
         state.to_le_bytes()
     };
-    let mut bytes: Vec<u8> = std::iter::repeat_with(|| next()).take(length.div_ceil(8)).flatten().collect();
+    let mut bytes: Vec<u8> = std::iter::repeat_with(&mut next).take(length.div_ceil(8)).flatten().collect();
     bytes.truncate(length);
     bytes.into()
 }
