@@ -31,14 +31,11 @@ pub fn choose(
     };
     let lightest = candidates.into_iter().filter(|c| c.bytes.len() <= enough).min_by_key(|c| c.bytes.len());
     let metadata = if stripped { MetadataState::Stripped } else { MetadataState::Clean };
-    match lightest {
-        Some(Candidate { bytes, method, score }) => {
-            Outcome::Optimized(Encoded { bytes, info, method, score, metadata })
-        }
-        None => {
-            let metadata = if stripped { MetadataState::Kept } else { MetadataState::Clean };
-            Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata })
-        }
+    if let Some(Candidate { bytes, method, score }) = lightest {
+        Outcome::Optimized(Encoded { bytes, info, method, score, metadata })
+    } else {
+        let metadata = if stripped { MetadataState::Kept } else { MetadataState::Clean };
+        Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata })
     }
 }
 

@@ -46,9 +46,9 @@ impl Search {
             let (score, verdict) = trial(step)?;
             let tried = Trial { step, score };
             if score >= self.target {
-                holds = Some(tried)
+                holds = Some(tried);
             } else {
-                short = Some(tried)
+                short = Some(tried);
             }
             let near_enough = holds.is_some_and(|t| t.score <= self.target + self.tolerance);
             if near_enough || verdict == Verdict::Stop {

@@ -182,7 +182,7 @@ pub fn decode_planes(source: &[u8], max_scans: u32) -> Result<Planes, Fault> {
         };
         for mcu_row in 0..mcu_rows {
             let mut rows = image.rows_of(mcu_row);
-            let mut planes: Vec<_> = rows.iter_mut().map(|rows| rows.as_mut_ptr()).collect();
+            let mut planes: Vec<_> = rows.iter_mut().map(std::vec::Vec::as_mut_ptr).collect();
             // SAFETY: each plane has v × 8 rows for this MCU row, as wide as all its blocks.
             unsafe { sys::jpeg_read_raw_data(&mut decoder.info, planes.as_mut_ptr(), (max_v * BLOCK) as u32) };
         }
@@ -227,7 +227,7 @@ pub fn encode(image: &Planes, scale: u16) -> Result<Vec<u8>, Fault> {
         let (_, max_v) = image.max_factors();
         for mcu_row in 0..image.height.div_ceil(max_v * BLOCK) {
             let rows = image.rows_to_read(mcu_row);
-            let planes: Vec<_> = rows.iter().map(|rows| rows.as_ptr()).collect();
+            let planes: Vec<_> = rows.iter().map(std::vec::Vec::as_ptr).collect();
             // SAFETY: each plane has v × 8 rows for this MCU row, as wide as all its blocks.
             unsafe { sys::jpeg_write_raw_data(info, planes.as_ptr(), (max_v * BLOCK) as u32) };
         }
@@ -309,7 +309,7 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Fault> {
 struct Decoder<'a> {
     info: Box<jpeg_decompress_struct>,
     _errors: Box<jpeg_error_mgr>,
-    _scans: Box<ScanCounter>,
+    scans: Box<ScanCounter>,
     _source: PhantomData<&'a [u8]>,
 }
 
@@ -338,10 +338,10 @@ impl<'a> Decoder<'a> {
         // jpeg_destroy accepts at any later time. The boxes keep their addresses when moved into the guard.
         let mut info: Box<jpeg_decompress_struct> = unsafe { Box::new(std::mem::zeroed()) };
         info.common.err = &raw mut *errors;
-        let mut decoder = Self { info, _errors: errors, _scans: scans, _source: PhantomData };
+        let mut decoder = Self { info, _errors: errors, scans, _source: PhantomData };
         unsafe {
             sys::jpeg_create_decompress(&raw mut *decoder.info);
-            decoder.info.common.progress = (&raw mut *decoder._scans).cast();
+            decoder.info.common.progress = (&raw mut *decoder.scans).cast();
             sys::jpeg_mem_src(&mut decoder.info, source.as_ptr(), source.len() as c_ulong);
             sys::jpeg_read_header(&mut decoder.info, TRUE);
         }

@@ -80,7 +80,7 @@ pub fn encode_to_target(source: &[u8], planes: Planes, aim: Aim, budget: Budget)
     let large = picture.width * picture.height > WHOLE_PIXELS;
     if let Some(mosaic) = large.then(|| Mosaic::of(&planes, &picture)).flatten() {
         let mosaic = Subject::new(mosaic.planes, mosaic.picture, UPRIGHT)?;
-        return search_by_mosaic(Subject::new(planes, picture, aim.orientation)?, mosaic, aim, budget);
+        return search_by_mosaic(&Subject::new(planes, picture, aim.orientation)?, &mosaic, aim, budget);
     }
     search_whole(&Subject::new(planes, picture, aim.orientation)?, aim, budget)
 }
@@ -140,7 +140,7 @@ fn search_whole(subject: &Subject, aim: Aim, budget: Budget) -> Result<Option<En
 }
 
 /// Searches on the mosaic; then whole encodings tell how far its scores are off, and correct the search.
-fn search_by_mosaic(whole: Subject, mosaic: Subject, aim: Aim, budget: Budget) -> Result<Option<Encoded>, Fault> {
+fn search_by_mosaic(whole: &Subject, mosaic: &Subject, aim: Aim, budget: Budget) -> Result<Option<Encoded>, Fault> {
     let one_round = whole.pixels() > ONE_ROUND_PIXELS;
     let mut offset = MOSAIC_BIAS + if one_round { ONE_ROUND_MARGIN } else { 0.0 };
     let rounds = if whole.pixels() > TWO_ROUNDS_PIXELS { ROUNDS - 1 } else { ROUNDS };
@@ -149,8 +149,7 @@ fn search_by_mosaic(whole: Subject, mosaic: Subject, aim: Aim, budget: Budget) -
         (None, Vec::new(), Vec::new());
     for _ in 0..rounds {
         let begun = Instant::now();
-        let Some(Trial { step, score: expected }) = step_on(&mosaic, aim.target + offset, first, &mut on_mosaic)?
-        else {
+        let Some(Trial { step, score: expected }) = step_on(mosaic, aim.target + offset, first, &mut on_mosaic)? else {
             break;
         };
         if on_whole.contains(&step) {

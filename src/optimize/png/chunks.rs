@@ -119,8 +119,8 @@ impl<'a> Chunks<'a> {
 
     /// The data of the first chunk of this type.
     #[must_use]
-    pub fn data(&self, kind: &[u8; 4]) -> Option<&[u8]> {
-        self.chunks.iter().find(|chunk| chunk.kind == *kind).map(|chunk| &*chunk.data)
+    pub fn data(&self, kind: [u8; 4]) -> Option<&[u8]> {
+        self.chunks.iter().find(|chunk| chunk.kind == kind).map(|chunk| &*chunk.data)
     }
 
     /// What the policy keeps.
@@ -136,7 +136,7 @@ impl<'a> Chunks<'a> {
     }
 }
 
-impl<'a> Chunk<'a> {
+impl Chunk<'_> {
     /// `None` where nothing of it is kept.
     fn filter(&self, policy: MetadataPolicy) -> Option<Self> {
         let data = match &self.kind {
@@ -259,7 +259,7 @@ fn check_order(chunks: &[Chunk<'_>], header: Header) -> Result<(), ImageError> {
         [place]
             if place > *first
                 || !(3..=768).contains(&chunks[place].data.len())
-                || chunks[place].data.len() % 3 != 0 =>
+                || !chunks[place].data.len().is_multiple_of(3) =>
         {
             Err(malformed("misplaced or odd PLTE"))
         }

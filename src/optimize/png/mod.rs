@@ -79,7 +79,7 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
     if !same_size {
         return Err(malformed("the two pictures differ in size"));
     }
-    views.score(distorted.rgba.iter().copied()).map_err(|error| malformed(error.to_string()))
+    views.score(&distorted.rgba.iter().copied()).map_err(|error| malformed(error.to_string()))
 }
 
 /// The same pixels in fewer bytes; none where nothing is gained, or where the proof fails that they are the same.
@@ -104,19 +104,19 @@ fn trials(cost: &Cost, effort: Effort) -> usize {
 }
 
 fn orientation(chunks: &Chunks<'_>) -> u8 {
-    chunks.data(b"eXIf").and_then(exif::orientation).unwrap_or(1)
+    chunks.data(*b"eXIf").and_then(exif::orientation).unwrap_or(1)
 }
 
 /// The score to reach with fewer colours; `None` where they are not for this picture.
 fn quantization_target(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<f64> {
     let Quality::Target(target) = options.quality else { return None };
     let header = chunks.header;
-    let transfer = chunks.data(b"cICP").and_then(|data| data.get(1).copied());
-    let gamma = chunks.data(b"gAMA").and_then(|data| data.first_chunk()).map(|gamma| u32::from_be_bytes(*gamma));
+    let transfer = chunks.data(*b"cICP").and_then(|data| data.get(1).copied());
+    let gamma = chunks.data(*b"gAMA").and_then(|data| data.first_chunk()).map(|gamma| u32::from_be_bytes(*gamma));
     let judged = transfer.is_none_or(|transfer| !BEYOND_SRGB.contains(&transfer))
         && gamma.is_none_or(|gamma| SRGB_LIKE_GAMMA.contains(&gamma));
     // A palette holds red, green, blue: a profile of gray would no longer fit it (PNG, 11.3.2.3).
-    let gray_profile = header.color.is_gray() && chunks.data(b"iCCP").is_some();
+    let gray_profile = header.color.is_gray() && chunks.data(*b"iCCP").is_some();
     let quantizable =
         !gray_profile && header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none() && judged;
     (quantizable && cost.quantize <= options.limits.memory).then_some(target)

@@ -49,8 +49,8 @@ pub fn to_target(pixels: &Pixels, views: &Views, target: f64, trials: usize) -> 
     search.run(|step| {
         let colors = (f64::from(step) / STEPS_PER_DOUBLING).exp2().round() as u32;
         let mut indexed = quantizer.remap(colors).map_err(|error| error.to_string())?;
-        indexed.score = views.score(indexed.pixels()).map_err(|error| error.to_string())?;
-        let score = indexed.score;
+        let score = views.score(&indexed.pixels()).map_err(|error| error.to_string())?;
+        indexed.score = score;
         if score >= target && best.as_ref().is_none_or(|best| indexed.palette.len() <= best.palette.len()) {
             best = Some(indexed);
         }

@@ -116,7 +116,7 @@ fn decode_profile(text: &[u8]) -> Option<(&str, Vec<u8>)> {
         .map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
         .collect::<Option<_>>()?;
     let profile: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    (profile.len() == length && digits.len() % 2 == 0).then_some((name, profile))
+    (profile.len() == length && digits.len().is_multiple_of(2)).then_some((name, profile))
 }
 
 fn encode_profile(name: &str, profile: &[u8]) -> Vec<u8> {
