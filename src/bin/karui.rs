@@ -15,10 +15,14 @@ struct Karui {
 #[derive(Subcommand)]
 enum Command {
     Optimize(karui::cli::OptimizeArgs),
+    #[cfg(feature = "dev")]
+    Dev(karui::dev::DevArgs),
 }
 
 fn main() -> ExitCode {
     match Karui::parse().command {
         Command::Optimize(args) => karui::cli::optimize(args),
+        #[cfg(feature = "dev")]
+        Command::Dev(args) => karui::dev::run(args),
     }
 }

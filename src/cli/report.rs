@@ -135,7 +135,6 @@ fn saved(before: u64, after: u64) -> String {
     if after >= before {
         return "-".into();
     }
-    #[expect(clippy::cast_precision_loss, reason = "a percentage with one decimal")]
     let percent = 100.0 * (before - after) as f64 / before as f64;
     format!("{percent:.1}%")
 }

@@ -1,5 +1,203 @@
-//! Everything of S3 and Lambda that a developer needs, on loopback.
+//! Everything of S3 and Lambda that a developer needs, on loopback: `karui dev` and `make demo`.
 
+mod demo;
+pub mod event;
 mod folder;
+pub mod function;
 mod names;
 pub mod server;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::Client;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+use function::{Function, FunctionError, Launch};
+use server::{ACCESS_KEY_ID, Created, LocalS3, REGION, SECRET_ACCESS_KEY};
+
+/// The bucket whose objects are made lighter.
+pub const SOURCE: &str = "source";
+/// The bucket where they arrive.
+pub const DESTINATION: &str = "destination";
+
+/// S3 and the function on this machine: put an image into one bucket, see it arrive lighter in the other
+#[derive(Debug, Clone, clap::Args)]
+pub struct DevArgs {
+    /// Where buckets and logs live [default: karui-dev in the folder for temporary files]
+    #[arg(long, value_name = "DIR", conflicts_with = "demo")]
+    dir: Option<PathBuf>,
+    /// The port of S3 on 127.0.0.1 [default: a free one]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Send the sample images of this folder through the function, check what arrives, and end
+    #[arg(long, value_name = "SAMPLES", requires = "out")]
+    demo: Option<PathBuf>,
+    /// Where the demo leaves its buckets; emptied first if an earlier demo made it
+    #[arg(long, value_name = "DIR", requires = "demo")]
+    out: Option<PathBuf>,
+}
+
+/// Why `karui dev` ends.
+#[derive(Debug, thiserror::Error)]
+enum DevError {
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+    #[error("{what}: {error}")]
+    Io { what: String, error: io::Error },
+    #[error("the embedded S3: {0}")]
+    S3(String),
+    #[error("KARUI_QUALITY: {0}")]
+    Quality(String),
+    #[error("{} holds files that no demo has made: give another --out", .0.display())]
+    NotOurs(PathBuf),
+    #[error("{} is missing: --demo wants the folder tests/fixtures of Karui's sources", .0.display())]
+    NoSample(PathBuf),
+    #[error("{}", .0.join("\nerror: "))]
+    Broken(Vec<String>),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Runs `karui dev`: 0 where it was ended by Ctrl-C, or where the demo went well.
+#[must_use]
+pub fn run(args: DevArgs) -> ExitCode {
+    let ended = tokio::runtime::Runtime::new()
+        .map_err(|error| DevError::Io { what: "tokio".into(), error })
+        .and_then(|runtime| runtime.block_on(serve(args)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(args: DevArgs) -> Result<(), DevError> {
+    let root = match (&args.demo, &args.out, &args.dir) {
+        (Some(samples), Some(out), _) => {
+            demo::check_samples(samples)?;
+            demo::claim(out)?;
+            out.clone()
+        }
+        (.., Some(dir)) => dir.clone(),
+        (..) => std::env::temp_dir().join("karui-dev"),
+    };
+    let mut bench = Bench::start(root.clone(), args.port).await?;
+    let work = async {
+        match &args.demo {
+            Some(samples) => demo::run(&mut bench, samples, &root).await,
+            None => bench.watch().await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = work => ended,
+        () = interrupted() => if args.demo.is_some() { Err(DevError::Interrupted) } else { Ok(()) },
+    };
+    bench.stop().await;
+    ended
+}
+
+/// Ctrl-C, or whatever else ends a program from outside.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut term), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = term.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// The embedded S3 with its two buckets, and the function between them.
+struct Bench {
+    root: PathBuf,
+    s3: LocalS3,
+    client: Client,
+    created: UnboundedReceiver<Created>,
+    function: Function,
+}
+
+impl Bench {
+    async fn start(root: PathBuf, port: Option<u16>) -> Result<Self, DevError> {
+        let io = |error| DevError::Io { what: root.display().to_string(), error };
+        for bucket in [SOURCE, DESTINATION] {
+            std::fs::create_dir_all(root.join(bucket)).map_err(io)?;
+        }
+        let s3 = LocalS3::start(&root, port).await.map_err(|error| DevError::S3(error.to_string()))?;
+        let here = std::env::current_exe().map_err(|error| DevError::Io { what: "this program".into(), error })?;
+        let destination = [("KARUI_DESTINATION_BUCKET".into(), DESTINATION.into())];
+        let launch = Launch {
+            optimizer: here.with_file_name(format!("optimizer{}", std::env::consts::EXE_SUFFIX)),
+            folder: root.join("function"),
+            endpoint: s3.endpoint().to_owned(),
+            settings: function::settings_here().chain(destination).collect(),
+        };
+        let function = Function::start(&launch).await?;
+        Ok(Self { root, client: s3.client(), created: s3.subscribe(), s3, function })
+    }
+
+    /// Ends the function, then S3, whatever happened before.
+    async fn stop(self) {
+        self.function.stop().await;
+        self.s3.stop().await;
+    }
+
+    /// The next object at the source.
+    async fn next_created(&mut self) -> Result<Created, DevError> {
+        let soon = Duration::from_secs(10);
+        loop {
+            match timeout(soon, self.created.recv()).await {
+                Ok(Some(created)) if created.bucket == SOURCE => return Ok(created),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Err(DevError::S3("no word of an object that was put".into())),
+            }
+        }
+    }
+
+    /// Sends an event for every object put at the source, until the function ends.
+    async fn watch(&mut self) -> Result<(), DevError> {
+        self.greet();
+        loop {
+            let created = tokio::select! {
+                created = self.created.recv() => created.ok_or_else(|| DevError::S3("ended".into()))?,
+                error = self.function.failed() => return Err(error.into()),
+            };
+            if created.bucket != SOURCE {
+                continue;
+            }
+            match self.function.invoke(&event::notification(std::slice::from_ref(&created), SystemTime::now())).await {
+                Ok(answer) => println!("{}", answer["records"][0]),
+                Err(
+                    error @ (FunctionError::Refused(_) | FunctionError::NoJson(_) | FunctionError::NoAnswer { .. }),
+                ) => {
+                    eprintln!("{}: {error}", created.key.escape_debug());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn greet(&self) {
+        let endpoint = self.s3.endpoint();
+        println!(
+            "S3 at {endpoint}, buckets {SOURCE} and {DESTINATION} in {root}; logs in {logs}\n\n\
+             export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION}\n\
+             export AWS_ACCESS_KEY_ID={ACCESS_KEY_ID} AWS_SECRET_ACCESS_KEY={SECRET_ACCESS_KEY}\n\
+             aws s3 cp photo.jpg s3://{SOURCE}/ && sleep 1 && aws s3 cp s3://{DESTINATION}/photo.jpg lighter.jpg\n\n\
+             Ctrl-C ends it.",
+            root = self.root.display(),
+            logs = self.root.join("function").display(),
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! The `optimizer` program behind cargo-lambda's Runtime API: started, invoked, and ended whatever happens.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
+
+/// Where `make` says that cargo-lambda is.
+const CARGO_LAMBDA_VAR: &str = "KARUI_CARGO_LAMBDA";
+/// Variables of `make`, which the function would take for misspelt settings.
+const NOT_SETTINGS: [&str; 2] = [CARGO_LAMBDA_VAR, "KARUI_MINISTACK"];
+const RUNTIME_READY_WITHIN: Duration = Duration::from_secs(20);
+const INVOCATION_ENDS_WITHIN: Duration = Duration::from_mins(2);
+
+/// cargo-lambda wants to stand in a package; this one keeps it from reading any other.
+const MANIFEST: &str = "[package]\nname = \"optimizer\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[[bin]]\nname = \"optimizer\"\npath = \"optimizer.rs\"\n\n[workspace]\n";
+
+/// What it takes to start the function.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The function's program.
+    pub optimizer: PathBuf,
+    /// For logs and events; made where it is missing.
+    pub folder: PathBuf,
+    /// Of the S3 it works on.
+    pub endpoint: String,
+    /// Its settings: `KARUI_*` variables.
+    pub settings: Vec<(OsString, OsString)>,
+}
+
+/// The settings in this process's own environment, for the function to have as well.
+pub fn settings_here() -> impl Iterator<Item = (OsString, OsString)> {
+    let is_setting = |name: &str| name.starts_with("KARUI_") && !NOT_SETTINGS.contains(&name);
+    std::env::vars_os().filter(move |(name, _)| name.to_str().is_some_and(is_setting))
+}
+
+/// Why there is no function, or why it did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    #[error("cargo-lambda is missing: run this by make, or install it (pip install cargo-lambda) into the PATH")]
+    NoCargoLambda,
+    #[error("{0} is missing: build it by cargo build --bins")]
+    NoOptimizer(PathBuf),
+    #[error("{what}: {error}")]
+    Io { what: String, error: io::Error },
+    #[error("{program} ended ({status}); its last words in {log}:\n{tail}")]
+    Ended { program: &'static str, status: ExitStatus, log: String, tail: String },
+    #[error("cargo-lambda's Runtime API did not listen within {} s, see {log}", RUNTIME_READY_WITHIN.as_secs())]
+    NotReady { log: String },
+    #[error("no answer within {} s, see {log}", INVOCATION_ENDS_WITHIN.as_secs())]
+    NoAnswer { log: String },
+    /// The function answered with an error, as it does where a record is worth a retry.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the answer is no JSON: {0}")]
+    NoJson(String),
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> FunctionError {
+    let what = what.into();
+    move |error| FunctionError::Io { what, error }
+}
+
+/// A running function. Its two processes end with it.
+#[derive(Debug)]
+pub struct Function {
+    runtime: Process,
+    optimizer: Process,
+    cargo_lambda: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    invocations: u32,
+}
+
+impl Function {
+    /// Starts cargo-lambda's Runtime API on a free port of 127.0.0.1, and the function behind it.
+    ///
+    /// # Errors
+    /// [`FunctionError`], which names the log where a process has left one.
+    pub async fn start(launch: &Launch) -> Result<Self, FunctionError> {
+        let cargo_lambda = find_cargo_lambda().ok_or(FunctionError::NoCargoLambda)?;
+        if !launch.optimizer.is_file() {
+            return Err(FunctionError::NoOptimizer(launch.optimizer.clone()));
+        }
+        let folder = prepare(&launch.folder).map_err(io_error(launch.folder.display().to_string()))?;
+        let port = free_port().map_err(io_error("no free port on 127.0.0.1"))?;
+
+        let mut command = Command::new(&cargo_lambda);
+        command.args(["lambda", "watch", "--only-lambda-apis", "--ignore-changes"]).args(address(port));
+        let mut runtime = Process::start("cargo-lambda", command, &folder)?;
+        runtime.wait_for_port(port).await?;
+
+        let mut command = Command::new(&launch.optimizer);
+        command.env_clear().envs(environment(launch, port));
+        let optimizer = Process::start("optimizer", command, &folder)?;
+        Ok(Self { runtime, optimizer, cargo_lambda, folder, port, invocations: 0 })
+    }
+
+    /// Sends an event by `cargo lambda invoke` and waits for the function's answer.
+    ///
+    /// # Errors
+    /// [`FunctionError::Refused`] where the function answers with an error; others where there is no answer.
+    pub async fn invoke(&mut self, event: &Value) -> Result<Value, FunctionError> {
+        self.invocations += 1;
+        let file = self.folder.join(format!("event-{:04}.json", self.invocations));
+        tokio::fs::write(&file, event.to_string()).await.map_err(io_error(file.display().to_string()))?;
+
+        let mut command = Command::new(&self.cargo_lambda);
+        command.args(["lambda", "invoke"]).args(address(self.port)).arg("--data-file").arg(&file);
+        command.current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
+        let deadline = Instant::now() + INVOCATION_ENDS_WITHIN;
+        let log = self.optimizer.log.display().to_string();
+        let output = tokio::select! {
+            // An answer counts even where the function ends right after it.
+            biased;
+            output = timeout_at(deadline, command.output()) => output,
+            ended = Self::ended(&mut self.runtime, &mut self.optimizer) => return Err(ended),
+        };
+        let output = output.map_err(|_| FunctionError::NoAnswer { log })?.map_err(io_error("cargo lambda invoke"))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if !output.status.success() {
+            return Err(FunctionError::Refused(text(&output.stderr)));
+        }
+        let answer = text(&output.stdout);
+        serde_json::from_str(&answer).map_err(|_| FunctionError::NoJson(answer))
+    }
+
+    /// Waits until one of the two processes ends, which by itself neither does.
+    pub async fn failed(&mut self) -> FunctionError {
+        Self::ended(&mut self.runtime, &mut self.optimizer).await
+    }
+
+    async fn ended(runtime: &mut Process, optimizer: &mut Process) -> FunctionError {
+        tokio::select! {
+            error = runtime.ended() => error,
+            error = optimizer.ended() => error,
+        }
+    }
+
+    /// Ends both processes and waits until they are gone.
+    pub async fn stop(mut self) {
+        // What has ended already needs no end.
+        let _ = self.optimizer.child.kill().await;
+        let _ = self.runtime.child.kill().await;
+    }
+}
+
+/// A child with its own log file.
+#[derive(Debug)]
+struct Process {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn start(name: &'static str, mut command: Command, folder: &Path) -> Result<Self, FunctionError> {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::create(&log).map_err(io_error(log.display().to_string()))?;
+        let errors = output.try_clone().map_err(io_error(log.display().to_string()))?;
+        // A process group of its own: Ctrl-C reaches us alone, and we end our children in order.
+        #[cfg(unix)]
+        command.process_group(0);
+        command.current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(errors).kill_on_drop(true);
+        let child = command.spawn().map_err(io_error(name))?;
+        Ok(Self { name, child, log })
+    }
+
+    async fn wait_for_port(&mut self, port: u16) -> Result<(), FunctionError> {
+        let log = self.log.display().to_string();
+        let deadline = Instant::now() + RUNTIME_READY_WITHIN;
+        let connected = async {
+            while TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.is_err() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            ready = timeout_at(deadline, connected) => ready.map_err(|_| FunctionError::NotReady { log }),
+            error = self.ended() => Err(error),
+        }
+    }
+
+    async fn ended(&mut self) -> FunctionError {
+        match self.child.wait().await {
+            Ok(status) => {
+                let (program, log) = (self.name, self.log.display().to_string());
+                FunctionError::Ended { program, status, tail: tail(&self.log), log }
+            }
+            Err(error) => io_error(self.name)(error),
+        }
+    }
+}
+
+fn tail(log: &Path) -> String {
+    const LINES: usize = 15;
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+fn find_cargo_lambda() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(CARGO_LAMBDA_VAR) {
+        return Some(PathBuf::from(path)).filter(|path| path.is_file());
+    }
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join("cargo-lambda")).find(|path| path.is_file())
+}
+
+/// The folder as an absolute path, with the package that cargo-lambda wants to see.
+fn prepare(folder: &Path) -> io::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    let folder = folder.canonicalize()?;
+    std::fs::write(folder.join("Cargo.toml"), MANIFEST)?;
+    std::fs::write(folder.join("optimizer.rs"), "fn main() {}\n")?;
+    Ok(folder)
+}
+
+/// Free a moment ago; the Runtime API takes no other way to be given one.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn address(port: u16) -> [String; 4] {
+    ["--invoke-address".into(), Ipv4Addr::LOCALHOST.to_string(), "--invoke-port".into(), port.to_string()]
+}
+
+/// Lambda's variables as `cargo lambda watch --only-lambda-apis` asks for them, the way to S3, and the settings.
+/// Nothing else of this process's environment: no proxy, no profile, no real credentials.
+fn environment(launch: &Launch, port: u16) -> Vec<(OsString, OsString)> {
+    let fixed = [
+        ("AWS_LAMBDA_RUNTIME_API", format!("http://{}:{port}/.rt", Ipv4Addr::LOCALHOST)),
+        ("AWS_LAMBDA_FUNCTION_NAME", "_".into()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1".into()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "4096".into()),
+        ("AWS_ENDPOINT_URL", launch.endpoint.clone()),
+        ("AWS_REGION", REGION.into()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.into()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.into()),
+        ("AWS_EC2_METADATA_DISABLED", "true".into()),
+    ];
+    let fixed = fixed.into_iter().map(|(name, value)| (name.into(), value.into()));
+    launch.settings.iter().cloned().chain(fixed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_function_sees_its_settings_and_nothing_of_ours() {
+        let launch = Launch {
+            optimizer: "optimizer".into(),
+            folder: "folder".into(),
+            endpoint: "http://127.0.0.1:1".into(),
+            settings: vec![("KARUI_QUALITY".into(), "80".into())],
+        };
+        let environment = environment(&launch, 2);
+        let get = |name: &str| environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.to_str().unwrap());
+        assert_eq!(get("AWS_LAMBDA_RUNTIME_API"), Some("http://127.0.0.1:2/.rt"));
+        assert_eq!((get("KARUI_QUALITY"), get("AWS_ENDPOINT_URL")), (Some("80"), Some("http://127.0.0.1:1")));
+        assert_eq!((get("PATH"), get("HOME"), get(CARGO_LAMBDA_VAR)), (None, None, None));
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_leaves_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo no such setting >&2; exit 3"]);
+        let mut process = Process::start("optimizer", command, folder.path()).unwrap();
+        let message = process.wait_for_port(1).await.unwrap_err().to_string();
+        assert!(message.contains("exit status: 3") && message.contains("no such setting"), "{message}");
+    }
+}
