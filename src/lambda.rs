@@ -56,9 +56,10 @@ fn log_to_stdout(level: LevelFilter) {
         .init();
 }
 
-/// When Lambda ends this invocation.
+/// When Lambda ends this invocation; `None` where that is past already, since the runtime is then an emulator that puts
+/// no clock time there: cargo-lambda sends a constant.
 fn deadline(context: &Context) -> Option<Instant> {
-    let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let left = context.deadline().duration_since(SystemTime::now()).ok()?;
     Instant::now().checked_add(left)
 }
 

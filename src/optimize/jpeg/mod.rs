@@ -55,16 +55,20 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     Ok(choose(source.len(), candidates, kept.stripped, info, options))
 }
 
-/// The score of one JPEG file against another, both decoded as libjpeg-turbo does by default.
+/// The score of one JPEG file against another, both decoded as libjpeg-turbo does by default; of CMYK files only where
+/// they decode to the same.
 ///
 /// # Errors
 /// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    let decode = |file| {
-        libjpeg::decode_rgb(file, u32::MAX).map_err(|fault| ImageError::malformed(Format::Jpeg, fault.to_string()))
-    };
+    let malformed = |fault: Fault| ImageError::malformed(Format::Jpeg, fault.to_string());
+    let planes = |file| libjpeg::decode_planes(file, u32::MAX).map_err(malformed);
+    if planes(source)? == planes(distorted)? {
+        return Ok(metric::IDENTICAL);
+    }
     let orientation = Segments::parse(source)?.orientation();
-    let (reference, distorted) = (decode(source)?.upright(orientation), decode(distorted)?.upright(orientation));
+    let picture = |file| Ok(libjpeg::decode_rgb(file, u32::MAX).map_err(malformed)?.upright(orientation));
+    let (reference, distorted) = (picture(source)?, picture(distorted)?);
     metric::score(reference, &distorted).map_err(|error| ImageError::malformed(Format::Jpeg, error.to_string()))
 }
 

@@ -67,11 +67,14 @@ pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Out
     Ok(choose(source.len(), candidates, kept.stripped, info, options))
 }
 
-/// The score of one PNG file against another.
+/// The score of one PNG file against another; of more than 8 bits per sample only where they decode to the same.
 ///
 /// # Errors
 /// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
+    if pixels::are_same(source, distorted).map_err(malformed)? {
+        return Ok(metric::IDENTICAL);
+    }
     let orientation = orientation(&Chunks::parse(source)?);
     let (source, distorted) = (decode(source)?, decode(distorted)?);
     let same_size = (source.width, source.height) == (distorted.width, distorted.height);
