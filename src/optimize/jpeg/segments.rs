@@ -42,7 +42,7 @@ pub struct Segments<'a> {
     pub complete: bool,
     pub trailing: Trailing<'a>,
     /// Everything from SOI (exclusive) to EOI (exclusive).
-    pub(super) segments: Vec<Segment<'a>>,
+    pub(super) parts: Vec<Segment<'a>>,
 }
 
 /// What the frame header says (T.81, B.2.2).
@@ -173,7 +173,7 @@ impl<'a> Segments<'a> {
             signed: segments.iter().any(|s| s.marker == APP11 && contains(s.payload, b"c2pa")),
             complete,
             trailing: Trailing::Nothing,
-            segments,
+            parts: segments,
         };
         Ok((image, at))
     }
@@ -186,7 +186,7 @@ impl<'a> Segments<'a> {
 
     /// The first segment of a kind.
     pub(super) fn find(&self, kind: Kind) -> Option<&Segment<'a>> {
-        self.segments.iter().find(|segment| segment.kind() == Some(kind))
+        self.parts.iter().find(|segment| segment.kind() == Some(kind))
     }
 
     fn classify(&self, file: &'a [u8], end: usize) -> Trailing<'a> {
@@ -397,4 +397,172 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 
 pub(super) fn malformed(detail: &str) -> ImageError {
     ImageError::malformed(Format::Jpeg, detail)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::optimize::metadata::xmp::tests::{directory, packet};
+
+    pub(in super::super) fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len() + 2).unwrap();
+        [&[0xFF, marker], &length.to_be_bytes()[..], payload].concat()
+    }
+
+    /// SOF0 of a 4:2:0 image of 16 × 32 pixels.
+    pub(in super::super) fn frame() -> Vec<u8> {
+        segment(0xC0, &[8, 0, 32, 0, 16, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1])
+    }
+
+    pub(in super::super) fn scan(entropy: &[u8]) -> Vec<u8> {
+        [segment(SOS, &[1, 1, 0, 0, 63, 0]), entropy.to_vec()].concat()
+    }
+
+    /// A file with these segments before the frame header; its scan holds a stuffed byte and a restart marker.
+    pub(in super::super) fn jpeg(metadata: &[Vec<u8>]) -> Vec<u8> {
+        let tables = segment(0xDB, &[0; 65]);
+        [&[0xFF, SOI], &metadata.concat()[..], &tables, &frame(), &scan(b"\x12\xff\0\xff\xd0\x34"), &[0xFF, EOI]]
+            .concat()
+    }
+
+    fn parse(file: &[u8]) -> Segments<'_> {
+        Segments::parse(file).unwrap()
+    }
+
+    #[test]
+    fn the_frame_header_is_read() {
+        let file = jpeg(&[segment(APP14, b"Adobe\0\x64\0\0\0\0\x01")]);
+        let image = parse(&file);
+        let Frame { process, arithmetic, precision, width, height, components } = image.frame;
+        assert_eq!((process, arithmetic, precision, width, height), (Process::Baseline, false, 8, 16, 32));
+        assert_eq!(components[0], Component { id: 1, h: 2, v: 2 });
+        assert_eq!((components.len(), image.scans, image.adobe_transform), (3, 1, Some(1)));
+        assert!(image.complete && !image.signed);
+    }
+
+    #[test]
+    fn the_marker_tells_the_process() {
+        for (marker, process, arithmetic) in [
+            (0xC1, Process::Extended, false),
+            (0xC2, Process::Progressive, false),
+            (0xC3, Process::Lossless, false),
+            (0xC5, Process::Hierarchical, false),
+            (0xC9, Process::Extended, true),
+            (0xCA, Process::Progressive, true),
+        ] {
+            let mut file = jpeg(&[]);
+            let at = file.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+            file[at + 1] = marker;
+            assert_eq!((parse(&file).frame.process, parse(&file).frame.arithmetic), (process, arithmetic));
+        }
+    }
+
+    #[test]
+    fn scans_are_counted_and_segments_between_them_read() {
+        let between = [segment(0xC4, &[0; 17]), segment(COM, b"48.8583 N"), scan(b"\x56")].concat();
+        let mut file = jpeg(&[]);
+        file.truncate(file.len() - 2);
+        let file = [file, between, vec![0xFF, EOI]].concat();
+        let image = parse(&file);
+        assert_eq!((image.scans, image.find(Kind::Private).map(|s| s.payload)), (2, Some(&b"48.8583 N"[..])));
+    }
+
+    #[test]
+    fn fill_bytes_stray_bytes_and_standalone_markers_are_passed_over() {
+        let head = [&[0xFF, SOI, 0xFF, 0x01, b'x', 0xFF, 0, 0xFF, 0xFF][..], &segment(COM, b"a")].concat();
+        let file = [head, frame(), scan(b"\x12\xff\xff"), vec![EOI]].concat();
+        let image = parse(&file);
+        assert!(image.complete && matches!(image.trailing, Trailing::Nothing));
+        assert_eq!(image.parts.len(), 3);
+        assert_eq!(image.parts[2].entropy, b"\x12\xff");
+    }
+
+    #[test]
+    fn the_height_may_come_after_the_first_scan() {
+        let mut frame = frame();
+        frame[6] = 0;
+        let tail = [scan(b"\x12"), segment(DNL, &[0, 9]), vec![0xFF, EOI]].concat();
+        let file = [vec![0xFF, SOI], frame.clone(), tail].concat();
+        assert_eq!(parse(&file).frame.height, 9);
+        assert!(Segments::parse(&[vec![0xFF, SOI], frame, scan(b"\x12")].concat()).is_err());
+    }
+
+    #[test]
+    fn an_image_cut_in_its_scan_is_read_as_incomplete() {
+        let whole = jpeg(&[segment(COM, b"a")]);
+        let scan_at = whole.windows(2).position(|pair| pair == [0xFF, SOS]).unwrap();
+        for length in 0..whole.len() {
+            match Segments::parse(&whole[..length]) {
+                Ok(image) => assert!(length >= scan_at + 10 && !image.complete, "{length}"),
+                Err(error) => assert!(length < scan_at + 10, "{length}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_absurd_length_after_the_scan_stays_with_it() {
+        let mut file = jpeg(&[]);
+        file.truncate(file.len() - 2);
+        file.extend([0xFF, 0xC4, 0xFF, 0xFF, 1, 2, 3]);
+        let image = parse(&file);
+        assert!(!image.complete && image.parts.last().unwrap().entropy.ends_with(&[0xFF, 0xFF, 1, 2, 3]));
+    }
+
+    #[test]
+    fn headers_that_contradict_themselves_are_malformed() {
+        let soi = vec![0xFF, SOI];
+        let mut no_width = frame();
+        no_width[8] = 0;
+        for (file, why) in [
+            (b"".to_vec(), "no SOI"),
+            ([soi.clone(), frame(), vec![0xFF, EOI]].concat(), "no scan"),
+            ([soi.clone(), scan(b"\x12"), vec![0xFF, EOI]].concat(), "not one frame header"),
+            ([soi.clone(), frame(), frame(), scan(b"\x12")].concat(), "not one frame header"),
+            ([soi.clone(), no_width, scan(b"\x12")].concat(), "empty image"),
+            (
+                [soi.clone(), segment(0xC0, &[8, 0, 1, 0, 1, 2, 1, 0x11, 0]), scan(b"")].concat(),
+                "frame header's length",
+            ),
+            ([soi.clone(), segment(0xC0, &[8]), scan(b"")].concat(), "frame header too short"),
+            ([soi, vec![0xFF, APP1, 0xFF, 0xFF]].concat(), "header cut short"),
+        ] {
+            let error = Segments::parse(&file).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}, not {why}");
+        }
+    }
+
+    #[test]
+    fn too_many_segments_are_refused() {
+        let file = jpeg(&vec![segment(COM, b""); MAX_SEGMENTS]);
+        assert!(Segments::parse(&file).unwrap_err().to_string().contains("too many segments"));
+    }
+
+    #[test]
+    fn a_manifest_is_a_signature() {
+        let file = jpeg(&[segment(APP11, b"JP\0\x01\0\0\0\x01\0\0\0\x20jumb\0\0\0\x18jumdc2pa")]);
+        assert!(parse(&file).signed);
+    }
+
+    #[test]
+    fn what_trails_is_told_apart() {
+        let gain_map = jpeg(&[]);
+        let declared = |length| jpeg(&[segment(APP1, &[XMP_ID, &packet(&directory(length))].concat())]);
+        let padded = [gain_map.clone(), vec![0; 7]].concat();
+        for (primary, tail, expected) in [
+            (jpeg(&[]), vec![], "Nothing"),
+            (jpeg(&[]), vec![0; 100], "Padding"),
+            (jpeg(&[]), vec![0xFF; 100], "Padding"),
+            (jpeg(&[]), b"ftypmp42".to_vec(), "Other"),
+            (jpeg(&[]), gain_map.clone(), "Other"),
+            (declared(gain_map.len()), gain_map.clone(), "Images"),
+            (declared(gain_map.len()), padded, "Images"),
+            (declared(gain_map.len()), [gain_map.clone(), b"mp4".to_vec()].concat(), "Other"),
+            (declared(gain_map.len() + 1), gain_map.clone(), "Other"),
+            (declared(gain_map.len() - 1), gain_map.clone(), "Other"),
+        ] {
+            let file = [primary, tail].concat();
+            let found = format!("{:?}", parse(&file).trailing);
+            assert!(found.starts_with(expected), "{found}, not {expected}");
+        }
+    }
 }

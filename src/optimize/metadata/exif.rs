@@ -212,6 +212,7 @@ fn write_directory(out: &mut Vec<u8>, order: ByteOrder, fields: &[Field<'_>]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "the test's own small blocks")]
 pub(in crate::optimize) mod tests {
     use super::*;
     use MetadataPolicy::{All, None as Nothing, Safe};

@@ -128,6 +128,7 @@ fn read_dataset<'a>(rest: &mut &'a [u8]) -> Option<((u8, u8), &'a [u8])> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "the test's own small blocks")]
 pub(in crate::optimize) mod tests {
     use super::*;
     use MetadataPolicy::{All, None as Nothing, Safe};

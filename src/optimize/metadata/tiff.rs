@@ -89,18 +89,17 @@ impl<'a> Tiff<'a> {
     pub(in crate::optimize) fn directory(&self, offset: usize) -> Option<Directory<'a>> {
         let count = usize::from(self.u16(offset)?);
         let first = offset + 2;
-        let entries: Vec<_> = (0..count).filter_map(|i| self.entry(first + 12 * i)).collect();
+        let within = self.bytes.len().saturating_sub(first) / 12;
+        let entries: Vec<_> = (0..count.min(within)).filter_map(|i| self.entry(first + 12 * i)).collect();
         let next = self.u32(first + 12 * count);
         let whole = entries.len() == count && next.is_some();
         Some(Directory { entries, next: next.unwrap_or(0) as usize, whole })
     }
 
-    /// `None` where the entry or its value cannot be read.
     fn entry(&self, at: usize) -> Option<Entry<'a>> {
         let (tag, kind, count) = (self.u16(at)?, self.u16(at + 2)?, self.u32(at + 4)?);
-        let offset = self.u32(at + 8)? as usize;
         let length = kind_size(kind)?.checked_mul(count as usize)?;
-        let value_at = if length <= 4 { at + 8 } else { offset };
+        let value_at = if length <= 4 { at + 8 } else { self.u32(at + 8)? as usize };
         let value = self.bytes.get(value_at..value_at.checked_add(length)?)?;
         Some(Entry { tag, kind, count, value, value_at })
     }

@@ -38,7 +38,7 @@ pub struct Chunks<'a> {
     pub signed: bool,
     /// Whether data other than zero bytes follow the image: the file is best left as it is.
     pub trailing: bool,
-    chunks: Vec<Chunk<'a>>,
+    parts: Vec<Chunk<'a>>,
 }
 
 /// What `IHDR` says.
@@ -113,7 +113,7 @@ impl<'a> Chunks<'a> {
             animation: control.map(|&frames| Animation { frames: u32::from_be_bytes(frames) }),
             signed: chunks.iter().any(|chunk| chunk.kind == *b"caBX"),
             trailing: rest.iter().any(|&byte| byte != 0),
-            chunks,
+            parts: chunks,
         })
     }
 
@@ -126,8 +126,8 @@ impl<'a> Chunks<'a> {
     /// What the policy keeps.
     #[must_use]
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
-        let mut kept = Kept { stripped: false, chunks: Vec::with_capacity(self.chunks.len()) };
-        for chunk in &self.chunks {
+        let mut kept = Kept { stripped: false, chunks: Vec::with_capacity(self.parts.len()) };
+        for chunk in &self.parts {
             let filtered = if policy == MetadataPolicy::All { Some(chunk.clone()) } else { chunk.filter(policy) };
             kept.stripped |= filtered.as_ref() != Some(chunk);
             kept.chunks.extend(filtered);
@@ -163,7 +163,7 @@ impl Kept<'_> {
     /// # Errors
     /// [`ImageError::Malformed`] where `encoded` is no PNG file.
     pub fn assemble(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
-        let Chunks { chunks: own, .. } = Chunks::parse(encoded)?;
+        let Chunks { parts: own, .. } = Chunks::parse(encoded)?;
         let wanted = self
             .chunks
             .iter()
@@ -270,4 +270,155 @@ fn check_order(chunks: &[Chunk<'_>], header: Header) -> Result<(), ImageError> {
 
 fn malformed(detail: impl Into<String>) -> ImageError {
     ImageError::malformed(Format::Png, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimize::metadata::ByteOrder;
+    use crate::optimize::metadata::exif::tests::camera_block;
+    use MetadataPolicy::{All, None as Nothing, Safe};
+
+    const HEADER: &[u8; 13] = &[0, 0, 0, 8, 0, 0, 0, 9, 8, 2, 0, 0, 0];
+
+    fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+        let chunks: Vec<_> = chunks.iter().map(|(kind, data)| Chunk { kind: **kind, data: (*data).into() }).collect();
+        write(&chunks)
+    }
+
+    /// A picture with these chunks between header and pixels.
+    fn picture(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+        file(&[&[(b"IHDR", &HEADER[..])], chunks, &[(b"IDAT", b"pixels"), (b"IEND", b"")]].concat())
+    }
+
+    fn kinds(file: &[u8]) -> Vec<String> {
+        let chunks = Chunks::parse(file).unwrap().parts;
+        chunks.iter().map(|chunk| String::from_utf8(chunk.kind.to_vec()).unwrap()).collect()
+    }
+
+    fn filtered(file: &[u8], policy: MetadataPolicy) -> (bool, Vec<u8>) {
+        let kept = Chunks::parse(file).unwrap().filter(policy);
+        (kept.stripped, kept.splice())
+    }
+
+    fn detail(file: &[u8]) -> String {
+        match Chunks::parse(file).unwrap_err() {
+            ImageError::Malformed { format: Format::Png, detail } => detail,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn the_header_is_read() {
+        let file = picture(&[(b"acTL", &[0, 0, 0, 7, 0, 0, 0, 0]), (b"caBX", b"jumb")]);
+        let chunks = Chunks::parse(&file).unwrap();
+        let header = Header { width: 8, height: 9, depth: 8, color: Color::Rgb, interlaced: false };
+        assert_eq!((chunks.header, chunks.animation), (header, Some(Animation { frames: 7 })));
+        assert!(chunks.signed && !chunks.trailing);
+    }
+
+    #[test]
+    fn safe_keeps_the_look_and_authorship() {
+        let source = picture(&[
+            (b"iCCP", b"profile"),
+            (b"pHYs", &[0; 9]),
+            (b"tIME", &[0; 7]),
+            (b"tEXt", b"Author\0Anna"),
+            (b"tEXt", b"Comment\0Paris"),
+            (b"mkBF", b"Fireworks"),
+            (b"iDOT", b"0"),
+            (b"sPLT", b"0"),
+            (b"eXIf", &camera_block(ByteOrder::Little)),
+            (b"tRNS", &[0; 6]),
+        ]);
+        let (stripped, safe) = filtered(&source, Safe);
+        assert_eq!(kinds(&safe), ["IHDR", "iCCP", "pHYs", "tEXt", "eXIf", "tRNS", "IDAT", "IEND"]);
+        assert!(stripped && !safe.windows(8).any(|window| window == b"latitude"));
+        assert_eq!(filtered(&safe, Safe), (false, safe));
+        let (_, look) = filtered(&source, Nothing);
+        assert_eq!(kinds(&look), ["IHDR", "iCCP", "eXIf", "tRNS", "IDAT", "IEND"]);
+        assert_eq!(filtered(&source, All), (false, source));
+    }
+
+    #[test]
+    fn an_animation_keeps_its_frames() {
+        let source = file(&[
+            (b"IHDR", HEADER),
+            (b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]),
+            (b"fcTL", b"a"),
+            (b"IDAT", b"1"),
+            (b"fcTL", b"b"),
+            (b"fdAT", b"2"),
+            (b"tEXt", b"Comment\0Paris"),
+            (b"IEND", b""),
+        ]);
+        assert_eq!(kinds(&filtered(&source, Safe).1), ["IHDR", "acTL", "fcTL", "IDAT", "fcTL", "fdAT", "IEND"]);
+    }
+
+    #[test]
+    fn zeros_after_the_end_are_padding_and_else_trailing() {
+        for (tail, trailing) in [(&b""[..], false), (&[0; 64], false), (b"zip", true)] {
+            let file = [picture(&[]), tail.to_vec()].concat();
+            assert_eq!(Chunks::parse(&file).unwrap().trailing, trailing);
+            assert_eq!(filtered(&file, Safe).1, picture(&[]));
+        }
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let mut corrupt = picture(&[(b"gAMA", &[0, 0, 1, 0])]);
+        corrupt[8 + 25 + 8] ^= 1;
+        assert_eq!(detail(&corrupt), "wrong checksum of gAMA");
+        assert_eq!(detail(&file(&[(b"IHDR", HEADER), (b"IEND", b"")])), "no IDAT");
+        assert_eq!(detail(&picture(&[(b"IHDR", HEADER)])), "two IHDR");
+        assert_eq!(detail(&picture(&[(b"IDAT", b"1"), (b"tEXt", b"a\0b")])), "IDAT chunks apart");
+        assert_eq!(detail(&picture(&[(b"PLTE", &[0; 3]), (b"PLTE", &[0; 3])])), "two PLTE");
+        assert_eq!(detail(&picture(&[(b"PLTE", &[0; 4])])), "misplaced or odd PLTE");
+        assert_eq!(detail(&picture(&[(b"CgBI", b"")])), "unknown critical chunk CgBI");
+        assert_eq!(detail(&file(&[(b"IDAT", b""), (b"IEND", b"")])), "does not begin with IHDR");
+        for (at, value, expected) in [
+            (3, 0, "no picture of 0 × 9"),
+            (9, 7, "no colour type 7 of 8 bits"),
+            (9, 3, "no PLTE"),
+            (8, 4, "no colour type 2 of 4 bits"),
+            (12, 2, "unknown compression, filter or interlace method"),
+        ] {
+            let mut header = *HEADER;
+            header[at] = value;
+            assert_eq!(detail(&file(&[(b"IHDR", &header), (b"IDAT", b""), (b"IEND", b"")])), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_malformed() {
+        let whole = picture(&[(b"tEXt", b"Author\0Anna")]);
+        for length in 0..whole.len() {
+            assert!(matches!(Chunks::parse(&whole[..length]), Err(ImageError::Malformed { .. })), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_new_encoding_takes_what_holds_for_it() {
+        let source = picture(&[
+            (b"gAMA", &[0, 0, 1, 0]),
+            (b"cICP", &[1, 13, 0, 1]),
+            (b"sBIT", &[5, 6, 5]),
+            (b"tRNS", &[0; 6]),
+            (b"pHYs", &[0; 9]),
+            (b"tEXt", b"Copyright\0Anna"),
+        ]);
+        let mut indexed = *HEADER;
+        indexed[9] = 3;
+        let encoded = file(&[
+            (b"IHDR", &indexed),
+            (b"gAMA", &[0, 0, 2, 0]),
+            (b"PLTE", &[0; 3]),
+            (b"tRNS", &[9]),
+            (b"IDAT", b"new"),
+            (b"IEND", b""),
+        ]);
+        let out = Chunks::parse(&source).unwrap().filter(Safe).assemble(&encoded).unwrap();
+        assert_eq!(kinds(&out), ["IHDR", "cICP", "pHYs", "tEXt", "gAMA", "PLTE", "tRNS", "IDAT", "IEND"]);
+        assert_eq!(Chunks::parse(&out).unwrap().header.color, Color::Indexed);
+    }
 }
