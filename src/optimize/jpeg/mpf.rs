@@ -29,7 +29,6 @@ pub(super) struct Index {
 pub(super) struct Entry {
     /// Its place in the index, from 0.
     pub(super) number: usize,
-    attributes: u32,
     size: u32,
     /// From the index's TIFF header; 0 for the primary image.
     offset: u32,
@@ -45,7 +44,6 @@ impl Index {
         let number = |bytes: &[u8], at: usize| order.u32([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let entries = table.value.chunks_exact(ENTRY_BYTES).enumerate().map(|(at, bytes)| Entry {
             number: at,
-            attributes: number(bytes, 0),
             size: number(bytes, 4),
             offset: number(bytes, 8),
         });
@@ -93,12 +91,5 @@ impl Index {
             }
         }
         Ok(())
-    }
-}
-
-impl Entry {
-    /// Whether it is a preview of the primary image ("Large Thumbnail", DC-007, 5.2.3.3.1).
-    pub(super) fn is_preview(&self) -> bool {
-        (self.attributes >> 16) & 0xFF == 1
     }
 }

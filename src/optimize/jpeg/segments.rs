@@ -436,7 +436,7 @@ pub(super) mod tests {
         let Frame { process, arithmetic, precision, width, height, components } = image.frame;
         assert_eq!((process, arithmetic, precision, width, height), (Process::Baseline, false, 8, 16, 32));
         assert_eq!(components[0], Component { id: 1, h: 2, v: 2 });
-        assert_eq!((components.len(), image.scans, image.adobe_transform), (3, 1, Some(1)));
+        assert_eq!((components.len(), image.scans), (3, 1));
         assert!(image.complete && !image.signed);
     }
 

@@ -214,11 +214,6 @@ impl<'a> Kept<'a> {
     }
 
     fn add_images(&mut self, images: &[Secondary<'a>], policy: MetadataPolicy) {
-        let previews = images.iter().all(|image| image.entry.is_some_and(|entry| entry.is_preview()));
-        if previews && policy != MetadataPolicy::All {
-            self.stripped = true;
-            return;
-        }
         for image in images {
             let number = image.entry.map(|entry| entry.number);
             let filtered = image.image.filter_segments(policy);
@@ -426,15 +421,6 @@ mod tests {
         let expected = filtered(&gain_map, Safe).1;
         assert!(contains(&out, format!("Item:Length=\"{}\"", expected.len()).as_bytes()) && out.ends_with(&expected));
         assert!(matches!(Segments::parse(&out).unwrap().trailing, Trailing::Images(_)));
-    }
-
-    #[test]
-    fn previews_go_and_their_index_with_them() {
-        let source = multi_picture(0x0001_0002, &[jpeg(&[])]);
-        let (stripped, out) = filtered(&source, Safe);
-        assert!(stripped && !kinds(&out).contains(&Kind::MultiPicture));
-        assert!(matches!(Segments::parse(&out).unwrap().trailing, Trailing::Nothing));
-        assert_eq!(filtered(&source, All), (false, source));
     }
 
     #[test]

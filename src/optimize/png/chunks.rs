@@ -120,7 +120,7 @@ impl<'a> Chunks<'a> {
     /// The data of the first chunk of this type.
     #[must_use]
     pub fn data(&self, kind: [u8; 4]) -> Option<&[u8]> {
-        self.chunks.iter().find(|chunk| chunk.kind == kind).map(|chunk| &*chunk.data)
+        self.parts.iter().find(|chunk| chunk.kind == kind).map(|chunk| &*chunk.data)
     }
 
     /// What the policy keeps.
