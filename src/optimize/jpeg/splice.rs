@@ -70,13 +70,14 @@ impl<'a> Segments<'a> {
         for segment in &self.parts {
             let Some(kind) = segment.kind() else { continue };
             let first = !seen.contains(&kind);
-            if first {
-                seen.push(kind);
-            }
             if policy == MetadataPolicy::All {
                 kept.push(kind, segment.marker, segment.payload.into());
             } else {
                 self.filter_segment(segment, kind, first, policy, &mut kept);
+            }
+            let was_kept = kept.segments.last().is_some_and(|segment| segment.kind == kind);
+            if first && (was_kept || kind == Kind::Photoshop) {
+                seen.push(kind);
             }
         }
         // JFIF wants to be the very first (T.871, 10.1); all else keeps its order.
@@ -84,7 +85,7 @@ impl<'a> Segments<'a> {
         kept
     }
 
-    /// `first`: of its kind. Readers take the first, so what comes twice goes.
+    /// `first`: none of its kind was kept yet. Readers take the first, so what comes twice goes.
     fn filter_segment(
         &self,
         segment: &Segment<'a>,

@@ -1,7 +1,7 @@
 //! A PNG file taken apart into chunks, and put together again with those that the policy keeps.
 //!
 //! Verifies structure and checksums (PNG 3rd edition, clause 5); never decodes pixels. What stands inside of text
-//! chunks is for [`text`](super::text).
+//! chunks is for `text`.
 
 use std::borrow::Cow;
 
