@@ -38,6 +38,10 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 
     let kept = segments.filter(options.metadata);
     if let Trailing::Other(rest) = segments.trailing {
+        if is_decodable(&segments) {
+            // Proves that the image is whole: a damaged file is left alone.
+            decode(source, options.limits.scans)?;
+        }
         return before_unknown_data(&segments, &kept, rest, info);
     }
     let mut candidates = Vec::new();
@@ -100,13 +104,7 @@ fn recode(
     budget: Budget,
 ) -> Result<Vec<Candidate>, ImageError> {
     let max_scans = options.limits.scans;
-    let refused = |fault| match fault {
-        Fault::Codec(message) => ImageError::malformed(Format::Jpeg, message),
-        Fault::Scans => {
-            ImageError::LimitExceeded { limit: Limit::Scans, value: max_scans.into(), max: max_scans.into() }
-        }
-    };
-    let planes = libjpeg::decode_planes(source, max_scans).map_err(refused)?;
+    let planes = decode(source, max_scans)?;
     let transcoded = transcode(source, &planes, max_scans);
     let mut candidates = Vec::new();
     if let Some(bytes) = &transcoded {
@@ -124,14 +122,28 @@ fn recode(
         orientation: segments.orientation(),
     };
     let encoded = match options.effort {
-        Effort::Fast => Some(pixels::encode_once(&planes, aim).map_err(refused)?),
-        Effort::Default => pixels::encode_to_target(source, planes, aim, budget).map_err(refused)?,
+        Effort::Fast => Some(pixels::encode_once(&planes, aim).map_err(|fault| refused(fault, max_scans))?),
+        Effort::Default => {
+            pixels::encode_to_target(source, planes, aim, budget).map_err(|fault| refused(fault, max_scans))?
+        }
     };
     if let Some(encoded) = encoded {
         let bytes = splice::assemble(&encoded.bytes, kept)?;
         candidates.push(Candidate { bytes, method: Method::JpegPixels, score: encoded.score });
     }
     Ok(candidates)
+}
+
+fn decode(source: &[u8], max_scans: u32) -> Result<Planes, ImageError> {
+    libjpeg::decode_planes(source, max_scans).map_err(|fault| refused(fault, max_scans))
+}
+
+fn refused(fault: Fault, max_scans: u32) -> ImageError {
+    let max = max_scans.into();
+    match fault {
+        Fault::Codec(message) => ImageError::malformed(Format::Jpeg, message),
+        Fault::Scans => ImageError::LimitExceeded { limit: Limit::Scans, value: max, max },
+    }
 }
 
 /// The same coefficients coded anew; `None` where libjpeg cannot write them, or, which should never be, not the same.
