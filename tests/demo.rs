@@ -27,7 +27,8 @@ fn samples_arrive_lighter_and_stay_in_the_folder_that_was_named() {
     let output = demo(&out, &[]);
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let said = text(&output.stdout);
-    for key in ["photos/coffee.jpg", "電話/回転した写真.jpg", "photos/lift off+flames & smoke.jpg", "notes (1).txt"] {
+    for key in ["photos/coffee.jpg", "電話/回転した写真.jpg", "photos/lift off+flames & smoke.jpg", "notes (1).txt"]
+    {
         assert!(said.contains(key), "{key} is not in the table:\n{said}");
         assert!(out.join("source").join(key).is_file() && out.join("destination").join(key).is_file(), "{key}");
     }
