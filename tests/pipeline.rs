@@ -430,9 +430,11 @@ async fn a_body_that_ends_early_is_never_stored() {
 /// upload stays open, and the retry of the same event brings the object.
 #[tokio::test]
 async fn whichever_call_fails_a_retry_brings_the_object() {
+    type Turn = (Operation, usize);
+
     let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
     let large: Vec<u8> = (0..7 * MIB).map(|i| (i * 31) as u8).collect();
-    let cases: [(&str, &[u8], &[(Operation, usize)]); 3] = [
+    let cases: [(&str, &[u8], &[Turn]); 3] = [
         ("photo.png", &photo, &[(Operation::HeadObject, 1), (Operation::GetObject, 1), (Operation::PutObject, 1)]),
         ("notes.txt", b"no image", &[(Operation::GetObject, 1), (Operation::CopyObject, 1)]),
         (

@@ -1,6 +1,6 @@
 //! Candidates compete: the smallest that holds wins, if it is worth storing.
 
-use super::options::Options;
+use super::options::{MetadataPolicy, Options};
 use super::outcome::{Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
 
 /// A file that could take the source's place; it holds the quality target and the metadata policy.
@@ -13,7 +13,7 @@ pub struct Candidate {
 }
 
 /// Chooses. `stripped` says that the policy removed something from every candidate: removal is a promise, so the
-/// smallest is stored then even if it saves little. Nothing larger than the source is ever stored.
+/// smallest lossless one is stored then even if it saves little. Nothing larger than the source is ever stored.
 #[must_use]
 pub fn choose(
     source_bytes: usize,
@@ -22,20 +22,24 @@ pub fn choose(
     info: ImageInfo,
     options: &Options,
 ) -> Outcome {
-    let enough = if stripped {
-        source_bytes
-    } else {
-        // min_savings of 0 still wants a gain.
-        let most = source_bytes as f64 * (1.0 - options.min_savings / 100.0);
-        (most as usize).min(source_bytes.saturating_sub(1))
-    };
-    let lightest = candidates.into_iter().filter(|c| c.bytes.len() <= enough).min_by_key(|c| c.bytes.len());
-    let metadata = if stripped { MetadataState::Stripped } else { MetadataState::Clean };
+    // Savings of 0 % still want a gain.
+    let worthwhile = (source_bytes as f64 * (1.0 - options.min_savings / 100.0)) as usize;
+    let worthwhile = worthwhile.min(source_bytes.saturating_sub(1));
+    let most = |c: &Candidate| if stripped && c.method.is_lossless() { source_bytes } else { worthwhile };
+    let lightest = candidates.into_iter().filter(|c| c.bytes.len() <= most(c)).min_by_key(|c| c.bytes.len());
     if let Some(Candidate { bytes, method, score }) = lightest {
-        Outcome::Optimized(Encoded { bytes, info, method, score, metadata })
-    } else {
-        let metadata = if stripped { MetadataState::Kept } else { MetadataState::Clean };
-        Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata })
+        let metadata = if stripped { MetadataState::Stripped } else { unstripped(options.metadata) };
+        return Outcome::Optimized(Encoded { bytes, info, method, score, metadata });
+    }
+    let metadata = if stripped { MetadataState::Kept } else { unstripped(options.metadata) };
+    Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata })
+}
+
+/// What is in a file from which nothing was removed: under a policy that keeps all, whatever was there.
+fn unstripped(policy: MetadataPolicy) -> MetadataState {
+    match policy {
+        MetadataPolicy::All => MetadataState::Kept,
+        MetadataPolicy::Safe | MetadataPolicy::None => MetadataState::Clean,
     }
 }
 
@@ -68,6 +72,13 @@ mod tests {
         assert_eq!(chosen(1000, &[981], false), None);
         assert_eq!(chosen(1000, &[980], false), Some(980));
         assert_eq!(chosen(1000, &[], false), None);
+    }
+
+    #[test]
+    fn what_policy_removes_costs_no_pixel_that_saves_too_little() {
+        let candidates = vec![candidate(985, Method::JpegPixels), candidate(990, Method::JpegStrip)];
+        let outcome = choose(1000, candidates, true, INFO, &Options::default());
+        assert!(matches!(outcome, Outcome::Optimized(Encoded { method: Method::JpegStrip, .. })));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         return Ok(Outcome::Unchanged(empty));
     }
     let Some(format) = Format::sniff(source) else {
-        return Ok(left_alone(Reason::NotAnImage, None, options));
+        return Ok(left_alone(Reason::NotAnImage, None));
     };
     let codec = match format {
         Format::Jpeg => jpeg::optimize,
@@ -49,7 +49,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         | Format::Ico
         | Format::Svg => {
             let info = ImageInfo { format, width: 0, height: 0 };
-            return Ok(left_alone(Reason::FormatNotRewritten, Some(info), options));
+            return Ok(left_alone(Reason::FormatNotRewritten, Some(info)));
         }
     };
     Limits::check(Limit::Bytes, source.len() as u64, options.limits.bytes)?;
@@ -80,10 +80,6 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageEr
 }
 
 /// The source as it is, whatever metadata it holds.
-fn left_alone(reason: Reason, info: Option<ImageInfo>, options: &Options) -> Outcome {
-    let metadata = match options.metadata {
-        MetadataPolicy::All => MetadataState::Clean,
-        MetadataPolicy::Safe | MetadataPolicy::None => MetadataState::Kept,
-    };
-    Outcome::Unchanged(Unchanged { reason, info, metadata })
+fn left_alone(reason: Reason, info: Option<ImageInfo>) -> Outcome {
+    Outcome::Unchanged(Unchanged { reason, info, metadata: MetadataState::Kept })
 }

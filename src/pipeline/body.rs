@@ -4,9 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::optimize::{
-    Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataPolicy, MetadataState, Outcome, Reason,
-};
+use crate::optimize::{Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Outcome, Reason};
 use crate::s3::{Attributes, Head};
 
 /// Why an object is copied and not rewritten.
@@ -64,13 +62,13 @@ pub enum Verdict {
 
 impl Verdict {
     /// Whatever the engine did not look into. Only nothing is known to hold nothing.
-    pub(super) fn unread(cause: Cause, policy: MetadataPolicy) -> Self {
-        let clean = cause == Cause::Unchanged(Reason::Empty) || policy == MetadataPolicy::All;
-        let metadata = if clean { MetadataState::Clean } else { MetadataState::Kept };
+    pub(super) fn unread(cause: Cause) -> Self {
+        let empty = cause == Cause::Unchanged(Reason::Empty);
+        let metadata = if empty { MetadataState::Clean } else { MetadataState::Kept };
         Self::AsItIs { cause, info: None, metadata }
     }
 
-    pub(super) fn of(answer: Result<Outcome, ImageError>, policy: MetadataPolicy) -> Self {
+    pub(super) fn of(answer: Result<Outcome, ImageError>) -> Self {
         match answer {
             Ok(Outcome::Optimized(encoded)) => Self::Lighter(encoded),
             Ok(Outcome::Unchanged(unchanged)) => Self::AsItIs {
@@ -78,7 +76,7 @@ impl Verdict {
                 info: unchanged.info,
                 metadata: unchanged.metadata,
             },
-            Err(error) => Self::unread(Cause::Image(error), policy),
+            Err(error) => Self::unread(Cause::Image(error)),
         }
     }
 
@@ -172,11 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_looked_into_keeps_its_metadata_unless_that_is_the_policy() {
-        let unread = |reason, policy| Verdict::unread(Cause::Unchanged(reason), policy).metadata();
-        assert_eq!(unread(Reason::NotAnImage, MetadataPolicy::Safe), MetadataState::Kept);
-        assert_eq!(unread(Reason::NotAnImage, MetadataPolicy::None), MetadataState::Kept);
-        assert_eq!(unread(Reason::NotAnImage, MetadataPolicy::All), MetadataState::Clean);
-        assert_eq!(unread(Reason::Empty, MetadataPolicy::Safe), MetadataState::Clean);
+    fn what_is_not_looked_into_keeps_its_metadata() {
+        let unread = |reason| Verdict::unread(Cause::Unchanged(reason)).metadata();
+        assert_eq!(unread(Reason::NotAnImage), MetadataState::Kept);
+        assert_eq!(unread(Reason::Empty), MetadataState::Clean);
     }
 }

@@ -75,7 +75,7 @@ pub struct Millis {
 /// How a job without an error ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// As `Report::judge` was told.
+    /// As the report was told of its verdict.
     Stored,
     Skipped(Skip),
 }

@@ -10,7 +10,7 @@ use super::report::{millis, timed};
 use super::{Ending, Job, Plan, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
 use crate::error::Error;
 use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{self, Budget, Format, ImageError, MetadataState};
+use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState};
 use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Store};
 
 /// Does jobs, one policy for all.
@@ -87,7 +87,7 @@ impl Pipeline {
 
         let verdict = timed(&mut report.millis.optimize, self.judge(body, deadline)).await;
         report.judge(&verdict);
-        if self.policy.unstrippable == Unstrippable::Withhold && verdict.metadata() == MetadataState::Kept {
+        if self.withholds(&verdict) {
             return Ok(Ending::Skipped(Skip::Withheld));
         }
         let delivery = Delivery {
@@ -101,6 +101,12 @@ impl Pipeline {
         };
         timed(&mut report.millis.store, Box::pin(self.deliver(delivery, &mut report.warnings))).await?;
         Ok(Ending::Stored)
+    }
+
+    /// Whether what arrives would hold what the policy removes, and must not.
+    fn withholds(&self, verdict: &Verdict) -> bool {
+        let removes = self.policy.options.metadata != MetadataPolicy::All;
+        removes && self.policy.unstrippable == Unstrippable::Withhold && verdict.metadata() == MetadataState::Kept
     }
 
     async fn look_at(&self, target: &ObjectRef) -> Result<Seen, Error> {
@@ -156,16 +162,15 @@ impl Pipeline {
     }
 
     async fn judge(&self, body: Body, deadline: Option<Instant>) -> Verdict {
-        let metadata = self.policy.options.metadata;
         let bytes = match body {
             Body::Image(bytes) => bytes,
-            Body::Unread(cause) => return Verdict::unread(cause, metadata),
+            Body::Unread(cause) => return Verdict::unread(cause),
         };
         let options = self.policy.options.clone();
         let budget = deadline.map_or(Budget::UNLIMITED, |deadline| Budget::lasting(time_to_work(deadline)));
         let work = tokio::task::spawn_blocking(move || optimize::optimize(&bytes, &options, budget));
         let answer = work.await.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string())));
-        Verdict::of(answer, metadata)
+        Verdict::of(answer)
     }
 
     fn attributes(

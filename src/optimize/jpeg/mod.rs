@@ -15,7 +15,8 @@ use splice::Kept;
 use super::candidate::{Candidate, choose};
 use super::score as metric;
 use super::{
-    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
+    Budget, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
+    Quality, Reason, left_alone,
 };
 
 /// Bytes of working memory per decoded sample: its coefficient, and it decoded twice to prove a transcode exact.
@@ -30,15 +31,15 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let frame = &segments.frame;
     let info = ImageInfo { format: Format::Jpeg, width: frame.width.into(), height: frame.height.into() };
     if segments.signed {
-        return Ok(left_alone(Reason::Signed, Some(info), options));
-    }
-    if matches!(segments.trailing, Trailing::Other) {
-        return Ok(left_alone(Reason::TrailingData, Some(info), options));
+        return Ok(left_alone(Reason::Signed, Some(info)));
     }
     let cost = Cost::of(&segments, source.len());
     cost.check(&options.limits)?;
 
     let kept = segments.filter(options.metadata);
+    if let Trailing::Other(rest) = segments.trailing {
+        return before_unknown_data(&segments, &kept, rest, info);
+    }
     let mut candidates = Vec::new();
     if kept.stripped {
         candidates.push(Candidate {
@@ -50,9 +51,26 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if is_decodable(&segments) {
         candidates.extend(recode(source, &segments, &kept, &cost, options, budget)?);
     } else if !kept.stripped {
-        return Ok(left_alone(Reason::CodingNotRewritten, Some(info), options));
+        return Ok(left_alone(Reason::CodingNotRewritten, Some(info)));
     }
     Ok(choose(source.len(), candidates, kept.stripped, info, options))
+}
+
+/// What follows the image is not understood: a Motion Photo's video, a maker's own block. It stays as it is, behind the
+/// same coded image; only the header's metadata goes, and what stays may hold more of it. Where an index points into
+/// that data nothing is touched.
+fn before_unknown_data(
+    segments: &Segments<'_>,
+    kept: &Kept<'_>,
+    rest: &[u8],
+    info: ImageInfo,
+) -> Result<Outcome, ImageError> {
+    if !kept.stripped || segments.has_index() {
+        return Ok(left_alone(Reason::TrailingData, Some(info)));
+    }
+    let bytes = [&segments.splice(kept)?, rest].concat();
+    let (method, score, metadata) = (Method::JpegStrip, Some(metric::IDENTICAL), MetadataState::Kept);
+    Ok(Outcome::Optimized(Encoded { bytes, info, method, score, metadata }))
 }
 
 /// The score of one JPEG file against another, both decoded as libjpeg-turbo does by default; of CMYK files only where

@@ -3,10 +3,13 @@
 //! Knows markers and lengths (ITU-T T.81, annex B), never coefficients. What is kept and how a file is put together
 //! again stands in [`splice`](super::splice), the Multi-Picture index in `mpf`.
 
+use std::ops::Range;
+
 use super::mpf;
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
 use crate::optimize::metadata::{exif, xmp};
+use crate::optimize::options::MetadataPolicy;
 
 /// A file of more segments than this is no photograph: each costs a pass over this list.
 const MAX_SEGMENTS: usize = 1 << 16;
@@ -85,7 +88,7 @@ pub enum Trailing<'a> {
     /// Images that the Multi-Picture index or an XMP directory accounts for, with nothing else but padding.
     Images(Vec<Secondary<'a>>),
     /// A video, an archive, anything not understood: the file is best left as it is.
-    Other,
+    Other(&'a [u8]),
 }
 
 /// A further image: a gain map, the other eye's view, a large preview.
@@ -178,6 +181,12 @@ impl<'a> Segments<'a> {
         Ok((image, at))
     }
 
+    /// Whether it begins a Multi-Picture file.
+    #[must_use]
+    pub fn has_index(&self) -> bool {
+        self.find(Kind::MultiPicture).is_some()
+    }
+
     /// How viewers turn the picture (EXIF tag 274): 1 where it stands upright or nothing is said.
     #[must_use]
     pub fn orientation(&self) -> u8 {
@@ -197,25 +206,32 @@ impl<'a> Segments<'a> {
         if is_padding(rest) {
             return Trailing::Padding;
         }
-        self.indexed_images(file, end).or_else(|| self.declared_images(rest)).map_or(Trailing::Other, Trailing::Images)
+        self.indexed_images(file, end)
+            .or_else(|| self.declared_images(rest))
+            .map_or(Trailing::Other(rest), Trailing::Images)
     }
 
-    /// The images of the Multi-Picture index, where they and padding are all there is.
+    /// The images of the Multi-Picture index, where they and padding are all there is. Programs that change metadata
+    /// often leave the offsets as they were: then the sizes count, if they fit one after the other.
     fn indexed_images(&self, file: &'a [u8], end: usize) -> Option<Vec<Secondary<'a>>> {
         let index = mpf::Index::parse(self.find(Kind::MultiPicture)?)?;
+        let stated = index.secondary()?;
         let mut at = end;
-        let mut images = Vec::new();
-        for (entry, range) in index.secondary()? {
-            let gap = file.get(at..range.start)?;
-            at = range.end;
-            images.push(Secondary::parse(file.get(range)?, Some(entry)).filter(|_| is_padding(gap))?);
-        }
-        (!images.is_empty() && is_padding(file.get(at..)?)).then_some(images)
+        let in_sequence = stated.iter().map(|(entry, range)| {
+            let start = at;
+            at = at.saturating_add(range.len());
+            (*entry, start..at)
+        });
+        let in_sequence = in_sequence.collect();
+        images_at(file, end, stated).or_else(|| images_at(file, end, in_sequence))
     }
 
     /// The images of the XMP directory, one after the other, where they and padding are all there is.
     fn declared_images(&self, mut rest: &'a [u8]) -> Option<Vec<Secondary<'a>>> {
-        let items = xmp::container_items(self.find(Kind::Xmp)?.after(XMP_ID));
+        let packet = self.find(Kind::Xmp)?.after(XMP_ID);
+        // Only what every policy keeps may account for images.
+        let kept = xmp::filter(packet, MetadataPolicy::None).apply(packet)?;
+        let items = xmp::container_items(&kept);
         let mut images = Vec::new();
         for item in items.get(1..)? {
             let (image, after) = rest.split_at_checked(usize::try_from(item.length?).ok()?)?;
@@ -227,6 +243,17 @@ impl<'a> Segments<'a> {
         }
         (!images.is_empty() && items[0].padding == 0 && is_padding(rest)).then_some(images)
     }
+}
+
+/// The images at these ranges, in the order of the file, where nothing but padding is around them.
+fn images_at(file: &[u8], mut at: usize, ranges: Vec<(mpf::Entry, Range<usize>)>) -> Option<Vec<Secondary<'_>>> {
+    let mut images = Vec::new();
+    for (entry, range) in ranges {
+        let gap = file.get(at..range.start)?;
+        at = range.end;
+        images.push(Secondary::parse(file.get(range)?, Some(entry)).filter(|_| is_padding(gap))?);
+    }
+    (!images.is_empty() && is_padding(file.get(at..)?)).then_some(images)
 }
 
 impl<'a> Secondary<'a> {
@@ -299,6 +326,9 @@ impl<'a> Walk<'a> {
                 Step::Segment => {}
                 Step::Scan => last_scan = Some(walk.segments.len() - 1),
                 Step::End => break,
+                // Corrupt data that look like a marker: what follows would be lost.
+                Step::Stray if last_scan.is_some() => return Err(malformed("stray bytes after a scan")),
+                Step::Stray => walk.at = next_marker(file, walk.at).map_or(file.len(), |(_, at)| at - 2),
                 Step::Broken => {
                     // What cannot be told apart any more stays with the last scan, byte for byte.
                     let last = last_scan.ok_or_else(|| malformed("header cut short"))?;
@@ -321,6 +351,9 @@ impl<'a> Walk<'a> {
 
     fn step(&mut self, file: &'a [u8]) -> Step {
         let Some((marker, at)) = next_marker(file, self.at) else { return Step::Broken };
+        if file[self.at..at - 1].iter().any(|&byte| byte != 0xFF) {
+            return Step::Stray;
+        }
         match marker {
             EOI => {
                 self.complete = true;
@@ -357,6 +390,8 @@ enum Step {
     Segment,
     Scan,
     End,
+    /// Bytes that belong to no segment come next.
+    Stray,
     Broken,
 }
 
@@ -506,6 +541,14 @@ pub(super) mod tests {
         file.extend([0xFF, 0xC4, 0xFF, 0xFF, 1, 2, 3]);
         let image = parse(&file);
         assert!(!image.complete && image.parts.last().unwrap().entropy.ends_with(&[0xFF, 0xFF, 1, 2, 3]));
+    }
+
+    #[test]
+    fn stray_bytes_after_a_scan_are_malformed() {
+        let mut file = jpeg(&[]);
+        file.truncate(file.len() - 2);
+        file.extend([segment(COM, b"a"), b"rest of the scan".to_vec(), vec![0xFF, EOI]].concat());
+        assert!(Segments::parse(&file).unwrap_err().to_string().contains("stray bytes"));
     }
 
     #[test]

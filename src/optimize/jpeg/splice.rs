@@ -66,13 +66,18 @@ impl<'a> Segments<'a> {
     /// The metadata of this image alone.
     fn filter_segments(&self, policy: MetadataPolicy) -> Kept<'a> {
         let mut kept = Kept { stripped: false, segments: Vec::new(), images: Vec::new(), index: None };
+        let mut seen = Vec::new();
         for segment in &self.parts {
-            if let Some(kind) = segment.kind() {
-                if policy == MetadataPolicy::All {
-                    kept.push(kind, segment.marker, segment.payload.into());
-                } else {
-                    self.filter_segment(segment, kind, policy, &mut kept);
-                }
+            let Some(kind) = segment.kind() else { continue };
+            let first = !seen.contains(&kind);
+            if policy == MetadataPolicy::All {
+                kept.push(kind, segment.marker, segment.payload.into());
+            } else {
+                self.filter_segment(segment, kind, first, policy, &mut kept);
+            }
+            let was_kept = kept.segments.last().is_some_and(|segment| segment.kind == kind);
+            if first && (was_kept || kind == Kind::Photoshop) {
+                seen.push(kind);
             }
         }
         // JFIF wants to be the very first (T.871, 10.1); all else keeps its order.
@@ -80,27 +85,33 @@ impl<'a> Segments<'a> {
         kept
     }
 
-    fn filter_segment(&self, segment: &Segment<'a>, kind: Kind, policy: MetadataPolicy, kept: &mut Kept<'a>) {
-        let twice = kept.segments.iter().any(|other| other.kind == kind);
+    /// `first`: none of its kind was kept yet. Readers take the first, so what comes twice goes.
+    fn filter_segment(
+        &self,
+        segment: &Segment<'a>,
+        kind: Kind,
+        first: bool,
+        policy: MetadataPolicy,
+        kept: &mut Kept<'a>,
+    ) {
         match kind {
             Kind::Look | Kind::Adobe | Kind::MultiPicture => kept.push(kind, segment.marker, segment.payload.into()),
-            Kind::Jfif if !twice => kept.push_jfif(segment.payload),
-            Kind::Exif if !twice => {
+            Kind::Jfif if first => kept.push_jfif(segment.payload),
+            Kind::Exif if first => {
                 kept.push_filtered(kind, segment, EXIF_ID, exif::filter(segment.after(EXIF_ID), policy));
             }
-            Kind::Xmp if !twice => {
+            Kind::Xmp if first => {
                 kept.push_filtered(kind, segment, XMP_ID, xmp::filter(segment.after(XMP_ID), policy));
             }
-            Kind::Photoshop => self.filter_photoshop(segment, policy, kept),
+            Kind::Photoshop if first => self.filter_photoshop(policy, kept),
+            // One of the sequence that the first stands for.
+            Kind::Photoshop => {}
             Kind::Jfif | Kind::Exif | Kind::Xmp | Kind::ExtendedXmp | Kind::Private => kept.stripped = true,
         }
     }
 
     /// Resources may go on from one segment to the next: they are one sequence, written where the first stood.
-    fn filter_photoshop(&self, segment: &Segment<'a>, policy: MetadataPolicy, kept: &mut Kept<'a>) {
-        if self.find(Kind::Photoshop).is_some_and(|first| first.at != segment.at) {
-            return;
-        }
+    fn filter_photoshop(&self, policy: MetadataPolicy, kept: &mut Kept<'a>) {
         let parts = self.parts.iter().filter(|segment| segment.kind() == Some(Kind::Photoshop));
         let resources: Vec<u8> = parts.flat_map(|part| part.after(PHOTOSHOP_ID)).copied().collect();
         let filtered = iptc::filter(&resources, policy);
@@ -421,6 +432,18 @@ mod tests {
         let expected = filtered(&gain_map, Safe).1;
         assert!(contains(&out, format!("Item:Length=\"{}\"", expected.len()).as_bytes()) && out.ends_with(&expected));
         assert!(matches!(Segments::parse(&out).unwrap().trailing, Trailing::Images(_)));
+    }
+
+    #[test]
+    fn an_index_whose_offsets_are_stale_is_set_right() {
+        let images = [jpeg(&[exif()]), jpeg(&[])];
+        let sound = multi_picture(0, &images);
+        // As left by a program that put a comment between the index and the image.
+        let at = sound.windows(2).position(|pair| pair == [0xFF, 0xDB]).unwrap();
+        let stale = [&sound[..at], &segment(COM, b"a"), &sound[at..]].concat();
+        let (_, out) = filtered(&stale, Safe);
+        assert_eq!(out, filtered(&sound, Safe).1);
+        assert!(matches!(Segments::parse(&[stale, b"mp4".to_vec()].concat()).unwrap().trailing, Trailing::Other(_)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! XMP: keeps the properties that change the look, find a gain map or name the author, by namespace URI and name.
 //!
-//! The packet is rewritten event by event: an element or attribute that is not in [`TABLE`] goes with all it contains.
+//! The packet is rewritten event by event: an element or attribute that is not in `TABLE` goes with all it contains.
 //! Entities are never expanded, and a document type is refused. Source: ISO 16684-1 (XMP), clause 7.
 
 use std::ops::Range;

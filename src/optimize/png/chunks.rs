@@ -1,7 +1,7 @@
 //! A PNG file taken apart into chunks, and put together again with those that the policy keeps.
 //!
 //! Verifies structure and checksums (PNG 3rd edition, clause 5); never decodes pixels. What stands inside of text
-//! chunks is for [`text`](super::text).
+//! chunks is for `text`.
 
 use std::borrow::Cow;
 
@@ -111,7 +111,7 @@ impl<'a> Chunks<'a> {
         Ok(Self {
             header,
             animation: control.map(|&frames| Animation { frames: u32::from_be_bytes(frames) }),
-            signed: chunks.iter().any(|chunk| chunk.kind == *b"caBX"),
+            signed: chunks.iter().any(is_manifest),
             trailing: rest.iter().any(|&byte| byte != 0),
             parts: chunks,
         })
@@ -272,6 +272,11 @@ fn malformed(detail: impl Into<String>) -> ImageError {
     ImageError::malformed(Format::Png, detail)
 }
 
+/// A C2PA manifest store: a JUMBF superbox labelled so (C2PA 2.1, 11.1.4.2). An empty chunk of that name signs nothing.
+fn is_manifest(chunk: &Chunk<'_>) -> bool {
+    chunk.kind == *b"caBX" && chunk.data.windows(4).any(|window| window == b"c2pa")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_header_is_read() {
-        let file = picture(&[(b"acTL", &[0, 0, 0, 7, 0, 0, 0, 0]), (b"caBX", b"jumb")]);
+        let file = picture(&[(b"acTL", &[0, 0, 0, 7, 0, 0, 0, 0]), (b"caBX", b"jumbjumdc2pa")]);
         let chunks = Chunks::parse(&file).unwrap();
         let header = Header { width: 8, height: 9, depth: 8, color: Color::Rgb, interlaced: false };
         assert_eq!((chunks.header, chunks.animation), (header, Some(Animation { frames: 7 })));

@@ -40,10 +40,10 @@ pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Out
     let chunks = Chunks::parse(source)?;
     let info = ImageInfo { format: Format::Png, width: chunks.header.width, height: chunks.header.height };
     if chunks.signed {
-        return Ok(left_alone(Reason::Signed, Some(info), options));
+        return Ok(left_alone(Reason::Signed, Some(info)));
     }
     if chunks.trailing {
-        return Ok(left_alone(Reason::TrailingData, Some(info), options));
+        return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     let cost = Cost::of(&chunks, source.len());
     cost.check(&options.limits)?;
