@@ -257,6 +257,8 @@ impl S3 for Folder {
         req.input.prefix = prefix.as_deref().map(file_prefix);
         let mut response = self.files.list_objects(req).await?;
         restore_keys(response.output.contents.as_mut(), response.output.common_prefixes.as_mut());
+        // `s3s-fs` promises encoded keys and sends them as they are: a client would take `+` for a space.
+        response.output.encoding_type = None;
         response.output.prefix = prefix;
         Ok(response)
     }
@@ -269,6 +271,8 @@ impl S3 for Folder {
         req.input.prefix = prefix.as_deref().map(file_prefix);
         let mut response = self.files.list_objects_v2(req).await?;
         restore_keys(response.output.contents.as_mut(), response.output.common_prefixes.as_mut());
+        // `s3s-fs` promises encoded keys and sends them as they are: a client would take `+` for a space.
+        response.output.encoding_type = None;
         response.output.prefix = prefix;
         Ok(response)
     }
