@@ -35,9 +35,10 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let Some(format) = Format::sniff(source) else {
         return Ok(left_alone(Reason::NotAnImage, None));
     };
-    let codec = match format {
-        Format::Jpeg => jpeg::optimize,
-        Format::Png => png::optimize,
+    let within_limits = || Limits::check(Limit::Bytes, source.len() as u64, options.limits.bytes);
+    match format {
+        Format::Jpeg => within_limits().and_then(|()| guarded(|| jpeg::optimize(source, options, budget))),
+        Format::Png => within_limits().and_then(|()| guarded(|| png::optimize(source, options))),
         Format::Gif
         | Format::WebP
         | Format::Avif
@@ -49,14 +50,12 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         | Format::Ico
         | Format::Svg => {
             let info = ImageInfo { format, width: 0, height: 0 };
-            return Ok(left_alone(Reason::FormatNotRewritten, Some(info)));
+            Ok(left_alone(Reason::FormatNotRewritten, Some(info)))
         }
-    };
-    Limits::check(Limit::Bytes, source.len() as u64, options.limits.bytes)?;
-    guarded(|| codec(source, options, budget))
+    }
 }
 
-/// The SSIMULACRA2 score of a JPEG or PNG file against its source: orientation not applied, alpha over black and over
+/// The SSIMULACRA2 score of a JPEG or PNG file against its source: both turned upright, alpha over black and over
 /// white, of which the lower counts (100 = identical).
 ///
 /// # Errors

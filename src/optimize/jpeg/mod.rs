@@ -167,7 +167,6 @@ fn is_own_output(source: &[u8]) -> bool {
 
 /// What an image asks for, from its header.
 struct Cost {
-    bytes: u64,
     pixels: u64,
     scans: u64,
     /// Bytes of working memory.
@@ -186,7 +185,6 @@ impl Cost {
         let samples = (pixels * shares).div_ceil(u64::from(max_h) * u64::from(max_v));
         let bytes = bytes as u64;
         Self {
-            bytes,
             pixels,
             scans: segments.scans as u64,
             lossless: 2 * bytes + LOSSLESS_BYTES_PER_SAMPLE * samples,
@@ -195,7 +193,6 @@ impl Cost {
     }
 
     fn check(&self, limits: &Limits) -> Result<(), ImageError> {
-        Limits::check(Limit::Bytes, self.bytes, limits.bytes)?;
         Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
         Limits::check(Limit::Scans, self.scans, limits.scans.into())?;
         Limits::check(Limit::Memory, self.lossless, limits.memory)

@@ -14,7 +14,7 @@ use super::candidate::{Candidate, choose};
 use super::metadata::exif;
 use super::score as metric;
 use super::{
-    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
+    Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
 };
 
 /// Bytes of working memory per byte of uncompressed pixels that oxipng needs: its filtered and deflated variants.
@@ -36,7 +36,7 @@ const SRGB_LIKE_GAMMA: std::ops::RangeInclusive<u32> = 35_000..=65_000;
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.
-pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Outcome, ImageError> {
+pub fn optimize(source: &[u8], options: &Options) -> Result<Outcome, ImageError> {
     let chunks = Chunks::parse(source)?;
     let info = ImageInfo { format: Format::Png, width: chunks.header.width, height: chunks.header.height };
     if chunks.signed {
@@ -77,11 +77,10 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
     }
     let orientation = orientation(&Chunks::parse(source)?);
     let (source, distorted) = (decode(source)?, decode(distorted)?);
-    let same_size = (source.width, source.height) == (distorted.width, distorted.height);
-    let views = Views::new(&source, orientation).map_err(|error| malformed(error.to_string()))?;
-    if !same_size {
+    if (source.width, source.height) != (distorted.width, distorted.height) {
         return Err(malformed("the two pictures differ in size"));
     }
+    let views = Views::new(&source, orientation).map_err(|error| malformed(error.to_string()))?;
     views.score(&distorted.rgba.iter().copied()).map_err(|error| malformed(error.to_string()))
 }
 
@@ -135,7 +134,6 @@ fn malformed(detail: impl Into<String>) -> ImageError {
 
 /// What an image asks for, from its header.
 struct Cost {
-    bytes: u64,
     pixels: u64,
     frames: u64,
     /// Bytes of the uncompressed pixels.
@@ -160,7 +158,6 @@ impl Cost {
         let raw = (row_bytes + 1).saturating_mul(header.height.into());
         let bytes = bytes as u64;
         Self {
-            bytes,
             pixels,
             frames: chunks.animation.map_or(1, |animation| animation.frames.into()),
             raw,
@@ -170,7 +167,6 @@ impl Cost {
     }
 
     fn check(&self, limits: &Limits) -> Result<(), ImageError> {
-        Limits::check(Limit::Bytes, self.bytes, limits.bytes)?;
         Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
         Limits::check(Limit::Frames, self.frames, limits.frames.into())?;
         Limits::check(Limit::Memory, self.lossless, limits.memory)
