@@ -28,7 +28,7 @@ pub async fn main() -> ExitCode {
         }
     };
     log_to_stdout(settings.log);
-    let store = Store::new(s3::client().await, settings.transfer);
+    let store = Store::new(s3::client().await, settings.transfer).with_buckets(settings.buckets);
     let pipeline = Pipeline::new(store, settings.policy);
     let serve = |LambdaEvent { payload, context }: LambdaEvent<Value>| {
         let pipeline = &pipeline;
@@ -85,7 +85,7 @@ impl From<Failure> for Diagnostic {
     fn from(failure: Failure) -> Self {
         let kind = match failure {
             Failure::Event(_) => "NotAnEvent",
-            Failure::Records { .. } => "RecordsFailed",
+            Failure::Records { .. } => event::RECORDS_FAILED,
         };
         Self { error_type: kind.into(), error_message: failure.to_string() }
     }

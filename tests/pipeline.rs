@@ -11,13 +11,16 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use karui::lambda::handle;
 use karui::optimize::{ImageError, Limit, MetadataPolicy, Quality, score};
 use karui::pipeline::report::{Outcome, Report};
-use karui::pipeline::{Job, Pipeline, Policy, TagPolicy, Unstrippable};
-use karui::s3::{ETag, ObjectRef, Operation};
+use karui::pipeline::{Job, Pipeline, Policy, TagPolicy, Task, Unstrippable};
+use karui::s3::{Buckets, ETag, ObjectRef, Operation};
 use serde_json::{Value, json};
 use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
 use support::{DESTINATION, MIB, SOURCE, TestS3};
 
 const DENIED: Fault = Fault::ErrorSaying(403, "AccessDenied", "Access Denied");
+
+/// What is asked before a bucket's first object is written.
+const READ: [Operation; 3] = [Operation::HeadObject, Operation::GetObject, Operation::GetObjectTagging];
 
 /// Two buckets, and events of what is put into the first.
 struct World {
@@ -52,6 +55,7 @@ impl World {
             etag: output.e_tag().map(ETag::new),
             size: Some(size as u64),
             sequencer: Some("0055AED6DCD90281E5".into()),
+            task: Task::Optimize,
         }
     }
 
@@ -104,7 +108,7 @@ async fn what_is_no_image_is_copied_with_all_that_belongs_to_it() {
     assert_eq!((report.bytes_in, report.bytes_out), (Some(8), Some(8)));
     assert_eq!(report.destination.as_deref(), Some("s3://destination/notes.txt"));
     assert_eq!(report.metadata.as_deref(), Some("kept"));
-    assert_eq!(world.calls(), [Operation::HeadObject, Operation::GetObject, Operation::CopyObject]);
+    assert_eq!(world.calls(), [&READ[..], &[Operation::CopyObject]].concat());
     assert_eq!(world.bytes("notes.txt").await, b"no image");
     let head = world.arrived("notes.txt").await.unwrap();
     assert_eq!(head.content_type(), Some("text/plain"));
@@ -132,7 +136,7 @@ async fn an_image_arrives_lighter_and_as_good_as_promised() {
         let report = world.run(&job).await;
 
         assert_eq!(report.outcome, Outcome::Optimized, "{report:?}");
-        assert_eq!(world.calls(), [Operation::HeadObject, Operation::GetObject, Operation::PutObject]);
+        assert_eq!(world.calls(), [&READ[..], &[Operation::PutObject]].concat());
         assert_eq!(world.header(Operation::PutObject, "if-none-match").unwrap(), "*");
         let stored = world.bytes(key).await;
         assert!(stored.len() < source.len());
@@ -214,7 +218,13 @@ async fn any_key_arrives() {
 async fn a_key_that_its_prefix_makes_too_long_fails_and_says_so() {
     let world = World::new().await;
     let policy = Policy { destination_prefix: "small/".into(), ..Policy::to_bucket(DESTINATION) };
-    let job = Job { source: ObjectRef::new(SOURCE, "k".repeat(1024)), etag: None, size: None, sequencer: None };
+    let job = Job {
+        source: ObjectRef::new(SOURCE, "k".repeat(1024)),
+        etag: None,
+        size: None,
+        sequencer: None,
+        task: Task::Optimize,
+    };
 
     let report = world.pipeline(policy).run(&job, None).await;
 
@@ -528,6 +538,39 @@ async fn tags_that_may_not_be_copied_are_dropped_with_a_warning() {
     assert_eq!(world.bytes("a.txt").await, b"text");
 }
 
+/// A reader that has s3:GetObject on somebody else's bucket and nothing more: all arrives but the tags.
+#[tokio::test]
+async fn tags_that_may_not_be_read_are_dropped_with_one_warning() {
+    let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
+    for (body, outcome) in [(&b"text"[..], Outcome::Unchanged), (&photo, Outcome::Optimized)] {
+        let world = World::new().await;
+        let job = world.job("a", body).await;
+        world.s3.faults.always(Operation::GetObjectTagging, DENIED);
+
+        let report = world.run(&job).await;
+
+        assert_eq!((report.outcome, report.warnings.len()), (outcome, 1), "{report:?}");
+        let want = "tags dropped, if there were any: GetObjectTagging s3://source/a: access denied; grant \
+            s3:GetObjectTagging on arn:aws:s3:::source/*";
+        assert!(report.warnings[0].starts_with(want), "{report:?}");
+        assert!(world.arrived("a").await.is_some());
+        for copy in world.s3.faults.seen(Operation::CopyObject) {
+            assert_eq!(copy.header("x-amz-tagging-directive"), Some("REPLACE"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_shows_its_tags_is_believed_to_have_none() {
+    let world = World::new().await;
+    let jobs = [world.job("a.txt", b"a").await, world.job("b.txt", b"b").await];
+    let pipeline = world.pipeline(Policy::to_bucket(DESTINATION));
+    for job in &jobs {
+        pipeline.run(job, None).await;
+    }
+    assert_eq!(world.s3.faults.calls(Operation::GetObjectTagging), 1);
+}
+
 #[tokio::test]
 async fn a_write_that_is_denied_with_and_without_tags_fails() {
     let world = World::new().await;
@@ -553,6 +596,69 @@ async fn required_tags_that_may_not_be_read_fail() {
 
     world.s3.faults.clear();
     assert!(world.arrived("a.txt").await.is_none());
+}
+
+// Two accounts
+
+/// Every request about either side names the account that its bucket must belong to, and what is written its key.
+#[tokio::test]
+async fn every_request_says_whose_the_bucket_is() {
+    let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
+    let large: Vec<u8> = (0..7 * MIB).map(|i| (i * 31) as u8).collect();
+    let key = "arn:aws:kms:eu-west-1:222222222222:key/1234";
+    let buckets = Buckets {
+        source_owner: Some("111111111111".into()),
+        destination_owner: Some("222222222222".into()),
+        destination_key: Some(key.into()),
+    };
+    for body in [&b"text"[..], &photo, &large] {
+        let world = World::new().await;
+        let job = world.job("a", body).await;
+        let store = world.s3.store(1).with_buckets(buckets.clone());
+        let report = Pipeline::new(store, Policy::to_bucket(DESTINATION)).run(&job, None).await;
+
+        assert_ne!(report.outcome, Outcome::Failed, "{report:?}");
+        for seen in world.s3.faults.all_seen() {
+            let (owner, of_source) =
+                (seen.header("x-amz-expected-bucket-owner"), seen.header("x-amz-source-expected-bucket-owner"));
+            let copies = seen.header("x-amz-copy-source").is_some();
+            let reads = seen.parts.uri.path().starts_with("/source/");
+            assert_eq!(owner, Some(if reads { "111111111111" } else { "222222222222" }), "{seen:?}");
+            assert_eq!(of_source, copies.then_some("111111111111"), "{seen:?}");
+            let begins = [Operation::PutObject, Operation::CopyObject, Operation::CreateMultipartUpload];
+            let encrypts = seen.operation.is_some_and(|operation| begins.contains(&operation));
+            assert_eq!(seen.header("x-amz-server-side-encryption"), encrypts.then_some("aws:kms"), "{seen:?}");
+            assert_eq!(seen.header("x-amz-server-side-encryption-aws-kms-key-id"), encrypts.then_some(key), "{seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_account_is_named_as_such() {
+    let world = World::new().await;
+    let job = world.job("a.txt", b"text").await;
+    let buckets = Buckets { source_owner: Some("111111111111".into()), ..Buckets::default() };
+    let store = world.s3.store(1).with_buckets(buckets);
+    world.s3.faults.always(Operation::GetObject, DENIED);
+    let report = Pipeline::new(store, Policy::to_bucket(DESTINATION)).run(&job, None).await;
+    assert!(reason(&report).contains("does not belong to account 111111111111"), "{report:?}");
+}
+
+// What ended the function
+
+#[tokio::test]
+async fn what_ended_the_function_arrives_unread() {
+    let world = World::new().await;
+    let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
+    let job = Job { task: Task::Copy, ..world.job("a.png", &photo).await };
+
+    let report = world.run(&job).await;
+
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "ended-the-function"), "{report:?}");
+    assert_eq!(report.metadata.as_deref(), Some("kept"));
+    assert_eq!(world.bytes("a.png").await, photo);
+    let again = world.run(&job).await;
+    assert_eq!((again.outcome, reason(&again)), (Outcome::Skipped, "already-stored"));
 }
 
 // The function

@@ -10,7 +10,7 @@ use std::fmt;
 use tracing::level_filters::LevelFilter;
 
 use crate::pipeline::Policy;
-use crate::s3::Transfer;
+use crate::s3::{Buckets, Transfer};
 
 pub use vars::{VARS, Var, markdown};
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub policy: Policy,
     /// How bytes go to S3.
     pub transfer: Transfer,
+    /// Whose the buckets are, and what encrypts the results.
+    pub buckets: Buckets,
     /// The bucket whose events arrive; `None` where it was not told.
     pub source_bucket: Option<String>,
     /// The prefix that the trigger filters on.
@@ -62,6 +64,7 @@ impl Settings {
         Self {
             policy: Policy::to_bucket(""),
             transfer: Transfer::default(),
+            buckets: Buckets::default(),
             source_bucket: None,
             source_prefix: String::new(),
             log: LevelFilter::INFO,
@@ -164,11 +167,14 @@ mod tests {
         faults[0].clone()
     }
 
+    const KEY: &str = "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
     #[test]
     fn documented_defaults_are_the_engines() {
         let settings = parse(&[("KARUI_DESTINATION_BUCKET", "light-images"), ("PATH", "/bin")]).unwrap();
         assert_eq!(settings.policy.options, Options::default());
         assert_eq!(settings.transfer, Transfer::default());
+        assert_eq!(settings.buckets, Buckets::default());
         assert_eq!(settings.policy.destination_bucket, "light-images");
         assert_eq!(settings.policy.destination_prefix, "");
         assert_eq!(settings.policy.unstrippable, Unstrippable::Copy);
@@ -184,6 +190,9 @@ mod tests {
             ("KARUI_DESTINATION_PREFIX", "small/"),
             ("KARUI_SOURCE_BUCKET", "camera-uploads"),
             ("KARUI_SOURCE_PREFIX", "photos/"),
+            ("KARUI_SOURCE_OWNER", "111111111111"),
+            ("KARUI_DESTINATION_OWNER", "222222222222"),
+            ("KARUI_DESTINATION_KMS_KEY", KEY),
             ("KARUI_QUALITY", "very-high"),
             ("KARUI_METADATA", "none"),
             ("KARUI_EFFORT", "fast"),
@@ -204,6 +213,12 @@ mod tests {
         assert_eq!(settings.policy.destination_prefix, "small/");
         assert_eq!(settings.source_bucket.as_deref(), Some("camera-uploads"));
         assert_eq!(settings.source_prefix, "photos/");
+        let buckets = Buckets {
+            source_owner: Some("111111111111".into()),
+            destination_owner: Some("222222222222".into()),
+            destination_key: Some(KEY.into()),
+        };
+        assert_eq!(settings.buckets, buckets);
         assert_eq!(options.quality, Quality::Target(80.0));
         assert_eq!(options.metadata, MetadataPolicy::None);
         assert_eq!(options.effort, Effort::Fast);
@@ -247,6 +262,11 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused() {
         for (name, value) in [
+            ("KARUI_SOURCE_OWNER", "12345678901"),
+            ("KARUI_DESTINATION_OWNER", "a12345678901"),
+            ("KARUI_DESTINATION_KMS_KEY", "1234abcd-12ab-34cd-56ef-1234567890ab"),
+            ("KARUI_DESTINATION_KMS_KEY", "arn:aws:kms:eu-west-1:222222222222:key/"),
+            ("KARUI_DESTINATION_KMS_KEY", "arn:aws:s3:eu-west-1:222222222222:key/1"),
             ("KARUI_QUALITY", "29"),
             ("KARUI_METADATA", "Safe"),
             ("KARUI_EFFORT", "max"),

@@ -23,6 +23,7 @@ pub struct Var {
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+const ACCOUNT: &str = "an AWS account ID, 12 digits";
 const BUCKET: &str = "a bucket name (3 to 63 of a-z, 0-9, \".\" and \"-\")";
 
 /// Every variable there is.
@@ -46,7 +47,7 @@ pub const VARS: &[Var] = &[
         format: BUCKET,
         default: Some(""),
         doc: "The bucket that the trigger listens to; with it a loop is refused before the first event.",
-        read: |s, text| put(&mut s.source_bucket, if text.is_empty() { Some(None) } else { bucket(text).map(Some) }),
+        read: |s, text| put(&mut s.source_bucket, optional(text, bucket)),
     },
     Var {
         name: "KARUI_SOURCE_PREFIX",
@@ -54,6 +55,27 @@ pub const VARS: &[Var] = &[
         default: Some(""),
         doc: "The prefix that the trigger filters on.",
         read: |s, text| put(&mut s.source_prefix, prefix(text)),
+    },
+    Var {
+        name: "KARUI_SOURCE_OWNER",
+        format: ACCOUNT,
+        default: Some(""),
+        doc: "The account that source buckets must belong to; S3 refuses a bucket that has changed hands.",
+        read: |s, text| put(&mut s.buckets.source_owner, optional(text, account)),
+    },
+    Var {
+        name: "KARUI_DESTINATION_OWNER",
+        format: ACCOUNT,
+        default: Some(""),
+        doc: "The same of the destination bucket.",
+        read: |s, text| put(&mut s.buckets.destination_owner, optional(text, account)),
+    },
+    Var {
+        name: "KARUI_DESTINATION_KMS_KEY",
+        format: "the ARN of a KMS key, arn:aws:kms:REGION:ACCOUNT:key/ID",
+        default: Some(""),
+        doc: "Encrypts the results (SSE-KMS), instead of the bucket's own default.",
+        read: |s, text| put(&mut s.buckets.destination_key, optional(text, kms_key)),
     },
     Var {
         name: "KARUI_QUALITY",
@@ -193,6 +215,11 @@ fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
     Some(())
 }
 
+/// What may be left out.
+fn optional<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+    if text.is_empty() { Some(None) } else { read(text).map(Some) }
+}
+
 fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Option<T> {
     words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
 }
@@ -223,6 +250,22 @@ fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
 
 fn prefix(text: &str) -> Option<String> {
     (text.len() <= 512).then(|| text.to_string())
+}
+
+fn account(text: &str) -> Option<String> {
+    (text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.to_string())
+}
+
+/// The whole ARN: a key's bare ID would be looked for in the function's own account.
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN>
+fn kms_key(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, "kms", region, owner, key] = parts[..] else { return None };
+    let valid = partition.starts_with("aws")
+        && !region.is_empty()
+        && account(owner).is_some()
+        && key.strip_prefix("key/").is_some_and(|id| !id.is_empty() && !text.contains(char::is_whitespace));
+    valid.then(|| text.to_string())
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>

@@ -14,6 +14,8 @@ pub enum Cause {
     Unchanged(Reason),
     /// The body is gzip or the like, and no image before it is unpacked.
     ContentEncoding,
+    /// Working on it has ended the function before: by its memory, its time, a crash.
+    EndedTheFunction,
     /// A fault of the image.
     Image(ImageError),
 }
@@ -23,6 +25,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Unchanged(reason) => reason.fmt(f),
             Self::ContentEncoding => f.write_str("content-encoding"),
+            Self::EndedTheFunction => f.write_str("ended-the-function"),
             Self::Image(error) => error.fmt(f),
         }
     }

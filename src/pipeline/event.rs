@@ -15,6 +15,16 @@ pub struct Job {
     pub size: Option<u64>,
     /// Orders the events of one key; upper- or lower-case hex digits.
     pub sequencer: Option<String>,
+    pub task: Task,
+}
+
+/// How an object is to be brought to its destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Lighter, if it can be.
+    Optimize,
+    /// As it is, unread: working on it has ended the function before, by its memory or time.
+    Copy,
 }
 
 /// What one record of an event asks for.
@@ -39,23 +49,44 @@ pub enum EventError {
     Key { index: usize, key: String },
 }
 
-/// Every record of an event, each with its own verdict; a test event has none.
+/// The error type of our own answer to an event of which records failed. What an event that was answered so needs is
+/// another try; what was not answered has ended the function.
+pub const RECORDS_FAILED: &str = "RecordsFailed";
+
+/// Every record of an event, each with its own verdict; a test event has none. Also of an event that failed and comes
+/// back in the record that Lambda sends to an on-failure destination.
 ///
 /// # Errors
 /// [`EventError::NotAnEvent`] where this is no event of S3 at all.
 pub fn parse(event: &Value) -> Result<Vec<Result<Record, EventError>>, EventError> {
+    let (event, task) = unwrapped(event);
     if event["Event"] == "s3:TestEvent" {
         return Ok(Vec::new());
     }
     match &event["Records"] {
-        Value::Array(records) => Ok(records.iter().enumerate().map(|(i, record)| notification(i, record)).collect()),
+        Value::Array(records) => {
+            Ok(records.iter().enumerate().map(|(i, record)| notification(i, record, task)).collect())
+        }
         _ => Err(EventError::NotAnEvent { seen: describe(event) }),
     }
 }
 
+/// The event inside the records of on-failure destinations, as many as there are around it, and what they ask for:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>.
+fn unwrapped(mut event: &Value) -> (&Value, Task) {
+    let mut task = Task::Optimize;
+    while let Some(payload) = event.get("requestPayload") {
+        if event["responsePayload"]["errorType"] != RECORDS_FAILED {
+            task = Task::Copy;
+        }
+        event = payload;
+    }
+    (event, task)
+}
+
 /// A record of an S3 notification:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>.
-fn notification(index: usize, record: &Value) -> Result<Record, EventError> {
+fn notification(index: usize, record: &Value, task: Task) -> Result<Record, EventError> {
     let fault = |field, want| {
         let seen = record.pointer(field).map_or_else(|| "missing".into(), describe);
         EventError::Field { index, field, seen, want }
@@ -82,6 +113,7 @@ fn notification(index: usize, record: &Value) -> Result<Record, EventError> {
         etag: text("/s3/object/eTag").map(ETag::new),
         size: record.pointer("/s3/object/size").and_then(Value::as_u64),
         sequencer: text("/s3/object/sequencer").filter(|text| is_hex(text)).map(Into::into),
+        task,
     }))
 }
 
@@ -156,8 +188,65 @@ mod tests {
                 etag: Some(ETag::new("d41d8cd98f00b204e9800998ecf8427e")),
                 size: Some(1024),
                 sequencer: Some("0055AED6DCD90281E5".into()),
+                task: Task::Optimize,
             }
         );
+    }
+
+    /// As Lambda sends it, of an event that was answered so.
+    fn destination_record(event: &Value, response: &Value) -> Value {
+        json!({
+            "version": "1.0",
+            "timestamp": "2026-11-25T16:00:00.000Z",
+            "requestContext": {
+                "requestId": "e4b46cbf-b738-xmpl-8880-a18cdf61200e",
+                "functionArn": "arn:aws:lambda:us-east-2:123456789012:function:karui:$LATEST",
+                "condition": "RetriesExhausted",
+                "approximateInvokeCount": 3
+            },
+            "requestPayload": event,
+            "responseContext": { "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled" },
+            "responsePayload": response
+        })
+    }
+
+    fn task_of(event: &Value) -> Task {
+        match parse(event).unwrap().remove(0).unwrap() {
+            Record::Created(job) => job.task,
+            other @ Record::Other { .. } => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_ended_the_function_is_only_copied() {
+        let event = json!({ "Records": [record("a+b.jpg")] });
+        for response in [
+            json!({ "errorMessage": "2026-11-25T16:00:03.001Z e4b46cbf Task timed out after 3.00 seconds" }),
+            json!({ "errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 3.00 seconds" }),
+            json!({ "errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed" }),
+            json!({ "errorType": "Runtime.OutOfMemory" }),
+            json!(null),
+        ] {
+            assert_eq!(task_of(&destination_record(&event, &response)), Task::Copy, "{response}");
+        }
+    }
+
+    #[test]
+    fn what_the_function_has_answered_is_tried_again() {
+        let event = json!({ "Records": [record("a.jpg")] });
+        let failed = json!({ "errorType": RECORDS_FAILED, "errorMessage": "1 of 1 records failed: ..." });
+        let killed = json!({ "errorType": "Runtime.ExitError" });
+        assert_eq!(task_of(&event), Task::Optimize);
+        assert_eq!(task_of(&destination_record(&event, &failed)), Task::Optimize);
+        // Sent again, and again in vain: one kill is enough, whatever came after it.
+        let killed_first = destination_record(&destination_record(&event, &killed), &failed);
+        assert_eq!(task_of(&killed_first), Task::Copy);
+    }
+
+    #[test]
+    fn what_comes_back_without_an_event_is_described() {
+        let record = destination_record(&json!({ "hello": 1 }), &json!({}));
+        assert_eq!(parse(&record), Err(EventError::NotAnEvent { seen: "an object with hello".into() }));
     }
 
     #[test]

@@ -107,6 +107,7 @@ pub fn options_hash(options: &Options) -> String {
 mod tests {
     use super::*;
     use crate::optimize::{Effort, MetadataPolicy, Quality};
+    use crate::pipeline::Task;
     use crate::s3::ObjectRef;
 
     const HASH: &str = "0123456789abcdef";
@@ -121,6 +122,7 @@ mod tests {
             etag: etag.map(ETag::new),
             size: None,
             sequencer: sequencer.map(Into::into),
+            task: Task::Optimize,
         }
     }
 

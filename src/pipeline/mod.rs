@@ -9,7 +9,7 @@ pub mod plan;
 pub mod report;
 pub mod run;
 
-pub use event::{EventError, Job, Record};
+pub use event::{EventError, Job, Record, Task};
 pub use plan::{Plan, PlanError, Skip, plan};
 pub use report::{Ending, Report};
 pub use run::Pipeline;

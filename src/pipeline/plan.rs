@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::body::Cause;
-use super::{Job, Policy};
+use super::{Job, Policy, Task};
 use crate::s3::ObjectRef;
 
 /// What is to be done.
@@ -72,7 +72,11 @@ pub fn plan(job: &Job, policy: &Policy) -> Result<Plan, PlanError> {
     if target.key.len() > MAX_KEY_BYTES {
         return Err(PlanError::KeyTooLong { source_object: job.source.clone(), bytes: target.key.len() });
     }
-    Ok(match job.size.and_then(|size| Cause::of_size(size, &policy.options.limits)) {
+    let cause = match job.task {
+        Task::Copy => Some(Cause::EndedTheFunction),
+        Task::Optimize => job.size.and_then(|size| Cause::of_size(size, &policy.options.limits)),
+    };
+    Ok(match cause {
         Some(cause) => Plan::Copy(target, cause),
         None => Plan::Process(target),
     })
@@ -84,7 +88,7 @@ mod tests {
     use crate::optimize::{ImageError, Limit, Reason};
 
     fn job(bucket: &str, key: &str, size: Option<u64>) -> Job {
-        Job { source: ObjectRef::new(bucket, key), etag: None, size, sequencer: None }
+        Job { source: ObjectRef::new(bucket, key), etag: None, size, sequencer: None, task: Task::Optimize }
     }
 
     fn under(prefix: &str) -> Policy {
@@ -131,6 +135,12 @@ mod tests {
         policy.options.limits.memory = 50;
         let over = ImageError::LimitExceeded { limit: Limit::Memory, value: 51, max: 50 };
         assert_eq!(plan(&job("in", "a", Some(51)), &policy), Ok(Plan::Copy(target("a"), Cause::Image(over))));
+    }
+
+    #[test]
+    fn what_ended_the_function_is_copied() {
+        let job = Job { task: Task::Copy, ..job("in", "a.png", Some(1)) };
+        assert_eq!(plan(&job, &under("")), Ok(Plan::Copy(target("a.png"), Cause::EndedTheFunction)));
     }
 
     #[test]

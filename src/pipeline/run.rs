@@ -1,5 +1,7 @@
 //! The story of one object, and its steps. Talks to S3 through [`Store`] only; what it decides is decided elsewhere.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,6 +20,8 @@ pub struct Pipeline {
     store: Store,
     policy: Policy,
     options_hash: String,
+    /// Buckets whose tags could be read once: S3 hides their very number from those who may not.
+    tags_seen: Mutex<HashSet<String>>,
 }
 
 /// What lies at the destination before the work.
@@ -56,7 +60,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(store: Store, policy: Policy) -> Self {
         let options_hash = options_hash(&policy.options);
-        Self { store, policy, options_hash }
+        Self { store, policy, options_hash, tags_seen: Mutex::default() }
     }
 
     /// Brings one object to its destination, lighter where that is possible.
@@ -147,18 +151,27 @@ impl Pipeline {
         warnings: &mut Vec<String>,
     ) -> Result<Option<Vec<(String, String)>>, Error> {
         let required = self.policy.tags == TagPolicy::Require;
-        // S3 hides the count from those who may not read the tags: a zero is believed only where nothing hangs on it.
-        if head.tag_count == 0 && !required {
+        // A zero is believed only of a bucket that shows its tags, and where nothing hangs on it.
+        if head.tag_count == 0 && !required && self.shows_tags(&source.bucket) {
             return Ok(Some(Vec::new()));
         }
-        match self.store.tags(source).await {
-            Ok(tags) => Ok(Some(tags)),
+        let tags = match self.store.tags(source).await {
+            // A store that knows no tags has none to lose.
+            Err(S3Error { kind: Kind::NotSupported, .. }) if head.tag_count == 0 && !required => Vec::new(),
             Err(error) if is_refused(&error) && !required => {
-                warnings.push(format!("tags dropped: {error}"));
-                Ok(None)
+                warnings.push(format!("tags dropped, if there were any: {error}"));
+                return Ok(None);
             }
-            Err(error) => Err(error.into()),
+            answer => answer?,
+        };
+        if let Ok(mut seen) = self.tags_seen.lock() {
+            seen.insert(source.bucket.clone());
         }
+        Ok(Some(tags))
+    }
+
+    fn shows_tags(&self, bucket: &str) -> bool {
+        self.tags_seen.lock().is_ok_and(|seen| seen.contains(bucket))
     }
 
     async fn judge(&self, body: Body, deadline: Option<Instant>) -> Verdict {

@@ -1,9 +1,10 @@
 //! Copying inside S3: no byte passes through here.
 
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{CompletedPart, MetadataDirective, TaggingDirective};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Store;
 use super::classify::failed;
 use super::client::patient;
 use super::error::{Kind, Operation, S3Error};
@@ -11,6 +12,7 @@ use super::get::is_written;
 use super::multipart::Upload;
 use super::object::{Attributes, Condition, Head, ObjectRef};
 use super::parts::{Part, PartPlan};
+use super::{Buckets, Store};
 
 /// What becomes of the source's tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,8 @@ impl Store {
         let Err(error) = copied else { return Ok(()) };
         let error = self.whose_fault(error, from, head).await;
         let broken = error.kind == Kind::PreconditionFailed && error.object == *to;
-        if broken && is_written(&self.client, to, head.size, attributes).await { Ok(()) } else { Err(error) }
+        let owner = self.buckets.destination_owner.as_ref();
+        if broken && is_written(&self.client, to, owner, head.size, attributes).await { Ok(()) } else { Err(error) }
     }
 
     async fn copy_at_once(
@@ -65,14 +68,16 @@ impl Store {
             CopyTags::Drop => TaggingDirective::Replace,
         };
         let request = self.client.copy_object().bucket(&to.bucket).key(&to.key).copy_source(from.copy_source());
-        let request = with_attributes!(request, attributes)
+        let request = with_key!(with_attributes!(request, attributes), self.buckets.destination_key)
+            .set_expected_source_bucket_owner(self.buckets.source_owner.clone())
+            .set_expected_bucket_owner(self.buckets.destination_owner.clone())
             .copy_source_if_match(head.etag.quoted())
             .metadata_directive(MetadataDirective::Replace)
             .tagging_directive(directive)
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match());
         let sent = with_expires!(request, attributes).config_override(patient(&self.client)).send().await;
-        let output = sent.map_err(|error| failed(Operation::CopyObject, to, error))?;
+        let output = sent.map_err(|error| self.failed_copy(Operation::CopyObject, to, error))?;
         match output.copy_object_result.and_then(|result| result.e_tag) {
             Some(_) => Ok(()),
             None => Err(S3Error::new(Operation::CopyObject, to, Kind::Unavailable).saying("an answer without ETag")),
@@ -92,9 +97,9 @@ impl Store {
             .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, to, Kind::TooLarge))?;
         let untagged = Attributes { tags: Vec::new(), ..attributes.clone() };
         let attributes = if tags == CopyTags::Copy { attributes } else { &untagged };
-        let upload = Upload::create(&self.client, to, attributes).await?;
+        let upload = Upload::create(&self.client, &self.buckets, to, attributes).await?;
         let parts = stream::iter(plan.parts())
-            .map(|part| copy_part(&upload, part, from, head))
+            .map(|part| self.copy_part(&upload, part, from, head))
             .buffer_unordered(self.transfer.concurrency.max(1))
             .try_collect()
             .await;
@@ -110,7 +115,7 @@ impl Store {
             error.copied_from = Some(Box::new(from.clone()));
             match error.kind {
                 Kind::Archived { .. } | Kind::CustomerKey => error.object = from.clone(),
-                Kind::NotFound | Kind::PreconditionFailed => match self.head(from).await {
+                Kind::NotFound | Kind::PreconditionFailed => match self.head_source(from).await {
                     Ok(None) => (error.object, error.kind) = (from.clone(), Kind::NotFound),
                     Ok(Some(now)) if now.etag != head.etag => {
                         (error.object, error.kind) = (from.clone(), Kind::PreconditionFailed);
@@ -123,28 +128,45 @@ impl Store {
         }
         error
     }
-}
 
-async fn copy_part(upload: &Upload, part: Part, from: &ObjectRef, head: &Head) -> Result<CompletedPart, S3Error> {
-    let operation = Operation::UploadPartCopy;
-    let request = upload.client.upload_part_copy().bucket(&upload.object.bucket).key(&upload.object.key);
-    let sent = request
-        .upload_id(&upload.id)
-        .part_number(part.number.into())
-        .copy_source(from.copy_source())
-        .copy_source_range(format!("bytes={}-{}", part.range.start, part.range.end - 1))
-        .copy_source_if_match(head.etag.quoted())
-        .customize()
-        .config_override(patient(&upload.client))
-        .send()
-        .await;
-    let output = sent.map_err(|error| failed(operation, &upload.object, error))?;
-    let Some(result) = output.copy_part_result.filter(|result| result.e_tag.is_some()) else {
-        return Err(S3Error::new(operation, &upload.object, Kind::Unavailable).saying("an answer without ETag"));
-    };
-    Ok(CompletedPart::builder()
-        .part_number(part.number.into())
-        .set_e_tag(result.e_tag)
-        .set_checksum_crc32(result.checksum_crc32)
-        .build())
+    async fn copy_part(
+        &self,
+        upload: &Upload,
+        part: Part,
+        from: &ObjectRef,
+        head: &Head,
+    ) -> Result<CompletedPart, S3Error> {
+        let operation = Operation::UploadPartCopy;
+        let request = upload.client.upload_part_copy().bucket(&upload.object.bucket).key(&upload.object.key);
+        let sent = request
+            .upload_id(&upload.id)
+            .set_expected_source_bucket_owner(self.buckets.source_owner.clone())
+            .set_expected_bucket_owner(upload.owner.clone())
+            .part_number(part.number.into())
+            .copy_source(from.copy_source())
+            .copy_source_range(format!("bytes={}-{}", part.range.start, part.range.end - 1))
+            .copy_source_if_match(head.etag.quoted())
+            .customize()
+            .config_override(patient(&upload.client))
+            .send()
+            .await;
+        let output = sent.map_err(|error| self.failed_copy(operation, &upload.object, error))?;
+        let Some(result) = output.copy_part_result.filter(|result| result.e_tag.is_some()) else {
+            return Err(S3Error::new(operation, &upload.object, Kind::Unavailable).saying("an answer without ETag"));
+        };
+        Ok(CompletedPart::builder()
+            .part_number(part.number.into())
+            .set_e_tag(result.e_tag)
+            .set_checksum_crc32(result.checksum_crc32)
+            .build())
+    }
+
+    /// S3 does not say which of the two owners it found to be another.
+    fn failed_copy<E>(&self, operation: Operation, to: &ObjectRef, error: SdkError<E, HttpResponse>) -> S3Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let Buckets { source_owner, destination_owner, .. } = &self.buckets;
+        failed(operation, to, error).expecting(source_owner.as_ref()).expecting(destination_owner.as_ref())
+    }
 }

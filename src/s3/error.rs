@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::grants;
 use super::object::ObjectRef;
 
 /// A request to S3 that failed, after the SDK's own repeats.
@@ -94,6 +95,13 @@ impl S3Error {
         Self { message: Some(message.into()), ..self }
     }
 
+    /// S3 says no more than that access is denied where a bucket does not belong to whom it should.
+    pub(super) fn expecting(self, owner: Option<&String>) -> Self {
+        let (Kind::AccessDenied, Some(owner)) = (&self.kind, owner) else { return self };
+        let said = self.message.as_deref().map(|message| format!("{message}; ")).unwrap_or_default();
+        self.saying(format!("{said}or the bucket does not belong to account {owner}, as was told"))
+    }
+
     pub(super) fn caused_by(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
@@ -101,31 +109,8 @@ impl S3Error {
     /// What an IAM policy has to grant for this request, and on what.
     #[must_use]
     pub fn permissions(&self) -> String {
-        let on_key = |action: &str, object: &ObjectRef| format!("{action} on arn:aws:s3:::{}/*", object.bucket);
-        match self.operation {
-            Operation::HeadObject => format!(
-                "{} and s3:ListBucket on arn:aws:s3:::{}",
-                on_key("s3:GetObject", &self.object),
-                self.object.bucket
-            ),
-            Operation::GetObject => on_key("s3:GetObject", &self.object),
-            Operation::GetObjectTagging => on_key("s3:GetObjectTagging", &self.object),
-            Operation::PutObject
-            | Operation::CreateMultipartUpload
-            | Operation::UploadPart
-            | Operation::CompleteMultipartUpload => {
-                on_key("s3:PutObject (and, for tags, s3:PutObjectTagging)", &self.object)
-            }
-            Operation::AbortMultipartUpload => on_key("s3:AbortMultipartUpload", &self.object),
-            Operation::CopyObject | Operation::UploadPartCopy => format!(
-                "{} and {}",
-                on_key(
-                    "s3:GetObject (and, for tags, s3:GetObjectTagging)",
-                    self.copied_from.as_deref().unwrap_or(&self.object)
-                ),
-                on_key("s3:PutObject (and, for tags, s3:PutObjectTagging)", &self.object)
-            ),
-        }
+        let source = self.copied_from.as_deref().unwrap_or(&self.object);
+        grants::in_words(self.operation, &source.bucket, &self.object.bucket)
     }
 
     fn explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -38,14 +38,12 @@ impl Store {
     /// # Errors
     /// [`S3Error`] of any kind but [`Kind::NotFound`].
     pub async fn head(&self, object: &ObjectRef) -> Result<Option<Head>, S3Error> {
-        let operation = Operation::HeadObject;
-        match self.client.head_object().bucket(&object.bucket).key(&object.key).send().await {
-            Ok(output) => head_of!(operation, object, output).map(Some),
-            Err(error) => match failed(operation, object, error) {
-                S3Error { kind: Kind::NotFound, .. } => Ok(None),
-                error => Err(error),
-            },
-        }
+        head_object(&self.client, object, self.buckets.destination_owner.as_ref()).await
+    }
+
+    /// The same of an object that is read from.
+    pub(super) async fn head_source(&self, object: &ObjectRef) -> Result<Option<Head>, S3Error> {
+        head_object(&self.client, object, self.buckets.source_owner.as_ref()).await
     }
 
     /// Begins to read an object; its bytes come with [`Download`]. With `if_match`, only if it still is that one.
@@ -55,12 +53,14 @@ impl Store {
     /// is gone.
     pub async fn get(&self, object: &ObjectRef, if_match: Option<&ETag>) -> Result<Download, S3Error> {
         let operation = Operation::GetObject;
+        let owner = self.buckets.source_owner.as_ref();
         let request = self.client.get_object().bucket(&object.bucket).key(&object.key);
         let output = request
             .set_if_match(if_match.map(ETag::quoted))
+            .set_expected_bucket_owner(owner.cloned())
             .send()
             .await
-            .map_err(|error| failed(operation, object, error))?;
+            .map_err(|error| failed(operation, object, error).expecting(owner))?;
         let head = head_of!(operation, object, output)?;
         Ok(Download { head, object: object.clone(), body: output.body, buffer: Vec::new(), ended: false })
     }
@@ -70,8 +70,10 @@ impl Store {
     /// # Errors
     /// [`S3Error`]: of kind [`Kind::NotSupported`] where the store knows no tags.
     pub async fn tags(&self, object: &ObjectRef) -> Result<Vec<(String, String)>, S3Error> {
+        let owner = self.buckets.source_owner.as_ref();
         let request = self.client.get_object_tagging().bucket(&object.bucket).key(&object.key);
-        let output = request.send().await.map_err(|error| failed(Operation::GetObjectTagging, object, error))?;
+        let sent = request.set_expected_bucket_owner(owner.cloned()).send().await;
+        let output = sent.map_err(|error| failed(Operation::GetObjectTagging, object, error).expecting(owner))?;
         Ok(output.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 }
@@ -94,11 +96,28 @@ fn head(
     })
 }
 
+async fn head_object(client: &Client, object: &ObjectRef, owner: Option<&String>) -> Result<Option<Head>, S3Error> {
+    let operation = Operation::HeadObject;
+    let request = client.head_object().bucket(&object.bucket).key(&object.key);
+    match request.set_expected_bucket_owner(owner.cloned()).send().await {
+        Ok(output) => head_of!(operation, object, output).map(Some),
+        Err(error) => match failed(operation, object, error) {
+            S3Error { kind: Kind::NotFound, .. } => Ok(None),
+            error => Err(error.expecting(owner)),
+        },
+    }
+}
+
 /// Whether an earlier attempt, whose answer was lost, has written this already: the next one finds its upload gone, or its
 /// condition broken by its own work. Without metadata of its own (the marker) there is no telling.
-pub(super) async fn is_written(client: &Client, object: &ObjectRef, size: u64, attributes: &Attributes) -> bool {
-    let sent = client.head_object().bucket(&object.bucket).key(&object.key).send().await;
-    let head = sent.ok().and_then(|output| head_of!(Operation::HeadObject, object, output).ok());
+pub(super) async fn is_written(
+    client: &Client,
+    object: &ObjectRef,
+    owner: Option<&String>,
+    size: u64,
+    attributes: &Attributes,
+) -> bool {
+    let head = head_object(client, object, owner).await.ok().flatten();
     !attributes.metadata.is_empty()
         && head.is_some_and(|head| head.size == size && head.attributes.metadata == attributes.metadata)
 }

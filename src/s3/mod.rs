@@ -29,11 +29,22 @@ macro_rules! with_expires {
     }};
 }
 
+/// Encrypts with the key, if there is one; else as the bucket does by itself.
+macro_rules! with_key {
+    ($request:expr, $key:expr) => {{
+        let key: Option<String> = $key.clone();
+        $request
+            .set_server_side_encryption(key.as_ref().map(|_| aws_sdk_s3::types::ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(key)
+    }};
+}
+
 mod classify;
 mod client;
 mod copy;
 mod error;
 mod get;
+mod grants;
 mod headers;
 mod multipart;
 mod object;
@@ -44,6 +55,7 @@ pub use client::client;
 pub use copy::CopyTags;
 pub use error::{Kind, Operation, S3Error};
 pub use get::Download;
+pub use grants::{Grant, Scope, Side};
 pub use object::{Attributes, Condition, ETag, Head, ObjectRef};
 
 /// The largest object that `CopyObject` copies, and `PutObject` takes, in bytes:
@@ -67,11 +79,23 @@ impl Default for Transfer {
     }
 }
 
+/// What is true of the buckets on either side, where it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Buckets {
+    /// The account that a bucket which is read from must belong to: S3 refuses every request otherwise.
+    pub source_owner: Option<String>,
+    /// The same of a bucket that is written to.
+    pub destination_owner: Option<String>,
+    /// The ARN of the KMS key that what is written is encrypted with, in place of the bucket's own default.
+    pub destination_key: Option<String>,
+}
+
 /// S3, as far as we need it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     client: aws_sdk_s3::Client,
     transfer: Transfer,
+    buckets: Buckets,
     copy_limit: u64,
 }
 
@@ -81,7 +105,13 @@ impl Store {
     pub fn new(client: aws_sdk_s3::Client, transfer: Transfer) -> Self {
         let config = client.config().to_builder().interceptor(headers::SkipUnreadableHeaders).build();
         let client = aws_sdk_s3::Client::from_conf(config);
-        Self { client, transfer, copy_limit: SINGLE_REQUEST_LIMIT }
+        Self { client, transfer, buckets: Buckets::default(), copy_limit: SINGLE_REQUEST_LIMIT }
+    }
+
+    /// Holds the buckets to what is known of them.
+    #[must_use]
+    pub fn with_buckets(self, buckets: Buckets) -> Self {
+        Self { buckets, ..self }
     }
 
     /// Copies objects larger than so many bytes in parts, instead of those that `CopyObject` refuses (5 GiB).

@@ -40,17 +40,19 @@ impl Store {
         condition: &Condition,
     ) -> Result<(), S3Error> {
         let size = body.len() as u64;
+        let owner = self.buckets.destination_owner.as_ref();
         let request = self.client.put_object().bucket(&object.bucket).key(&object.key).body(body.into());
-        let request = with_attributes!(request, attributes)
+        let request = with_key!(with_attributes!(request, attributes), self.buckets.destination_key)
+            .set_expected_bucket_owner(owner.cloned())
             .set_tagging(attributes.tagging())
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match());
         let sent = with_expires!(request, attributes).send().await;
         let Err(error) = sent else { return Ok(()) };
-        let error = failed(Operation::PutObject, object, error);
+        let error = failed(Operation::PutObject, object, error).expecting(owner);
         let broken = error.kind == Kind::PreconditionFailed;
-        if broken && is_written(&self.client, object, size, attributes).await { Ok(()) } else { Err(error) }
+        if broken && is_written(&self.client, object, owner, size, attributes).await { Ok(()) } else { Err(error) }
     }
 
     async fn put_in_parts(
@@ -63,7 +65,7 @@ impl Store {
         let size = body.len() as u64;
         let plan = PartPlan::new(size, self.transfer.part_size)
             .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, object, Kind::TooLarge))?;
-        let upload = Upload::create(&self.client, object, attributes).await?;
+        let upload = Upload::create(&self.client, &self.buckets, object, attributes).await?;
         let parts = stream::iter(plan.parts())
             .map(|part| upload_part(&upload, part, &body))
             .buffer_unordered(self.transfer.concurrency.max(1))
@@ -88,6 +90,7 @@ async fn upload_part(upload: &Upload, part: Part, body: &Bytes) -> Result<Comple
         .bucket(&upload.object.bucket)
         .key(&upload.object.key)
         .upload_id(&upload.id)
+        .set_expected_bucket_owner(upload.owner.clone())
         .part_number(number.into())
         .checksum_crc32(&checksum)
         .body(bytes.into())
