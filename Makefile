@@ -60,6 +60,10 @@ dev: system $(CARGO_LAMBDA) ## S3 and the function on this machine: put an image
 	cargo build --locked --bins
 	cargo run --quiet --locked --bin karui -- dev
 
+# What `sam build` calls, by the name of the function in template.yaml. BOOTSTRAP names a file that is built already.
+build-Optimizer: $(if $(BOOTSTRAP),,build)
+	install -m 755 $(or $(BOOTSTRAP),target/lambda/optimizer/bootstrap) $(ARTIFACTS_DIR)/bootstrap
+
 bench: system ## what the release build saves on a folder, and how fast (CORPUS=folder)
 	cargo build --locked --release --bin karui
 	time cargo run --quiet --locked --release --bin karui -- optimize --dry-run --threads 1 $(CORPUS)
