@@ -47,7 +47,7 @@ pub const VARS: &[Var] = &[
         format: BUCKET,
         default: Some(""),
         doc: "The bucket that the trigger listens to; with it a loop is refused before the first event.",
-        read: |s, text| put(&mut s.source_bucket, optional(text, bucket)),
+        read: |s, text| put_optional(&mut s.source_bucket, text, bucket),
     },
     Var {
         name: "KARUI_SOURCE_PREFIX",
@@ -61,21 +61,21 @@ pub const VARS: &[Var] = &[
         format: ACCOUNT,
         default: Some(""),
         doc: "The account that source buckets must belong to; S3 refuses a bucket that has changed hands.",
-        read: |s, text| put(&mut s.buckets.source_owner, optional(text, account)),
+        read: |s, text| put_optional(&mut s.buckets.source_owner, text, account),
     },
     Var {
         name: "KARUI_DESTINATION_OWNER",
         format: ACCOUNT,
         default: Some(""),
         doc: "The same of the destination bucket.",
-        read: |s, text| put(&mut s.buckets.destination_owner, optional(text, account)),
+        read: |s, text| put_optional(&mut s.buckets.destination_owner, text, account),
     },
     Var {
         name: "KARUI_DESTINATION_KMS_KEY",
         format: "the ARN of a KMS key, arn:aws:kms:REGION:ACCOUNT:key/ID",
         default: Some(""),
         doc: "Encrypts the results (SSE-KMS), instead of the bucket's own default.",
-        read: |s, text| put(&mut s.buckets.destination_key, optional(text, kms_key)),
+        read: |s, text| put_optional(&mut s.buckets.destination_key, text, kms_key),
     },
     Var {
         name: "KARUI_QUALITY",
@@ -215,9 +215,10 @@ fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
     Some(())
 }
 
-/// What may be left out.
-fn optional<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-    if text.is_empty() { Some(None) } else { read(text).map(Some) }
+/// As [`put`], of what may be left out.
+fn put_optional<T>(place: &mut Option<T>, text: &str, read: impl Fn(&str) -> Option<T>) -> Option<()> {
+    *place = if text.is_empty() { None } else { Some(read(text)?) };
+    Some(())
 }
 
 fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Option<T> {

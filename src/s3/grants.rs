@@ -85,7 +85,7 @@ impl Operation {
     }
 }
 
-/// Such as "s3:PutObject (and, for tags, s3:PutObjectTagging) on arn:aws:s3:::photos/*".
+/// Such as `s3:PutObject (and, for tags, s3:PutObjectTagging) on arn:aws:s3:::photos/*`.
 pub(super) fn in_words(operation: Operation, source: &str, destination: &str) -> String {
     let mut clauses: Vec<String> = Vec::new();
     let grants = operation.grants();
