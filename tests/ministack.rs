@@ -1,11 +1,11 @@
-//! A second opinion: the S3 room against `MiniStack`, which has the tags, storage classes and versions that a folder
-//! lacks, and takes any key.
+//! A second opinion: the S3 room against `MiniStack`, which has the versions that a folder lacks, and takes any key. What it
+//! has of attributes is in `attributes.rs`.
 
 mod support;
 
-use karui::s3::{Attributes, Condition, CopyTags, ETag, Kind, ObjectRef, Store, Transfer};
+use karui::s3::{Attributes, Condition, CopyTags, ETag, Kind, Store, Transfer};
 use support::ministack::MiniStack;
-use support::{DESTINATION, MIB, SOURCE, attributes, destination, noise, source};
+use support::{DESTINATION, MIB, SOURCE, destination, noise, source};
 
 struct World {
     _ministack: MiniStack,
@@ -22,64 +22,6 @@ async fn world() -> World {
     let transfer = Transfer { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, concurrency: 2 };
     let store = Store::new(client.clone(), transfer).with_copy_limit(6 * MIB as u64);
     World { _ministack: ministack, client, store }
-}
-
-fn everything() -> Attributes {
-    let tags = [("project", "a b+c/é=&"), ("empty", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    Attributes { storage_class: Some("STANDARD_IA".into()), tags: tags.into(), ..attributes() }
-}
-
-/// What is at a key: all attributes, the tags with them.
-async fn found(store: &Store, object: &ObjectRef) -> Attributes {
-    let head = store.head(object).await.unwrap().unwrap();
-    let mut tags = store.tags(object).await.unwrap();
-    tags.sort_by_key(|(key, _)| std::cmp::Reverse(key.clone()));
-    Attributes { tags, ..head.attributes }
-}
-
-#[tokio::test]
-async fn every_attribute_arrives_by_put_and_copy_at_once_and_in_parts() {
-    let World { store, client, _ministack } = world().await;
-    for (size, parts) in [(0, ""), (10, ""), (12 * MIB, "-3")] {
-        let (from, to, bare) = (source("a"), destination("with tags"), destination("without"));
-        store.put(&from, noise(size), &everything(), &Condition::None).await.unwrap();
-        let head = store.head(&from).await.unwrap().unwrap();
-        assert!(head.etag.as_str().ends_with(parts), "{}", head.etag);
-        assert_eq!(found(&store, &from).await, everything(), "put, {size} bytes");
-        assert_eq!(store.get(&from, None).await.unwrap().head.tag_count, 2);
-
-        store.copy(&from, &head, &to, &everything(), CopyTags::Copy, &Condition::None).await.unwrap();
-        assert_eq!(found(&store, &to).await, everything(), "copy, {size} bytes");
-        let body = store.get(&to, None).await.unwrap().read_all().await.unwrap();
-        assert!(body == noise(size), "{size} bytes");
-
-        store.copy(&from, &head, &bare, &everything(), CopyTags::Drop, &Condition::None).await.unwrap();
-        assert_eq!(found(&store, &bare).await, Attributes { tags: Vec::new(), ..everything() }, "{size} bytes");
-    }
-    let uploads = client.list_multipart_uploads().bucket(DESTINATION).send().await.unwrap();
-    assert!(uploads.uploads().is_empty());
-}
-
-#[tokio::test]
-async fn few_attributes_stay_few() {
-    let World { store, _ministack, .. } = world().await;
-    let few = Attributes { content_type: Some("image/png".into()), ..Attributes::default() };
-    for size in [10, 7 * MIB] {
-        // Unlike S3, MiniStack lets a copy inherit these two.
-        let many = Attributes { content_encoding: None, storage_class: None, ..everything() };
-        store.put(&source("a"), noise(size), &many, &Condition::None).await.unwrap();
-        let head = store.head(&source("a")).await.unwrap().unwrap();
-        store.copy(&source("a"), &head, &destination("a"), &few, CopyTags::Drop, &Condition::None).await.unwrap();
-        assert_eq!(found(&store, &destination("a")).await, few, "{size} bytes");
-    }
-}
-
-#[tokio::test]
-async fn an_expiry_that_is_no_date_arrives_as_it_was() {
-    let World { store, _ministack, .. } = world().await;
-    let never = Attributes { expires: Some("0".into()), ..Attributes::default() };
-    store.put(&source("a"), noise(1), &never, &Condition::None).await.unwrap();
-    assert_eq!(store.head(&source("a")).await.unwrap().unwrap().attributes.expires.as_deref(), Some("0"));
 }
 
 #[tokio::test]

@@ -359,18 +359,6 @@ async fn a_forged_marker_loses_nothing() {
 }
 
 #[tokio::test]
-async fn the_marker_yields_to_the_sources_own_metadata() {
-    let world = World::new().await;
-    let put = world.put("a.txt", b"text").metadata("note", "n".repeat(2000));
-    let job = world.told("a.txt", put, 4).await;
-
-    world.run(&job).await;
-
-    let metadata = metadata(&world.arrived("a.txt").await.unwrap());
-    assert_eq!(metadata.keys().collect::<Vec<_>>(), ["note"]);
-}
-
-#[tokio::test]
 async fn a_loop_ends_before_it_begins() {
     let world = World::new().await;
     let job = world.job("small/a.txt", b"text").await;

@@ -1,7 +1,7 @@
 //! Copying inside S3: no byte passes through here.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::types::{CompletedPart, MetadataDirective, TaggingDirective};
+use aws_sdk_s3::types::{AnnotationDirective, CompletedPart, MetadataDirective, TaggingDirective};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -74,6 +74,8 @@ impl Store {
             .copy_source_if_match(head.etag.quoted())
             .metadata_directive(MetadataDirective::Replace)
             .tagging_directive(directive)
+            // They come with no other way of writing, and by default want permissions of their own.
+            .annotation_directive(AnnotationDirective::Exclude)
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match());
         let sent = with_expires!(request, attributes).config_override(patient(&self.client)).send().await;

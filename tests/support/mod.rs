@@ -4,6 +4,7 @@
 
 pub mod faults;
 pub mod ministack;
+pub mod recorder;
 
 use std::path::Path;
 use std::sync::Arc;
