@@ -14,7 +14,7 @@ use karui::pipeline::report::{Outcome, Report};
 use karui::pipeline::{Job, Pipeline, Policy, TagPolicy, Task, Unstrippable};
 use karui::s3::{Buckets, ETag, ObjectRef, Operation};
 use serde_json::{Value, json};
-use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
+use support::faults::Fault;
 use support::{DESTINATION, MIB, SOURCE, TestS3};
 
 const DENIED: Fault = Fault::ErrorSaying(403, "AccessDenied", "Access Denied");
@@ -422,51 +422,6 @@ async fn a_body_that_ends_early_is_never_stored() {
     assert!(world.arrived("a.jpg").await.is_none());
     assert_eq!(world.run(&job).await.outcome, Outcome::Unchanged);
     assert_eq!(world.bytes("a.jpg").await, body);
-}
-
-/// Every call that an object costs, failing at its turn: the record fails, what was at the destination stays whole, no
-/// upload stays open, and the retry of the same event brings the object.
-#[tokio::test]
-async fn whichever_call_fails_a_retry_brings_the_object() {
-    type Turn = (Operation, usize);
-
-    let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
-    let large: Vec<u8> = (0..7 * MIB).map(|i| (i * 31) as u8).collect();
-    let cases: [(&str, &[u8], &[Turn]); 3] = [
-        ("photo.png", &photo, &[(Operation::HeadObject, 1), (Operation::GetObject, 1), (Operation::PutObject, 1)]),
-        ("notes.txt", b"no image", &[(Operation::GetObject, 1), (Operation::CopyObject, 1)]),
-        (
-            "large.bin",
-            &large,
-            &[
-                (Operation::CreateMultipartUpload, 1),
-                (Operation::UploadPartCopy, 1),
-                (Operation::UploadPartCopy, 2),
-                (Operation::CompleteMultipartUpload, 1),
-            ],
-        ),
-    ];
-    for fault in [SLOW_DOWN, INTERNAL_ERROR, Fault::Reset] {
-        for (key, body, calls) in cases {
-            for (operation, n) in calls {
-                let world = World::new().await;
-                let job = world.job(key, body).await;
-                let pipeline = Pipeline::new(world.s3.store(1), Policy::to_bucket(DESTINATION));
-                world.s3.faults.on(*operation, *n, fault.clone());
-
-                let report = pipeline.run(&job, None).await;
-
-                let told = format!("{operation} {n} {fault:?}: {report:?}");
-                world.s3.faults.clear();
-                assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{told}");
-                assert!(world.arrived(key).await.is_none(), "{told}");
-                assert_eq!(world.s3.open_uploads(), Vec::<String>::new(), "{told}");
-                assert_ne!(pipeline.run(&job, None).await.outcome, Outcome::Failed, "{told}");
-                let arrived = world.bytes(key).await;
-                assert!(arrived == *body || arrived.len() < body.len() && key == "photo.png", "{told}");
-            }
-        }
-    }
 }
 
 #[tokio::test]

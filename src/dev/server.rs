@@ -38,8 +38,8 @@ pub const REGION: &str = "us-east-1";
 pub enum Action {
     /// The store answers.
     Pass,
-    /// This answers in the store's place; the body is XML.
-    Answer { status: u16, body: String },
+    /// This answers in the store's place; the body is XML, and complete unless it is to break off after so many bytes.
+    Answer { status: u16, body: String, cut: Option<usize> },
     /// The connection closes before the store has seen the request.
     Drop,
     /// The store does what is asked, and the connection closes before its answer.
@@ -170,18 +170,16 @@ async fn respond(
     let call = |request| async { service.call(request).await.map_err(|e| io::Error::other(format!("{e:?}"))) };
     match action {
         Action::Pass => call(request).await,
-        Action::Answer { status, body } => {
+        Action::Answer { status, body, cut } => {
             drain(request.into_body()).await;
-            Ok(answer(status, body))
+            Ok(cut_short(answer(status, body), cut.unwrap_or(usize::MAX)))
         }
         Action::Drop => Err(io::ErrorKind::ConnectionReset.into()),
         Action::DropAnswer => {
             call(request).await?;
             Err(io::ErrorKind::ConnectionReset.into())
         }
-        Action::Cut { after } => Ok(call(request)
-            .await?
-            .map(|inner| Body::http_body_unsync(CutShort { inner, left: after, flushed: false }))),
+        Action::Cut { after } => Ok(cut_short(call(request).await?, after)),
         Action::Hang => match std::future::pending::<Infallible>().await {},
     }
 }
@@ -197,6 +195,10 @@ fn answer(status: u16, body: String) -> Response<Body> {
     let xml = hyper::header::HeaderValue::from_static("application/xml");
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, xml);
     response
+}
+
+fn cut_short(answer: Response<Body>, after: usize) -> Response<Body> {
+    answer.map(|inner| Body::http_body_unsync(CutShort { inner, left: after, flushed: false }))
 }
 
 /// A body that breaks off after so many bytes.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
@@ -52,6 +53,20 @@ impl Store {
     /// [`S3Error`]: of kind [`Kind::PreconditionFailed`] if the object is another one by now, [`Kind::NotFound`] if it
     /// is gone.
     pub async fn get(&self, object: &ObjectRef, if_match: Option<&ETag>) -> Result<Download, S3Error> {
+        let (head, body) = self.begin_get(object, if_match).await?;
+        let attempts = self.client.config().retry_config().map_or(1, RetryConfig::max_attempts);
+        Ok(Download {
+            head,
+            store: self.clone(),
+            object: object.clone(),
+            body,
+            buffer: Vec::new(),
+            ended: false,
+            repeats_left: attempts.saturating_sub(1),
+        })
+    }
+
+    async fn begin_get(&self, object: &ObjectRef, if_match: Option<&ETag>) -> Result<(Head, ByteStream), S3Error> {
         let operation = Operation::GetObject;
         let owner = self.buckets.source_owner.as_ref();
         let request = self.client.get_object().bucket(&object.bucket).key(&object.key);
@@ -61,8 +76,7 @@ impl Store {
             .send()
             .await
             .map_err(|error| failed(operation, object, error).expecting(owner))?;
-        let head = head_of!(operation, object, output)?;
-        Ok(Download { head, object: object.clone(), body: output.body, buffer: Vec::new(), ended: false })
+        Ok((head_of!(operation, object, output)?, output.body))
     }
 
     /// The object's tags.
@@ -126,17 +140,20 @@ pub(super) async fn is_written(
 #[derive(Debug)]
 pub struct Download {
     pub head: Head,
+    store: Store,
     object: ObjectRef,
     body: ByteStream,
     buffer: Vec<u8>,
     ended: bool,
+    /// The SDK repeats requests, and not what breaks off once their answer has begun.
+    repeats_left: u32,
 }
 
 impl Download {
     /// The first `n` bytes, or as many as there are.
     ///
     /// # Errors
-    /// [`S3Error`] if they do not come.
+    /// [`S3Error`] if they do not come, as for [`Download::read_all`].
     pub async fn peek(&mut self, n: usize) -> Result<&[u8], S3Error> {
         while self.buffer.len() < n && self.read_chunk().await? {}
         Ok(&self.buffer[..n.min(self.buffer.len())])
@@ -145,8 +162,9 @@ impl Download {
     /// The whole object, in one buffer of its size, its length and (where S3 has one) its checksum verified.
     ///
     /// # Errors
-    /// [`S3Error`]: of kind [`Kind::Truncated`] if the body ends early, [`Kind::Corrupted`] if its checksum is wrong,
-    /// [`Kind::TooLarge`] if there is no memory for it.
+    /// [`S3Error`]: of kind [`Kind::Truncated`] if the body ends early time and again, [`Kind::Corrupted`] if its checksum
+    /// is wrong, [`Kind::TooLarge`] if there is no memory for it; of any kind that [`Store::get`] knows, for a body that
+    /// broke off is read again from its beginning.
     pub async fn read_all(mut self) -> Result<Bytes, S3Error> {
         let left = usize::try_from(self.head.size).ok().map(|size| size.saturating_sub(self.buffer.len()));
         if left.and_then(|left| self.buffer.try_reserve_exact(left).ok()).is_none() {
@@ -156,7 +174,7 @@ impl Download {
         if self.got() == self.head.size { Ok(self.buffer.into()) } else { Err(self.error(self.truncated())) }
     }
 
-    /// Whether there was one more.
+    /// Whether there may be one more.
     async fn read_chunk(&mut self) -> Result<bool, S3Error> {
         if self.ended {
             return Ok(false);
@@ -172,8 +190,18 @@ impl Download {
             }
             // The checksum is compared when the last byte has come.
             Err(error) if self.got() == self.head.size => Err(self.error(Kind::Corrupted).caused_by(error)),
+            // On the heap: it is large, and seldom needed.
+            Err(_) if self.repeats_left > 0 => Box::pin(self.begin_again()).await.map(|()| true),
             Err(error) => Err(self.error(self.truncated()).caused_by(error)),
         }
+    }
+
+    /// From the first byte, since S3 has no checksum of a range.
+    async fn begin_again(&mut self) -> Result<(), S3Error> {
+        self.repeats_left -= 1;
+        (_, self.body) = self.store.begin_get(&self.object, Some(&self.head.etag)).await?;
+        self.buffer.clear();
+        Ok(())
     }
 
     fn got(&self) -> u64 {

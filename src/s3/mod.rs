@@ -50,6 +50,7 @@ mod multipart;
 mod object;
 mod parts;
 mod put;
+mod success;
 
 pub use client::client;
 pub use copy::CopyTags;
@@ -103,8 +104,8 @@ impl Store {
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "the caller has no more use for the client")]
     pub fn new(client: aws_sdk_s3::Client, transfer: Transfer) -> Self {
-        let config = client.config().to_builder().interceptor(headers::SkipUnreadableHeaders).build();
-        let client = aws_sdk_s3::Client::from_conf(config);
+        let config = client.config().to_builder().interceptor(headers::SkipUnreadableHeaders);
+        let client = aws_sdk_s3::Client::from_conf(config.interceptor(success::DoubtSuccess).build());
         Self { client, transfer, buckets: Buckets::default(), copy_limit: SINGLE_REQUEST_LIMIT }
     }
 

@@ -7,6 +7,9 @@ use hyper::Method;
 use hyper::http::request::Parts;
 use karui::dev::server::Action;
 use karui::s3::Operation;
+use tokio::sync::watch;
+
+use super::clock::Clock;
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,21 @@ impl Seen {
 struct State {
     rules: Vec<(Operation, RangeInclusive<usize>, Fault)>,
     seen: Vec<Seen>,
+    /// What objects are tagged with. The folder knows no tags: without this it says so.
+    tagging: Option<String>,
+    hangs: watch::Sender<usize>,
+}
+
+impl State {
+    fn calls(&self, operation: Operation) -> usize {
+        self.seen.iter().filter(|seen| seen.operation == Some(operation)).count()
+    }
+
+    fn fault(&self, operation: Operation) -> Option<&Fault> {
+        let n = self.calls(operation);
+        let rule = self.rules.iter().find(|(of, calls, _)| *of == operation && calls.contains(&n));
+        rule.map(|(_, _, fault)| fault)
+    }
 }
 
 /// The faults of one server, and the requests it has seen.
@@ -67,12 +85,25 @@ impl Faults {
 
     /// Nothing fails any more, and nothing has been seen.
     pub fn clear(&self) {
-        *self.0.lock().unwrap() = State::default();
+        let mut state = self.0.lock().unwrap();
+        state.rules.clear();
+        state.seen.clear();
+    }
+
+    /// From now on every object has this one tag.
+    pub fn tag_everything(&self, (key, value): (&str, &str)) {
+        let tag = format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>");
+        self.0.lock().unwrap().tagging = Some(format!("{XML}<Tagging><TagSet>{tag}</TagSet></Tagging>"));
+    }
+
+    /// For a client that is to run out of time where a request hangs.
+    pub fn clock(&self) -> Clock {
+        Clock(self.0.lock().unwrap().hangs.subscribe())
     }
 
     /// How many times the operation was called.
     pub fn calls(&self, operation: Operation) -> usize {
-        self.0.lock().unwrap().seen.iter().filter(|seen| seen.operation == Some(operation)).count()
+        self.0.lock().unwrap().calls(operation)
     }
 
     /// All requests of this operation.
@@ -92,37 +123,37 @@ impl Faults {
 
     fn judge(&self, parts: &Parts) -> Action {
         let operation = operation_of(parts);
-        self.0.lock().unwrap().seen.push(Seen { operation, parts: parts.clone() });
+        let mut state = self.0.lock().unwrap();
+        state.seen.push(Seen { operation, parts: parts.clone() });
         let Some(operation) = operation else { return Action::Pass };
-        let n = self.calls(operation);
-        let state = self.0.lock().unwrap();
-        let rule = state.rules.iter().find(|(of, calls, _)| *of == operation && calls.contains(&n));
-        match rule.map(|(_, _, fault)| fault) {
-            None => Action::Pass,
-            Some(Fault::Error(status, _) | Fault::ErrorSaying(status, ..)) if parts.method == Method::HEAD => {
-                Action::Answer { status: *status, body: String::new() }
+        let error = |status, code, message| {
+            let body = if parts.method == Method::HEAD { String::new() } else { error_document(code, message) };
+            Action::Answer { status, body, cut: None }
+        };
+        let tagging = state.tagging.clone().filter(|_| operation == Operation::GetObjectTagging);
+        match (state.fault(operation), tagging) {
+            (None, None) => Action::Pass,
+            (None, Some(body)) => Action::Answer { status: 200, body, cut: None },
+            (Some(Fault::Error(status, code)), _) => error(*status, code, ON_PURPOSE),
+            (Some(Fault::ErrorSaying(status, code, message)), _) => error(*status, code, message),
+            (Some(Fault::ErrorInside200(code)), _) => error(200, code, ON_PURPOSE),
+            (Some(Fault::Reset), _) => Action::Drop,
+            (Some(Fault::AnswerLost), _) => Action::DropAnswer,
+            (Some(Fault::Cut(after)), None) => Action::Cut { after: *after },
+            (Some(Fault::Cut(after)), Some(body)) => Action::Answer { status: 200, body, cut: Some(*after) },
+            (Some(Fault::Hang), _) => {
+                state.hangs.send_modify(|hangs| *hangs += 1);
+                Action::Hang
             }
-            Some(Fault::Error(status, code)) => {
-                Action::Answer { status: *status, body: error_document(code, ON_PURPOSE) }
-            }
-            Some(Fault::ErrorSaying(status, code, message)) => {
-                Action::Answer { status: *status, body: error_document(code, message) }
-            }
-            Some(Fault::ErrorInside200(code)) => Action::Answer { status: 200, body: error_document(code, ON_PURPOSE) },
-            Some(Fault::Reset) => Action::Drop,
-            Some(Fault::AnswerLost) => Action::DropAnswer,
-            Some(Fault::Cut(after)) => Action::Cut { after: *after },
-            Some(Fault::Hang) => Action::Hang,
         }
     }
 }
 
 const ON_PURPOSE: &str = "on purpose";
+const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
 fn error_document(code: &str, message: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    )
+    format!("{XML}<Error><Code>{code}</Code><Message>{message}</Message></Error>")
 }
 
 /// Which operation a request asks for; `None` for those that Karui does not use.

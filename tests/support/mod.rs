@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses another part of this")]
 
+pub mod clock;
 pub mod faults;
 pub mod ministack;
 pub mod recorder;
@@ -49,6 +50,12 @@ impl TestS3 {
         let retry = RetryConfig::standard().with_max_attempts(attempts).with_initial_backoff(Duration::from_millis(1));
         let config = self.server.config().retry_config(retry).timeout_config(timeouts);
         Client::from_conf(config.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build())
+    }
+
+    /// The same, but for that it runs out of time at once where a request hangs, and only there.
+    pub fn timeless_client(&self, attempts: u32) -> Client {
+        let config = self.client(attempts).config().to_builder();
+        Client::from_conf(config.sleep_impl(self.faults.clock()).build())
     }
 
     /// Parts of 5 MiB above 6 MiB, on put and copy alike; every request tried so many times.

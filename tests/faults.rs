@@ -1,0 +1,185 @@
+//! Faults on purpose: every operation, every fault of `expected`, at the first, the middle and the last of its requests,
+//! in transfers of the store and in whole jobs of the pipeline.
+#![cfg(feature = "dev")]
+
+#[path = "faults/expected.rs"]
+mod expected;
+mod support;
+#[path = "faults/task.rs"]
+mod task;
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use expected::{Expected, FAULTS, expected, told};
+use futures_util::{StreamExt, stream};
+use karui::s3::{Kind, Operation};
+use support::faults::Fault;
+use task::{Calls, Failure, JOBS, Task, VERBS, World};
+
+/// Every fault takes effect at once: what takes longer hangs.
+const A_CELL: Duration = Duration::from_mins(1);
+const AT_ONCE: usize = 8;
+
+/// One fault, where it strikes, and what is to come of it.
+#[derive(Debug, Clone)]
+struct Cell {
+    task: Task,
+    operation: Operation,
+    /// Of how many such requests the task makes.
+    times: usize,
+    /// Which of them fails, from 1.
+    nth: usize,
+    fault: Fault,
+    expected: Expected,
+    /// How it fails, if it does.
+    kind: Kind,
+}
+
+fn cells(tasks: &'static [(Task, Calls)]) -> impl Iterator<Item = Cell> {
+    positions(tasks).flat_map(|(task, operation, times, nth)| {
+        let columns = FAULTS.into_iter().zip(expected(operation));
+        columns.map(move |((fault, own), expected)| {
+            let kind = told(operation, &fault, own);
+            Cell { task, operation, times, nth, fault, expected, kind }
+        })
+    })
+}
+
+/// The first, the middle and the last of each task's requests of each operation.
+fn positions(tasks: &'static [(Task, Calls)]) -> impl Iterator<Item = (Task, Operation, usize, usize)> {
+    tasks.iter().flat_map(|(task, calls)| {
+        calls.iter().flat_map(|(operation, times)| {
+            let turns = BTreeSet::from([1, times.div_ceil(2), *times]);
+            turns.into_iter().map(|nth| (*task, *operation, *times, nth))
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_verb_struck_once_fails_as_expected_and_then_succeeds() {
+    hold(cells(VERBS), fails_once).await;
+}
+
+#[tokio::test]
+async fn a_job_struck_once_fails_as_expected_and_its_event_succeeds_when_it_comes_again() {
+    hold(cells(JOBS), fails_once).await;
+}
+
+/// At the verbs only: no job sees what was repeated away.
+#[tokio::test]
+async fn a_fault_that_passes_is_repeated_away() {
+    hold(cells(VERBS), is_repeated_away).await;
+}
+
+/// No fault that passes: a permission, which may be missing for one request alone.
+#[tokio::test]
+async fn a_refusal_leaves_no_upload_open_either() {
+    let in_parts = positions(VERBS).filter(|(task, operation, ..)| {
+        matches!(task, Task::PutInParts | Task::CopyInParts) && *operation != Operation::AbortMultipartUpload
+    });
+    let refused = in_parts.map(|(task, operation, times, nth)| {
+        let (fault, kind) = (Fault::Error(403, "AccessDenied"), Kind::AccessDenied);
+        Cell { task, operation, times, nth, fault, expected: Expected::Fails, kind }
+    });
+    hold(refused, fails_once).await;
+}
+
+#[tokio::test]
+async fn the_tasks_make_the_requests_they_declare_and_between_them_all_there_are() {
+    let mut operations = HashSet::new();
+    for (task, calls) in VERBS.iter().chain(JOBS) {
+        let (good, bad) = (World::new(*task).await, World::new(*task).await);
+        bad.parts_fail();
+        good.run(1).await.unwrap();
+        let _ = bad.run(1).await;
+        for (operation, times) in *calls {
+            let world = if *operation == Operation::AbortMultipartUpload { &bad } else { &good };
+            assert_eq!(world.s3.faults.calls(*operation), *times, "{task:?} {operation}");
+            operations.insert(*operation);
+        }
+        good.assert_stored(true);
+    }
+    assert_eq!(operations.len(), 10, "{operations:?}");
+}
+
+async fn fails_once(cell: Cell) {
+    let world = World::new(cell.task).await;
+    world.strike(cell.operation, cell.nth, cell.fault);
+    let result = world.run(1).await;
+    assert!(world.s3.faults.calls(cell.operation) >= cell.nth, "the fault did not strike");
+    world.s3.faults.clear();
+
+    if cell.expected.succeeds() {
+        result.expect("harmless");
+    } else {
+        assert_failed(result, cell.operation, &cell.kind);
+    }
+    world.assert_stored(cell.expected.is_done());
+    assert_eq!(world.s3.open_uploads().len(), cell.expected.open_uploads(), "open uploads");
+
+    world.run(1).await.expect("the same again");
+    world.assert_stored(true);
+    assert_eq!(world.s3.open_uploads().len(), cell.expected.open_uploads(), "open uploads, after the same again");
+}
+
+async fn is_repeated_away(cell: Cell) {
+    let world = World::new(cell.task).await;
+    world.strike(cell.operation, cell.nth, cell.fault.clone());
+    let result = world.run(3).await;
+    let repeated = world.s3.faults.calls(cell.operation) > cell.times;
+    world.s3.faults.clear();
+
+    // What is aborted has failed already: the parts do, always.
+    let aborts = cell.operation == Operation::AbortMultipartUpload;
+    if aborts {
+        assert_failed(result, cell.operation, &cell.kind);
+    } else {
+        result.expect("repeated away");
+    }
+    world.assert_stored(!aborts);
+    let orphans = usize::from(cell.expected == Expected::Orphaned);
+    assert_eq!(world.s3.open_uploads().len(), orphans, "open uploads");
+    let bodiless = aborts && matches!(cell.fault, Fault::Cut(_));
+    assert!(repeated || cell.expected.succeeds() || bodiless, "it was not repeated");
+}
+
+/// So it fails, and the record that failed comes again.
+fn assert_failed(result: Result<(), Failure>, operation: Operation, expected: &Kind) {
+    let failure = result.expect_err("no harm was done");
+    assert_eq!(failure.class, "retryable", "{failure:?}");
+    let at = if operation == Operation::AbortMultipartUpload { "UploadPart" } else { &operation.to_string() };
+    assert!(failure.reason.starts_with(at), "{failure:?}");
+    let same = |kind| std::mem::discriminant(kind) == std::mem::discriminant(expected);
+    assert!(failure.kind.as_ref().is_none_or(same), "want {expected:?}, got {failure:?}");
+}
+
+/// Judges all cells, and then tells of all that do not hold.
+async fn hold<F>(cells: impl Iterator<Item = Cell>, judge: impl Fn(Cell) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let answers = stream::iter(cells).map(|cell| {
+        let Cell { task, operation, times, nth, fault, .. } = &cell;
+        let name = format!("{task:?}: {operation} {nth} of {times}, {fault:?}");
+        let judgement = tokio::time::timeout(A_CELL, tokio::spawn(judge(cell)));
+        async move {
+            match judgement.await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(panic)) => Err(format!("{name}: {}", words(panic))),
+                Err(_) => Err(format!("{name}: hangs")),
+            }
+        }
+    });
+    let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
+    let count = answers.len();
+    let broken: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    println!("{count} cells");
+    assert!(broken.is_empty(), "{} of {count} cells do not hold:\n{}", broken.len(), broken.join("\n"));
+}
+
+fn words(panic: tokio::task::JoinError) -> String {
+    let panic = panic.into_panic();
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+}
