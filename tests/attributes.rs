@@ -64,6 +64,10 @@ async fn every_cell_holds(server: Server, level: &str, cell: impl AsyncFn(&World
             }
         }
     }
+    if server == Server::MiniStack {
+        let uploads = world.client.list_multipart_uploads().bucket(DESTINATION).send().await.unwrap();
+        assert!(uploads.uploads().is_empty(), "{uploads:?}");
+    }
     assert!(failures.is_empty(), "{} cells fail:\n{}", failures.len(), failures.join("\n"));
 }
 
