@@ -41,10 +41,13 @@ impl Search {
     /// The first error of `trial`.
     pub fn run<E>(&self, mut trial: impl FnMut(i32) -> Result<(f64, Verdict), E>) -> Result<Option<Trial>, E> {
         let (mut short, mut holds): (Option<Trial>, Option<Trial>) = (None, None);
+        let mut slope = self.slope;
         let mut step = self.first.clamp(*self.steps.start(), *self.steps.end());
         for _ in 0..self.trials {
             let (score, verdict) = trial(step)?;
             let tried = Trial { step, score };
+            let before = if score >= self.target { holds } else { short };
+            slope = before.map_or(slope, |before| self.slope_between(before, tried));
             if score >= self.target {
                 holds = Some(tried);
             } else {
@@ -54,7 +57,7 @@ impl Search {
             if near_enough || verdict == Verdict::Stop {
                 break;
             }
-            match self.next(short, holds) {
+            match self.next(short, holds, slope) {
                 Some(next) => step = next,
                 None => break,
             }
@@ -62,8 +65,14 @@ impl Search {
         Ok(holds)
     }
 
+    /// What a step brought between two trials on one side of the target, within reason.
+    fn slope_between(&self, a: Trial, b: Trial) -> f64 {
+        let slope = (b.score - a.score) / f64::from(b.step - a.step);
+        slope.clamp(self.slope / 3.0, self.slope * 3.0)
+    }
+
     /// The most promising step that is still open; `None` where the bracket is closed.
-    fn next(&self, short: Option<Trial>, holds: Option<Trial>) -> Option<i32> {
+    fn next(&self, short: Option<Trial>, holds: Option<Trial>, slope: f64) -> Option<i32> {
         let aim = self.target + self.tolerance * 0.4;
         let lowest = short.map_or(*self.steps.start(), |t| t.step + 1);
         let highest = holds.map_or(*self.steps.end(), |t| t.step - 1);
@@ -76,7 +85,7 @@ impl Search {
                 f64::from(a.step) + share * f64::from(b.step - a.step)
             }
             (Some(t), None) | (None, Some(t)) => {
-                let distance = (aim - t.score) / self.slope;
+                let distance = (aim - t.score) / slope;
                 // At least one step, in the direction that is still open.
                 f64::from(t.step) + if t.score < self.target { distance.max(1.0) } else { distance.min(-1.0) }
             }

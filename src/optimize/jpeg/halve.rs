@@ -157,7 +157,7 @@ mod tests {
         let at = |i: isize| samples[i.clamp(0, samples.len() as isize - 1) as usize];
         let sample = |i: usize| {
             let near = (i / 2) as isize;
-            0.75 * at(near) + 0.25 * at(if i % 2 == 0 { near - 1 } else { near + 1 })
+            0.75 * at(near) + 0.25 * at(if i.is_multiple_of(2) { near - 1 } else { near + 1 })
         };
         (0..length).map(sample).collect()
     }

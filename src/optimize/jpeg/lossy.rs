@@ -13,8 +13,17 @@ pub struct Source<'a> {
     pub file: &'a [u8],
     pub coefficients: &'a Coefficients,
     pub max_scans: u32,
+    /// Bytes that the coded image takes losslessly.
+    pub bytes: usize,
     /// EXIF's.
     pub orientation: u8,
+}
+
+impl Source<'_> {
+    fn bits_per_pixel(&self) -> f64 {
+        let layout = &self.coefficients.layout;
+        8.0 * self.bytes as f64 / (layout.width * layout.height).max(1) as f64
+    }
 }
 
 /// One encoding at the first guess; no score is measured.
@@ -23,7 +32,7 @@ pub struct Source<'a> {
 /// [`Fault`] of the codec.
 pub fn once(source: Source<'_>, target: f64) -> Result<(Method, Encoded), Fault> {
     let coefficients = source.coefficients;
-    let recompressor = |chroma| Recompressor::new(coefficients, chroma);
+    let recompressor = |chroma| Recompressor::new(coefficients, chroma, source.bits_per_pixel());
     if let Some(recompressor) = recompressor(Chroma::Halved).or_else(|| recompressor(Chroma::Kept)) {
         return Ok((Method::JpegCoefficients, encode_once(&recompressor, target)?));
     }
@@ -36,9 +45,10 @@ pub fn once(source: Source<'_>, target: f64) -> Result<(Method, Encoded), Fault>
 /// # Errors
 /// [`Fault`] of the codec, or of the metric.
 pub fn to_target(source: Source<'_>, aim: Aim, budget: Budget) -> Result<Option<(Method, Encoded)>, Fault> {
+    let bits_per_pixel = source.bits_per_pixel();
     let picture = libjpeg::decode_rgb(source.file, source.max_scans)?;
     let large = picture.width * picture.height > WHOLE_PIXELS;
-    let Some(keeping) = Recompressor::new(source.coefficients, Chroma::Kept) else {
+    let Some(keeping) = Recompressor::new(source.coefficients, Chroma::Kept, bits_per_pixel) else {
         let planes = libjpeg::decode_planes(source.file, source.max_scans)?;
         let tiles = if large { mosaic::of_planes(&planes, &picture) } else { None };
         let judge = Judge::new(picture, source.orientation)?;
@@ -51,12 +61,13 @@ pub fn to_target(source: Source<'_>, aim: Aim, budget: Budget) -> Result<Option<
     let tiles = if large { mosaic::of_coefficients(source.coefficients) } else { None };
     let tiles = tiles.as_ref().map(|tiles| Ok((tiles, judge_of(tiles)?))).transpose()?;
     let search = |recompressor: &Recompressor<'_>, chroma| {
-        let encoder = tiles.as_ref().and_then(|(tiles, judge)| Some((Recompressor::new(tiles, chroma)?, judge)));
+        let encoder =
+            tiles.as_ref().and_then(|(tiles, judge)| Some((Recompressor::new(tiles, chroma, bits_per_pixel)?, judge)));
         let sample = encoder.map(|(encoder, judge)| Sample { encoder, judge });
         encode_to_target(recompressor, &judge, sample.as_ref(), aim, budget)
     };
     let mut encoded = None;
-    if let Some(halving) = Recompressor::new(source.coefficients, Chroma::Halved) {
+    if let Some(halving) = Recompressor::new(source.coefficients, Chroma::Halved, bits_per_pixel) {
         encoded = search(&halving, Chroma::Halved)?;
     }
     if encoded.is_none() {

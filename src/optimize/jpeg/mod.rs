@@ -131,8 +131,13 @@ fn recode(
         return Ok(candidates);
     }
     let aim = Aim { target, ceiling: transcoded.map_or(source.len(), |bytes| bytes.len()) };
-    let source =
-        lossy::Source { file: source, coefficients: &coefficients, max_scans, orientation: segments.orientation() };
+    let source = lossy::Source {
+        file: source,
+        coefficients: &coefficients,
+        max_scans,
+        bytes: aim.ceiling,
+        orientation: segments.orientation(),
+    };
     let encoded = match options.effort {
         Effort::Fast => lossy::once(source, target).map(Some),
         Effort::Default => lossy::to_target(source, aim, budget),

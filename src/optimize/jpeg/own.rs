@@ -80,7 +80,8 @@ mod tests {
             // Fine steps of which none, some and all grow.
             for (scale, step) in [(4, 200), (60, 260), (60, 330)] {
                 let source = read_coefficients(&encode(&picture(97, 45, h, v), scale).unwrap(), 100).unwrap();
-                for recompressor in [Chroma::Kept, Chroma::Halved].map(|chroma| Recompressor::new(&source, chroma)) {
+                for recompressor in [Chroma::Kept, Chroma::Halved].map(|chroma| Recompressor::new(&source, chroma, 1.0))
+                {
                     let Some(recompressor) = recompressor else { continue };
                     assert!(is_own(&recompressor.encode(step).unwrap()), "{h}x{v} scale {scale} step {step}");
                 }

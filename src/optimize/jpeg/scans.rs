@@ -83,10 +83,10 @@ mod tests {
         for (script, components) in [(&GRAY[..], 1), (&COLOR, 3)] {
             for component in 0..components {
                 for k in 0..64 {
-                    let scans = script.iter().filter(|scan| {
+                    let mut scans = script.iter().filter(|scan| {
                         scan.components.contains(&component) && (scan.spectrum.0..=scan.spectrum.1).contains(&k)
                     });
-                    assert_eq!(scans.last().map(|scan| scan.bits.1), Some(0), "component {component}, {k}");
+                    assert_eq!(scans.next_back().map(|scan| scan.bits.1), Some(0), "component {component}, {k}");
                 }
             }
         }

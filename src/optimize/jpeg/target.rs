@@ -161,7 +161,7 @@ fn search_by_sample<E: Encoder>(
     let one_round = judge.pixels > ONE_ROUND_PIXELS;
     let mut offset = MOSAIC_BIAS + if one_round { ONE_ROUND_MARGIN } else { 0.0 };
     let rounds = if judge.pixels > TWO_ROUNDS_PIXELS { ROUNDS - 1 } else { ROUNDS };
-    let mut first = sample.encoder.first_step(aim.target);
+    let mut first = sample.encoder.first_step(aim.target + offset);
     let (mut best, mut on_sample, mut on_whole): (Option<Encoded>, Vec<Trial>, Vec<i32>) =
         (None, Vec::new(), Vec::new());
     for _ in 0..rounds {
