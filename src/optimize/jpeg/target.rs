@@ -54,9 +54,10 @@ const MOSAIC_BIAS: f64 = 2.0;
 const ROUNDS: usize = 3;
 /// Above this many pixels a third round would cost seconds for about 1 % of bytes.
 const TWO_ROUNDS_PIXELS: usize = 5_000_000;
-/// Above this many pixels one round must do if it holds, so it begins with a margin.
+/// Above this many pixels one round must do if it holds and wastes little, so it begins with a margin.
 const ONE_ROUND_PIXELS: usize = 11_000_000;
 const ONE_ROUND_MARGIN: f64 = 1.5;
+const ONE_ROUND_WASTE: f64 = 2.5;
 /// Mean difference of a channel, of 255, that recoding alone stays well below.
 const MAX_DRIFT: f64 = 1.5;
 
@@ -180,7 +181,8 @@ fn search_by_sample<E: Encoder>(
         if holds && useful {
             best = Some(Encoded { bytes, score: Some(score) });
         }
-        let near_enough = holds && (score <= aim.target + 2.0 * TOLERANCE || one_round);
+        let waste = if one_round { ONE_ROUND_WASTE } else { 2.0 * TOLERANCE };
+        let near_enough = holds && score <= aim.target + waste;
         let hopeless = !holds && !useful;
         if near_enough || hopeless || !budget.allows(begun.elapsed()) {
             break;
