@@ -48,6 +48,8 @@ pub enum Method {
     JpegStrip,
     /// JPEG: coefficients kept, entropy coding made anew (progressive, optimized).
     JpegTranscode,
+    /// JPEG: coefficients quantized with coarser steps; chroma of a higher resolution halved where the score allows.
+    JpegCoefficients,
     /// JPEG: encoded again by mozjpeg from the decoded planes, subsampling kept.
     JpegPixels,
     /// PNG: chunks taken out, the coded image byte for byte.
@@ -64,7 +66,7 @@ impl Method {
     pub fn is_lossless(self) -> bool {
         match self {
             Self::JpegStrip | Self::JpegTranscode | Self::PngStrip | Self::PngLossless => true,
-            Self::JpegPixels | Self::PngQuantized => false,
+            Self::JpegCoefficients | Self::JpegPixels | Self::PngQuantized => false,
         }
     }
 }
@@ -74,6 +76,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Self::JpegStrip => "jpeg-strip",
             Self::JpegTranscode => "jpeg-transcode",
+            Self::JpegCoefficients => "jpeg-coefficients",
             Self::JpegPixels => "jpeg-pixels",
             Self::PngStrip => "png-strip",
             Self::PngLossless => "png-lossless",

@@ -41,10 +41,16 @@ impl Search {
     /// The first error of `trial`.
     pub fn run<E>(&self, mut trial: impl FnMut(i32) -> Result<(f64, Verdict), E>) -> Result<Option<Trial>, E> {
         let (mut short, mut holds): (Option<Trial>, Option<Trial>) = (None, None);
+        let mut slope = self.slope;
+        // Interpolation that ends twice on one side creeps along a bend of the curve: halving the bracket does not.
+        let mut creeps = false;
         let mut step = self.first.clamp(*self.steps.start(), *self.steps.end());
         for _ in 0..self.trials {
             let (score, verdict) = trial(step)?;
             let tried = Trial { step, score };
+            let before = if score >= self.target { holds } else { short };
+            slope = before.map_or(slope, |before| self.slope_between(before, tried));
+            creeps = before.is_some() && short.is_some() && holds.is_some() && !creeps;
             if score >= self.target {
                 holds = Some(tried);
             } else {
@@ -54,7 +60,7 @@ impl Search {
             if near_enough || verdict == Verdict::Stop {
                 break;
             }
-            match self.next(short, holds) {
+            match self.next(short, holds, slope, creeps) {
                 Some(next) => step = next,
                 None => break,
             }
@@ -62,8 +68,14 @@ impl Search {
         Ok(holds)
     }
 
+    /// What a step brought between two trials on one side of the target, within reason.
+    fn slope_between(&self, a: Trial, b: Trial) -> f64 {
+        let slope = (b.score - a.score) / f64::from(b.step - a.step);
+        slope.clamp(self.slope / 3.0, self.slope * 3.0)
+    }
+
     /// The most promising step that is still open; `None` where the bracket is closed.
-    fn next(&self, short: Option<Trial>, holds: Option<Trial>) -> Option<i32> {
+    fn next(&self, short: Option<Trial>, holds: Option<Trial>, slope: f64, creeps: bool) -> Option<i32> {
         let aim = self.target + self.tolerance * 0.4;
         let lowest = short.map_or(*self.steps.start(), |t| t.step + 1);
         let highest = holds.map_or(*self.steps.end(), |t| t.step - 1);
@@ -71,12 +83,13 @@ impl Search {
             return None;
         }
         let guess = match (short, holds) {
+            (Some(a), Some(b)) if creeps => f64::from(a.step + b.step) / 2.0,
             (Some(a), Some(b)) => {
                 let share = (aim - a.score) / (b.score - a.score).max(f64::EPSILON);
                 f64::from(a.step) + share * f64::from(b.step - a.step)
             }
             (Some(t), None) | (None, Some(t)) => {
-                let distance = (aim - t.score) / self.slope;
+                let distance = (aim - t.score) / slope;
                 // At least one step, in the direction that is still open.
                 f64::from(t.step) + if t.score < self.target { distance.max(1.0) } else { distance.min(-1.0) }
             }
@@ -143,5 +156,14 @@ mod tests {
             Ok::<_, ()>((50.0, Verdict::Stop))
         });
         assert_eq!((found, trials), (Ok(None), 1));
+    }
+
+    #[test]
+    fn a_bend_in_the_curve_does_not_make_the_search_creep() {
+        // Flat above the target, steep below it, as where many steps are kept from some quality on.
+        let curve = |step: f64| if step < 60.0 { 40.0 + 0.55 * step } else { 80.0 + 0.05 * (step - 60.0) };
+        let bent = |step: f64| curve(step) - if step < 60.0 { 0.0 } else { 4.5 };
+        let (found, trials) = over(bent, &search(180, 9));
+        assert!(found.is_some_and(|t| (60..=66).contains(&t.step)), "{found:?} in {trials}");
     }
 }

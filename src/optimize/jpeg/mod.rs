@@ -1,16 +1,28 @@
-//! JPEG: stripped, transcoded losslessly, or encoded again in the pixel domain; the smallest that holds wins.
+//! JPEG: stripped, transcoded losslessly, or recompressed in the coefficient domain, and where there is no recipe for
+//! that, in the pixel domain; the smallest that holds wins.
 
+mod coefficients;
+mod dct;
+mod halve;
 mod libjpeg;
+mod lossy;
 mod mosaic;
 mod mpf;
+mod own;
 mod pixels;
+mod recompress;
+mod requantize;
+mod scans;
 mod segments;
 mod splice;
+mod tables;
+mod target;
 
-use libjpeg::{ColorModel, Fault, Planes};
-use pixels::Aim;
+use coefficients::Coefficients;
+use libjpeg::Fault;
 use segments::{Process, Segments, Trailing};
 use splice::Kept;
+use target::Aim;
 
 use super::candidate::{Candidate, choose};
 use super::score as metric;
@@ -19,8 +31,10 @@ use super::{
     Quality, Reason, left_alone,
 };
 
-/// Bytes of working memory per decoded sample: its coefficient, and it decoded twice to prove a transcode exact.
+/// Bytes of working memory per sample: its coefficient in the source, and in the file that is written or proven.
 const LOSSLESS_BYTES_PER_SAMPLE: u64 = 4;
+/// Beside the metric: its coefficient, and at half the resolution each way once more as a float.
+const LOSSY_BYTES_PER_SAMPLE: u64 = 3;
 
 /// Makes a JPEG file lighter.
 ///
@@ -40,7 +54,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if let Trailing::Other(rest) = segments.trailing {
         if is_decodable(&segments) {
             // Proves that the image is whole: a damaged file is left alone.
-            decode(source, options.limits.scans)?;
+            read(source, options.limits.scans)?;
         }
         return before_unknown_data(&segments, &kept, rest, info);
     }
@@ -104,38 +118,39 @@ fn recode(
     budget: Budget,
 ) -> Result<Vec<Candidate>, ImageError> {
     let max_scans = options.limits.scans;
-    let planes = decode(source, max_scans)?;
-    let transcoded = transcode(source, &planes, max_scans);
+    let coefficients = read(source, max_scans)?;
+    let transcoded = transcode(&coefficients);
     let mut candidates = Vec::new();
     if let Some(bytes) = &transcoded {
         let bytes = splice::assemble(bytes, kept)?;
         candidates.push(Candidate { bytes, method: Method::JpegTranscode, score: Some(metric::IDENTICAL) });
     }
     let Quality::Target(target) = options.quality else { return Ok(candidates) };
-    if planes.model == ColorModel::Other || cost.pixel_domain > options.limits.memory || is_own_output(source) {
+    let layout = &coefficients.layout;
+    if !layout.model.has_score() || cost.lossy > options.limits.memory || own::is_own_output(segments, layout) {
         return Ok(candidates);
     }
-    let aim = Aim {
-        target,
-        ceiling: transcoded.map_or(source.len(), |bytes| bytes.len()),
+    let aim = Aim { target, ceiling: transcoded.map_or(source.len(), |bytes| bytes.len()) };
+    let source = lossy::Source {
+        file: source,
+        coefficients: &coefficients,
         max_scans,
+        bytes: aim.ceiling,
         orientation: segments.orientation(),
     };
     let encoded = match options.effort {
-        Effort::Fast => Some(pixels::encode_once(&planes, aim).map_err(|fault| refused(fault, max_scans))?),
-        Effort::Default => {
-            pixels::encode_to_target(source, planes, aim, budget).map_err(|fault| refused(fault, max_scans))?
-        }
+        Effort::Fast => lossy::once(source, target).map(Some),
+        Effort::Default => lossy::to_target(source, aim, budget),
     };
-    if let Some(encoded) = encoded {
+    if let Some((method, encoded)) = encoded.map_err(|fault| refused(fault, max_scans))? {
         let bytes = splice::assemble(&encoded.bytes, kept)?;
-        candidates.push(Candidate { bytes, method: Method::JpegPixels, score: encoded.score });
+        candidates.push(Candidate { bytes, method, score: encoded.score });
     }
     Ok(candidates)
 }
 
-fn decode(source: &[u8], max_scans: u32) -> Result<Planes, ImageError> {
-    libjpeg::decode_planes(source, max_scans).map_err(|fault| refused(fault, max_scans))
+fn read(source: &[u8], max_scans: u32) -> Result<Coefficients, ImageError> {
+    libjpeg::read_coefficients(source, max_scans).map_err(|fault| refused(fault, max_scans))
 }
 
 fn refused(fault: Fault, max_scans: u32) -> ImageError {
@@ -147,9 +162,9 @@ fn refused(fault: Fault, max_scans: u32) -> ImageError {
 }
 
 /// The same coefficients coded anew; `None` where libjpeg cannot write them, or, which should never be, not the same.
-fn transcode(source: &[u8], planes: &Planes, max_scans: u32) -> Option<Vec<u8>> {
-    let bytes = libjpeg::transcode(source, max_scans).ok()?;
-    let same = libjpeg::decode_planes(&bytes, u32::MAX).is_ok_and(|again| again == *planes);
+fn transcode(source: &Coefficients) -> Option<Vec<u8>> {
+    let bytes = recompress::transcode(source).ok()?;
+    let same = libjpeg::has_coefficients(&bytes, source).unwrap_or(false);
     same.then_some(bytes)
 }
 
@@ -160,18 +175,13 @@ fn is_decodable(segments: &Segments<'_>) -> bool {
     dct && frame.precision == 8 && !frame.arithmetic
 }
 
-/// Told by its tables: quantized by us before, it would only lose once more.
-fn is_own_output(source: &[u8]) -> bool {
-    matches!(libjpeg::luma_table(source), Ok(Some(table)) if libjpeg::is_own_table(&table))
-}
-
 /// What an image asks for, from its header.
 struct Cost {
     pixels: u64,
     scans: u64,
     /// Bytes of working memory.
     lossless: u64,
-    pixel_domain: u64,
+    lossy: u64,
 }
 
 impl Cost {
@@ -188,7 +198,7 @@ impl Cost {
             pixels,
             scans: segments.scans as u64,
             lossless: 2 * bytes + LOSSLESS_BYTES_PER_SAMPLE * samples,
-            pixel_domain: 3 * bytes + samples + metric::memory(pixels),
+            lossy: 3 * bytes + LOSSY_BYTES_PER_SAMPLE * samples + metric::memory(pixels),
         }
     }
 

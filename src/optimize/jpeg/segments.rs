@@ -193,6 +193,11 @@ impl<'a> Segments<'a> {
         self.find(Kind::Exif).and_then(|segment| exif::orientation(segment.after(EXIF_ID))).unwrap_or(1)
     }
 
+    /// The payload of each scan's header.
+    pub fn scan_headers(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        self.parts.iter().filter(|segment| segment.marker == SOS).map(|segment| segment.payload)
+    }
+
     /// The first segment of a kind.
     pub(super) fn find(&self, kind: Kind) -> Option<&Segment<'a>> {
         self.parts.iter().find(|segment| segment.kind() == Some(kind))
