@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench fmt clean system musl
+.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench bench-startup bench-images fmt clean system musl
 
 CARGO_LAMBDA_VERSION := 1.9.2
 ZIG_VERSION := 0.17.1
@@ -87,7 +87,14 @@ destroy: system $(SAM) ## remove the stack, but not its buckets (STACK=name; EMP
 build-Optimizer: $(if $(BOOTSTRAP),,build)
 	install -m 755 $(or $(BOOTSTRAP),target/lambda/optimizer/bootstrap) $(ARTIFACTS_DIR)/bootstrap
 
-bench: system ## what the release build saves on a folder, and how fast (CORPUS=folder)
+bench: bench-startup bench-images ## start-up and size of the function; what the release build saves, and how fast (CORPUS=folder)
+
+# Beside a bare lambda_runtime function, built with the same profile.
+bench-startup: system
+	cargo build --locked --release --no-default-features --features lambda --bin optimizer --example bare
+	cargo bench --locked --no-default-features --features lambda --bench startup
+
+bench-images: system
 	cargo build --locked --release --bin karui
 	time cargo run --quiet --locked --release --bin karui -- optimize --dry-run --threads 1 $(CORPUS)
 
