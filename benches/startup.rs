@@ -164,7 +164,12 @@ fn report(programs: &mut [Program; 2]) {
     });
     let [(ours, zipped), (bare, _)] = figures;
     let ratio = ours / bare;
-    println!("\nstart   {ratio:.2} of the bare one's median (bar {}, aim {}): {}", RATIO.want, RATIO.aim, RATIO.verdict(ratio));
+    println!(
+        "\nstart   {ratio:.2} of the bare one's median (bar {}, aim {}): {}",
+        RATIO.want,
+        RATIO.aim,
+        RATIO.verdict(ratio)
+    );
     println!(
         "zipped  {:.2} MB (bar {} MB, aim {} MB): {}",
         zipped / 1e6,

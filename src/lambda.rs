@@ -3,16 +3,12 @@
 //! The only reader of `std::env` besides the AWS client. Does no work of its own: [`Pipeline`] does.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use futures_util::future::join;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-use tokio::task::spawn_blocking;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Settings;
@@ -33,12 +29,14 @@ pub async fn main() -> ExitCode {
         }
     };
     log_to_stdout(settings.log);
-    let starting = Arc::new(Starting { settings, pipeline: OnceCell::new() });
+    // Made when there is work: the client of S3 reads all certificates that the system trusts, which takes longer than
+    // everything else at a start.
+    let pipeline = OnceCell::new();
     let serve = |LambdaEvent { payload, context }: LambdaEvent<Value>| {
-        let starting = &starting;
-        async move { handle(starting.pipeline().await, &payload, deadline(&context)).await }
+        let (pipeline, settings) = (&pipeline, &settings);
+        async move { handle(pipeline.get_or_init(|| make(settings)).await, &payload, deadline(&context)).await }
     };
-    match join(lambda_runtime::run(service_fn(serve)), Starting::hurry(&starting)).await.0 {
+    match lambda_runtime::run(service_fn(serve)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("Lambda's runtime: {error}");
@@ -47,31 +45,9 @@ pub async fn main() -> ExitCode {
     }
 }
 
-/// A pipeline in the making. Its client of S3 reads all certificates that the system trusts, which takes longer than
-/// everything else at a start.
-struct Starting {
-    settings: Settings,
-    pipeline: OnceCell<Pipeline>,
-}
-
-impl Starting {
-    async fn pipeline(&self) -> &Pipeline {
-        let make = async || {
-            let Settings { transfer, buckets, policy, .. } = self.settings.clone();
-            Pipeline::new(Store::new(s3::client().await, transfer).with_buckets(buckets), policy)
-        };
-        self.pipeline.get_or_init(make).await
-    }
-
-    /// Makes it on a thread of its own, once this is polled: beside the request for the first event, not before it.
-    async fn hurry(starting: &Arc<Self>) {
-        let starting = Arc::clone(starting);
-        let made = spawn_blocking(move || {
-            Handle::current().block_on(starting.pipeline());
-        });
-        // The first event makes it again where this ended in a panic, and tells of it.
-        let _ = made.await;
-    }
+async fn make(settings: &Settings) -> Pipeline {
+    let Settings { transfer, buckets, policy, .. } = settings.clone();
+    Pipeline::new(Store::new(s3::client().await, transfer).with_buckets(buckets), policy)
 }
 
 /// One JSON object per line. Lambda adds the time.
