@@ -25,7 +25,8 @@ DEPLOYED_ARCH := $(shell sed -n 's/.*Architecture=[\"]*\([a-z0-9_]*\).*/\1/p' sa
 ARCH ?= $(or $(DEPLOYED_ARCH),arm64)
 TARGET = $(patsubst arm64-%,aarch64-%,$(ARCH)-unknown-linux-musl)
 # For `make deploy`: the first time asks, and saves the answers in samconfig.toml.
-DEPLOY ?= $(if $(DEPLOYED_ARCH),,--guided --parameter-overrides Architecture=$(ARCH))
+DEPLOY ?= $(if $(filter command,$(origin STACK)),--stack-name $(STACK)) \
+  $(if $(DEPLOYED_ARCH),,--guided --parameter-overrides Architecture=$(ARCH))
 # For `make redrive` and `make destroy`; EMPTY=yes removes the buckets and their images, too.
 STACK ?= $(or $(shell sed -n 's/^stack_name *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1),karui)
 REGION ?= $(shell sed -n 's/^region *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1)
@@ -74,6 +75,8 @@ dev: system $(CARGO_LAMBDA) ## S3 and the function on this machine: put an image
 	cargo run --quiet --locked --bin karui -- dev
 
 deploy: system $(SAM) ## the function, its trigger and its buckets into your AWS account
+	@test "$(or $(DEPLOYED_ARCH),$(ARCH))" = "$(ARCH)" || { echo "error: ARCH=$(ARCH), but samconfig.toml says \
+	  Architecture=$(DEPLOYED_ARCH): change it there first" >&2; exit 2; }
 	$(VENV)/sam/bin/sam build --parameter-overrides Architecture=$(ARCH)
 	$(VENV)/sam/bin/sam deploy $(DEPLOY)
 

@@ -25,13 +25,15 @@ INVOCATION_ENDS_WITHIN = 920
 AT_ONCE = 8
 # The error type of the function's own answer, src/pipeline/event.rs.
 RECORDS_FAILED = "RecordsFailed"
+HIDDEN = "ApproximateNumberOfMessagesNotVisible"
 
 
 def resources(stack):
     """Logical ID to physical ID of what the stack consists of."""
     pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
     summaries = (summary for page in pages for summary in page["StackResourceSummaries"])
-    return {s["LogicalResourceId"]: s["PhysicalResourceId"] for s in summaries if s.get("PhysicalResourceId")}
+    there = (s for s in summaries if s.get("PhysicalResourceId") and s["ResourceStatus"] != "DELETE_COMPLETE")
+    return {s["LogicalResourceId"]: s["PhysicalResourceId"] for s in there}
 
 
 def redrive(stack):
@@ -40,7 +42,12 @@ def redrive(stack):
     parts = resources(stack)
     queue, function = parts["Failures"], parts["Optimizer"]
     sqs = boto3.client("sqs")
-    config = Config(read_timeout=INVOCATION_ENDS_WITHIN, retries={"total_max_attempts": 1}, max_pool_connections=AT_ONCE)
+    config = Config(
+        read_timeout=INVOCATION_ENDS_WITHIN,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=AT_ONCE,
+        tcp_keepalive=True,
+    )
     lambda_ = boto3.client("lambda", config=config)
 
     def invoke(event):
@@ -61,21 +68,30 @@ def redrive(stack):
     def told(message):
         try:
             outcome = again(message)
-        except (BotoCoreError, ClientError, ValueError) as error:
+        except Exception as error:  # Whatever one message does, the others are sent.
             outcome = f"failed again: {error}"
         print(f"{objects(message['Body'])}: {outcome}", flush=True)
         return not outcome.startswith("failed")
 
-    done = failed = 0
+    done, failed = 0, {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # Two empty answers in a row: one alone may only mean that other parts of the queue were asked.
         empty = 0
         while empty < 2:
-            messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2).get("Messages", [])
+            answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=AT_ONCE, WaitTimeSeconds=2)
+            messages = [m for m in answer.get("Messages", []) if m["MessageId"] not in failed]
             empty = 0 if messages else empty + 1
-            results = list(pool.map(told, messages))
-            done, failed = done + sum(results), failed + len(results) - sum(results)
-    print(f"{done} done, {failed} failed again" + (" and still in the queue" if failed else ""))
+            for message, well in zip(messages, pool.map(told, messages)):
+                done += well
+                if not well:
+                    failed[message["MessageId"]] = message["ReceiptHandle"]
+    for receipt in failed.values():
+        # For the next redrive to find it at once.
+        sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
+    print(f"{done} done, {len(failed)} failed again" + (" and still in the queue" if failed else ""))
+    hidden = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[HIDDEN])["Attributes"][HIDDEN]
+    if int(hidden):
+        print(f"{hidden} more are being worked on elsewhere; what fails there is back within 16 minutes")
     return 1 if failed else 0
 
 
@@ -87,7 +103,7 @@ def objects(body):
             event = event["requestPayload"]
         of = (record["s3"] for record in event["Records"])
         return ", ".join(f"s3://{s3['bucket']['name']}/{unquote_plus(s3['object']['key'])}" for s3 in of)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return f"not an S3 event: {body[:80]}"
 
 
@@ -101,15 +117,21 @@ def destroy(stack, empty):
         return code
     for name in created:
         if empty:
-            bucket = boto3.resource("s3").Bucket(name)
-            for upload in bucket.multipart_uploads.all():
-                upload.abort()
-            bucket.object_versions.delete()
-            bucket.delete()
+            remove(boto3.resource("s3").Bucket(name))
             print(f"s3://{name} is removed, with all that was in it")
         else:
             print(f"s3://{name} stays, with all that is in it; to remove it: aws s3 rb --force s3://{name}")
     return 0
+
+
+def remove(bucket):
+    try:
+        for upload in bucket.multipart_uploads.all():
+            upload.abort()
+        bucket.object_versions.delete()
+        bucket.delete()
+    except bucket.meta.client.exceptions.NoSuchBucket:
+        pass
 
 
 def main():

@@ -76,12 +76,22 @@ pub fn parse(event: &Value) -> Result<Vec<Result<Record, EventError>>, EventErro
 fn unwrapped(mut event: &Value) -> (&Value, Task) {
     let mut task = Task::Optimize;
     while let Some(payload) = event.get("requestPayload") {
-        if event["responsePayload"]["errorType"] != RECORDS_FAILED {
+        if ended_the_function(event) {
             task = Task::Copy;
         }
         event = payload;
     }
     (event, task)
+}
+
+/// Whether the event ended the function, of an on-failure record. It did not where we answered, where it grew too old
+/// before its turn came, or where the function could not start: a wrong processor, or settings that are refused.
+fn ended_the_function(record: &Value) -> bool {
+    let response = &record["responsePayload"];
+    let never_ran = record["requestContext"]["condition"] == "EventAgeExceeded" && response.is_null();
+    let never_started = response["errorType"] == "Runtime.InvalidEntrypoint"
+        || response["errorMessage"].as_str().is_some_and(|message| message.contains("exit status 1"));
+    !(never_ran || never_started || response["errorType"] == RECORDS_FAILED)
 }
 
 /// A record of an S3 notification:
@@ -241,6 +251,20 @@ mod tests {
         // Sent again, and again in vain: one kill is enough, whatever came after it.
         let killed_first = destination_record(&destination_record(&event, &killed), &failed);
         assert_eq!(task_of(&killed_first), Task::Copy);
+    }
+
+    #[test]
+    fn what_never_ran_is_no_fault_of_its_image() {
+        let event = json!({ "Records": [record("a.jpg")] });
+        let mut too_old = destination_record(&event, &json!(null));
+        too_old["requestContext"]["condition"] = json!("EventAgeExceeded");
+        assert_eq!(task_of(&too_old), Task::Optimize);
+        for response in [
+            json!({ "errorType": "Runtime.InvalidEntrypoint", "errorMessage": "Couldn't find valid bootstrap(s)" }),
+            json!({ "errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: exit status 1" }),
+        ] {
+            assert_eq!(task_of(&destination_record(&event, &response)), Task::Optimize, "{response}");
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ async fn what_ships_is_deployed_works_and_goes() {
     assert!(keys.len() >= 50 && count == keys.len(), "{count} put, {} listed", keys.len());
     all_arrive(&s3, source, destination, &keys).await;
 
+    world.deploy(optimizer, "MemorySize=3008");
     memory_that_does_not_do(&world, &deployed, optimizer).await;
     time_that_does_not_do(&world, &deployed, optimizer).await;
 
