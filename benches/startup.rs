@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const WARM_UPS: usize = 3;
-const RUNS: usize = 30;
+const RUNS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What must not be exceeded, and what we aim at: times the bare function's start, and bytes of the zipped file.
