@@ -90,7 +90,7 @@ fn ended_the_function(record: &Value) -> bool {
     let response = &record["responsePayload"];
     let never_ran = record["requestContext"]["condition"] == "EventAgeExceeded" && response.is_null();
     let never_started = response["errorType"] == "Runtime.InvalidEntrypoint"
-        || response["errorMessage"].as_str().is_some_and(|message| message.contains("exit status 1"));
+        || response["errorMessage"].as_str().is_some_and(|message| message.ends_with("exit status 1"));
     !(never_ran || never_started || response["errorType"] == RECORDS_FAILED)
 }
 
@@ -234,6 +234,7 @@ mod tests {
             json!({ "errorMessage": "2026-11-25T16:00:03.001Z e4b46cbf Task timed out after 3.00 seconds" }),
             json!({ "errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 3.00 seconds" }),
             json!({ "errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed" }),
+            json!({ "errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: exit status 137" }),
             json!({ "errorType": "Runtime.OutOfMemory" }),
             json!(null),
         ] {
