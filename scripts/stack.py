@@ -61,17 +61,17 @@ def redrive(stack):
             # It has ended the function just now: told so, the function copies.
             answer, failed = invoke({"requestPayload": event, "responsePayload": answer})
         if failed:
-            return f"failed again: {answer.get('errorMessage')}"
+            return False, f"failed again: {answer.get('errorMessage')}"
         sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return ", ".join(record["outcome"] for record in answer["records"]) or "nothing to do"
+        return True, ", ".join(record["outcome"] for record in answer["records"]) or "nothing to do"
 
     def told(message):
         try:
-            outcome = again(message)
+            well, outcome = again(message)
         except Exception as error:  # Whatever one message does, the others are sent.
-            outcome = f"failed again: {error}"
+            well, outcome = False, f"failed again: {error}"
         print(f"{objects(message['Body'])}: {outcome}", flush=True)
-        return not outcome.startswith("failed")
+        return well
 
     done, failed = 0, {}
     with ThreadPoolExecutor(AT_ONCE) as pool:

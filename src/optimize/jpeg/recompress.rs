@@ -62,24 +62,24 @@ impl<'a> Recompressor<'a> {
     /// image takes losslessly; of a mosaic, what the image does that it is from.
     #[must_use]
     pub fn new(source: &'a Coefficients, chroma: Chroma, bits_per_pixel: f64) -> Option<Self> {
-        let recompressor = match chroma {
-            Chroma::Kept => Self::keeping(source)?,
-            Chroma::Halved => Self::halving(source)?,
-        };
-        Some(Self { guess: guess(source, bits_per_pixel), ..recompressor })
+        let guess = guess(source, bits_per_pixel);
+        match chroma {
+            Chroma::Kept => Self::keeping(source, guess),
+            Chroma::Halved => Self::halving(source, guess),
+        }
     }
 
-    fn keeping(source: &'a Coefficients) -> Option<Self> {
+    fn keeping(source: &'a Coefficients, guess: f64) -> Option<Self> {
         let chroma = if axes(&source.layout).is_some() { Role::Full } else { Role::Subsampled };
         let roles = match (source.layout.model, source.layout.components.len()) {
             (ColorModel::Gray, 1) => vec![Role::Luma],
             (ColorModel::YCbCr, 3) => vec![Role::Luma, chroma, chroma],
             _ => return None,
         };
-        Some(Self { source, layout: source.layout.clone(), roles, halved: Vec::new(), guess: 0.0 })
+        Some(Self { source, layout: source.layout.clone(), roles, halved: Vec::new(), guess })
     }
 
-    fn halving(source: &'a Coefficients) -> Option<Self> {
+    fn halving(source: &'a Coefficients, guess: f64) -> Option<Self> {
         let axes = axes(&source.layout)?;
         let halved: Vec<_> = (1..3).map(|component| halve(source, component, axes)).collect();
         let mut layout = source.layout.clone();
@@ -90,7 +90,7 @@ impl<'a> Recompressor<'a> {
                 (component.columns, component.rows) = (halved.columns, halved.rows);
             }
         }
-        Some(Self { source, layout, roles: vec![Role::Luma, Role::Halved, Role::Halved], halved, guess: 0.0 })
+        Some(Self { source, layout, roles: vec![Role::Luma, Role::Halved, Role::Halved], halved, guess })
     }
 
     fn plane(&self, index: usize, component: &mut Component, q: f64) -> Plane<'_> {

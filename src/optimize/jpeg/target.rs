@@ -138,17 +138,29 @@ fn search_whole<E: Encoder>(encoder: &E, judge: &Judge, aim: Aim, budget: Budget
     };
     search.run(|step| {
         let begun = Instant::now();
-        let bytes = encoder.encode(step)?;
-        let score = judge.score(&bytes)?;
-        let useful = bytes.len() < best.as_ref().map_or(aim.ceiling, |best| best.bytes.len());
-        if score >= aim.target && useful {
-            best = Some(Encoded { bytes, score: Some(score) });
-        }
-        // A coarser file that is too large already leaves nothing for a finer one.
-        let hopeless = score < aim.target && !useful;
+        let (score, hopeless) = try_whole(encoder, judge, step, aim, &mut best)?;
         Ok((score, if hopeless || !budget.allows(begun.elapsed()) { Verdict::Stop } else { Verdict::Continue }))
     })?;
     Ok(best)
+}
+
+/// Encodes and scores the whole picture, and keeps the file where it is the lightest yet that holds. Answers its score, and
+/// whether finer ones are hopeless: a coarser file that is too large already leaves nothing for them.
+fn try_whole<E: Encoder>(
+    encoder: &E,
+    judge: &Judge,
+    step: i32,
+    aim: Aim,
+    best: &mut Option<Encoded>,
+) -> Result<(f64, bool), Fault> {
+    let bytes = encoder.encode(step)?;
+    let score = judge.score(&bytes)?;
+    let useful = bytes.len() < best.as_ref().map_or(aim.ceiling, |best| best.bytes.len());
+    let holds = score >= aim.target;
+    if holds && useful {
+        *best = Some(Encoded { bytes, score: Some(score) });
+    }
+    Ok((score, !holds && !useful))
 }
 
 /// Searches on the sample; then whole encodings tell how far its scores are off, and correct the search.
@@ -174,16 +186,9 @@ fn search_by_sample<E: Encoder>(
             break;
         }
         on_whole.push(step);
-        let bytes = encoder.encode(step)?;
-        let score = judge.score(&bytes)?;
-        let useful = bytes.len() < best.as_ref().map_or(aim.ceiling, |best| best.bytes.len());
-        let holds = score >= aim.target;
-        if holds && useful {
-            best = Some(Encoded { bytes, score: Some(score) });
-        }
+        let (score, hopeless) = try_whole(encoder, judge, step, aim, &mut best)?;
         let waste = if one_round { ONE_ROUND_WASTE } else { 2.0 * TOLERANCE };
-        let near_enough = holds && score <= aim.target + waste;
-        let hopeless = !holds && !useful;
+        let near_enough = (aim.target..=aim.target + waste).contains(&score);
         if near_enough || hopeless || !budget.allows(begun.elapsed()) {
             break;
         }
