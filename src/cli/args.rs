@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::optimize::{Effort, MetadataPolicy, Options, Quality};
+use crate::optimize::{Budget, Effort, MetadataPolicy, Options, Quality};
 
 /// Make JPEG and PNG files lighter, down to a promised quality and no further
 #[derive(Debug, Clone, clap::Args)]
@@ -29,6 +30,9 @@ pub struct OptimizeArgs {
     /// fast (one encode at the first guess, no score) or default (search until the score holds)
     #[arg(long, value_name = "fast|default", default_value_t = Effort::Default)]
     effort: Effort,
+    /// Milliseconds of search that an image may take; the best file found until then is kept, and the report says so
+    #[arg(long, value_name = "MS")]
+    max_millis: Option<u64>,
     /// What to keep of the metadata: safe (no place, thumbnail, edit history), all, or none
     #[arg(long, value_name = "safe|all|none", default_value_t = MetadataPolicy::Safe)]
     metadata: MetadataPolicy,
@@ -55,6 +59,8 @@ pub struct Request {
     pub input: Input,
     pub output: Output,
     pub options: Options,
+    /// For the search on one image.
+    pub max_time: Option<Duration>,
     pub threads: usize,
     pub dry_run: bool,
     pub json: bool,
@@ -74,6 +80,13 @@ pub enum Output {
     InPlace,
     /// Nothing was named: stdout, or a dry run.
     Unnamed,
+}
+
+impl Request {
+    /// The budget of an image whose work begins now.
+    pub fn budget(&self) -> Budget {
+        self.max_time.map_or(Budget::UNLIMITED, Budget::lasting)
+    }
 }
 
 impl OptimizeArgs {
@@ -109,6 +122,7 @@ impl OptimizeArgs {
                 min_savings: self.min_savings,
                 ..Options::default()
             },
+            max_time: self.max_millis.map(Duration::from_millis),
             threads: self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get),
             dry_run: self.dry_run,
             json: self.json,
@@ -150,14 +164,14 @@ mod tests {
 
     #[test]
     fn every_option_arrives() {
-        let line =
-            "--in-place --quality very-high --effort fast --metadata none --min-savings 0 --threads 3 --json a b";
+        let line = "--in-place --quality very-high --effort fast --metadata none --min-savings 0 --threads 3 --max-millis 500 --json a b";
         let request = resolve(line).unwrap();
         assert_eq!(request.options.quality, Quality::Target(80.0));
         assert_eq!(request.options.effort, Effort::Fast);
         assert_eq!(request.options.metadata, MetadataPolicy::None);
         assert!(request.options.min_savings.abs() < f64::EPSILON);
         assert_eq!((request.threads, request.json, request.dry_run), (3, true, false));
+        assert_eq!(request.max_time, Some(Duration::from_millis(500)));
         assert_eq!(request.input, Input::Paths(vec!["a".into(), "b".into()]));
         assert_eq!(resolve("--lossless --dry-run a").unwrap().options.quality, Quality::Lossless);
     }

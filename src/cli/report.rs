@@ -23,6 +23,10 @@ pub struct Row {
     pub bytes_out: Option<u64>,
     pub method: Option<String>,
     pub score: Option<f64>,
+    /// How the score was come by: lossless, whole, sampled or none.
+    pub check: Option<String>,
+    /// Whether the time given ended the search early.
+    pub budget_cut: bool,
     pub metadata: Option<String>,
     pub millis: u128,
 }
@@ -49,6 +53,8 @@ impl Row {
             bytes_out: Some(length),
             method: None,
             score: None,
+            check: None,
+            budget_cut: false,
             metadata: Some(MetadataState::Kept.to_string()),
             millis: 0,
         };
@@ -58,12 +64,15 @@ impl Row {
                 bytes_out: Some(encoded.bytes.len() as u64),
                 method: Some(encoded.method.to_string()),
                 score: encoded.score,
+                check: Some(encoded.check.to_string()),
+                budget_cut: encoded.budget_cut,
                 metadata: Some(encoded.metadata.to_string()),
                 ..unchanged.with(Some(encoded.info))
             },
             Ok(Outcome::Unchanged(why)) => Self {
                 reason: Some(why.reason.to_string()),
                 metadata: Some(why.metadata.to_string()),
+                budget_cut: why.budget_cut,
                 ..unchanged.with(why.info)
             },
             Err(error) => Self { reason: Some(error.to_string()), ..unchanged },
@@ -83,6 +92,8 @@ impl Row {
             bytes_out: None,
             method: None,
             score: None,
+            check: None,
+            budget_cut: false,
             metadata: None,
             millis: 0,
         }
@@ -210,7 +221,7 @@ impl Printer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::{Encoded, Method, Unchanged};
+    use crate::optimize::{Check, Encoded, Method, Unchanged};
 
     const INFO: ImageInfo = ImageInfo { format: Format::Jpeg, width: 40, height: 30 };
 
@@ -221,10 +232,12 @@ mod tests {
             info: INFO,
             method: Method::JpegPixels,
             score: Some(75.25),
+            check: Check::Whole,
             metadata: MetadataState::Stripped,
+            budget_cut: false,
         };
         let row = Row::new(Path::new("a.jpg"), 100, Some(Format::Jpeg), &Ok(Outcome::Optimized(encoded)));
-        let expected = r#"{"path":"a.jpg","outcome":"optimized","reason":null,"format":"jpeg","width":40,"height":30,"bytes_in":100,"bytes_out":60,"method":"jpeg-pixels","score":75.25,"metadata":"stripped","millis":0}"#;
+        let expected = r#"{"path":"a.jpg","outcome":"optimized","reason":null,"format":"jpeg","width":40,"height":30,"bytes_in":100,"bytes_out":60,"method":"jpeg-pixels","score":75.25,"check":"whole","budget_cut":false,"metadata":"stripped","millis":0}"#;
         assert_eq!(row.json(), expected);
         assert_eq!(row.cells(), ["a.jpg", "100", "60", "40.0%", "75.2", "jpeg-pixels"]);
         assert_eq!(row.complaint(), None);
@@ -242,7 +255,8 @@ mod tests {
     #[test]
     fn a_format_that_is_not_read_has_no_size() {
         let info = ImageInfo { format: Format::Gif, width: 0, height: 0 };
-        let why = Unchanged { reason: Reason::FormatNotRewritten, info: Some(info), metadata: MetadataState::Kept };
+        let (reason, metadata) = (Reason::FormatNotRewritten, MetadataState::Kept);
+        let why = Unchanged { reason, info: Some(info), metadata, budget_cut: false };
         let row = Row::new(Path::new("a.gif"), 9, Some(Format::Gif), &Ok(Outcome::Unchanged(why)));
         assert_eq!((row.format, row.width), (Some("gif"), None));
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::args::Request;
 use super::report::Row;
-use crate::optimize::{Budget, Format, Outcome, optimize};
+use crate::optimize::{Format, Outcome, optimize};
 
 /// Whether all bytes arrived; what went wrong stands on stderr.
 pub fn run(request: &Request) -> bool {
@@ -28,7 +28,7 @@ fn pass(request: &Request, path: &Path) -> io::Result<Row> {
     let mut source = Vec::new();
     // One byte over the limit is enough for the engine to refuse; the rest then flows through.
     stdin.by_ref().take(request.options.limits.bytes.saturating_add(1)).read_to_end(&mut source)?;
-    let outcome = optimize(&source, &request.options, Budget::UNLIMITED);
+    let outcome = optimize(&source, &request.options, request.budget());
     let mut length = source.len() as u64;
     if !request.dry_run {
         match &outcome {

@@ -11,7 +11,7 @@ use super::report::Row;
 use super::walk::{Job, Unreadable};
 use super::write;
 use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{Budget, Format, ImageError, Limit, Limits, MetadataState, Outcome, Reason, Unchanged, optimize};
+use crate::optimize::{Format, ImageError, Limit, Limits, MetadataState, Outcome, Reason, Unchanged, optimize};
 
 /// Works on all jobs, as many at once as the request says, and hands each row to `done` as soon as it is there.
 pub fn run(jobs: Vec<Result<Job, Unreadable>>, request: &Request, mut done: impl FnMut(Row)) {
@@ -52,7 +52,7 @@ fn attempt(job: &Job, request: &Request, gate: &Gate) -> io::Result<Row> {
         answer
     } else {
         let _permit = gate.enter(memory::need(&mut file, about.len())?);
-        optimize(&read(&mut file, about.len())?, &request.options, Budget::UNLIMITED)
+        optimize(&read(&mut file, about.len())?, &request.options, request.budget())
     };
     let row = Row::new(&job.source, about.len(), format, &outcome);
     let Some(target) = job.target.as_ref().filter(|_| !request.dry_run) else { return Ok(row) };
@@ -85,7 +85,12 @@ fn sniff(file: &mut File) -> io::Result<Option<Format>> {
 fn refuse_unread(format: Option<Format>, length: u64, limits: &Limits) -> Option<Result<Outcome, ImageError>> {
     if format.is_none() {
         let reason = if length == 0 { Reason::Empty } else { Reason::NotAnImage };
-        return Some(Ok(Outcome::Unchanged(Unchanged { reason, info: None, metadata: MetadataState::Kept })));
+        return Some(Ok(Outcome::Unchanged(Unchanged {
+            reason,
+            info: None,
+            metadata: MetadataState::Kept,
+            budget_cut: false,
+        })));
     }
     Limits::check(Limit::Bytes, length, limits.bytes).err().map(Err)
 }

@@ -1,7 +1,8 @@
 //! Candidates compete: the smallest that holds wins, if it is worth storing.
 
 use super::options::{MetadataPolicy, Options};
-use super::outcome::{Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
+use super::outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
+use super::score::IDENTICAL;
 
 /// A file that could take the source's place; it holds the quality target and the metadata policy.
 #[derive(Debug)]
@@ -10,29 +11,44 @@ pub struct Candidate {
     pub method: Method,
     /// SSIMULACRA2, where measured.
     pub score: Option<f64>,
+    pub check: Check,
 }
 
-/// Chooses. `stripped` says that the policy removed something from every candidate: removal is a promise, so the
-/// smallest lossless one is stored then even if it saves little. Nothing larger than the source is ever stored.
+impl Candidate {
+    /// A file whose pixels decode as before.
+    #[must_use]
+    pub fn lossless(bytes: Vec<u8>, method: Method) -> Self {
+        Self { bytes, method, score: Some(IDENTICAL), check: Check::Lossless }
+    }
+}
+
+/// What is known of a source, and of the work on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    pub bytes: usize,
+    pub info: ImageInfo,
+    /// Whether the policy removed something from every candidate.
+    pub stripped: bool,
+    /// Whether time ended the search early.
+    pub budget_cut: bool,
+}
+
+/// Chooses. Removal is a promise: where the policy removed something, the smallest lossless file is stored even if it
+/// saves little. Nothing larger than the source is ever stored.
 #[must_use]
-pub fn choose(
-    source_bytes: usize,
-    candidates: Vec<Candidate>,
-    stripped: bool,
-    info: ImageInfo,
-    options: &Options,
-) -> Outcome {
+pub fn choose(source: Context, candidates: Vec<Candidate>, options: &Options) -> Outcome {
+    let Context { bytes: source_bytes, info, stripped, budget_cut } = source;
     // Savings of 0 % still want a gain.
     let worthwhile = (source_bytes as f64 * (1.0 - options.min_savings / 100.0)) as usize;
     let worthwhile = worthwhile.min(source_bytes.saturating_sub(1));
     let most = |c: &Candidate| if stripped && c.method.is_lossless() { source_bytes } else { worthwhile };
     let lightest = candidates.into_iter().filter(|c| c.bytes.len() <= most(c)).min_by_key(|c| c.bytes.len());
-    if let Some(Candidate { bytes, method, score }) = lightest {
+    if let Some(Candidate { bytes, method, score, check }) = lightest {
         let metadata = if stripped { MetadataState::Stripped } else { unstripped(options.metadata) };
-        return Outcome::Optimized(Encoded { bytes, info, method, score, metadata });
+        return Outcome::Optimized(Encoded { bytes, info, method, score, check, metadata, budget_cut });
     }
     let metadata = if stripped { MetadataState::Kept } else { unstripped(options.metadata) };
-    Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata })
+    Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata, budget_cut })
 }
 
 /// What is in a file from which nothing was removed: under a policy that keeps all, whatever was there.
@@ -51,12 +67,16 @@ mod tests {
     const INFO: ImageInfo = ImageInfo { format: Format::Jpeg, width: 8, height: 8 };
 
     fn candidate(bytes: usize, method: Method) -> Candidate {
-        Candidate { bytes: vec![0; bytes], method, score: None }
+        Candidate { bytes: vec![0; bytes], method, score: None, check: Check::None }
+    }
+
+    fn context(bytes: usize, stripped: bool) -> Context {
+        Context { bytes, info: INFO, stripped, budget_cut: false }
     }
 
     fn chosen(source: usize, sizes: &[usize], stripped: bool) -> Option<usize> {
         let candidates = sizes.iter().map(|size| candidate(*size, Method::JpegTranscode)).collect();
-        match choose(source, candidates, stripped, INFO, &Options::default()) {
+        match choose(context(source, stripped), candidates, &Options::default()) {
             Outcome::Optimized(encoded) => Some(encoded.bytes.len()),
             Outcome::Unchanged(_) => None,
         }
@@ -77,7 +97,7 @@ mod tests {
     #[test]
     fn what_policy_removes_costs_no_pixel_that_saves_too_little() {
         let candidates = vec![candidate(985, Method::JpegPixels), candidate(990, Method::JpegStrip)];
-        let outcome = choose(1000, candidates, true, INFO, &Options::default());
+        let outcome = choose(context(1000, true), candidates, &Options::default());
         assert!(matches!(outcome, Outcome::Optimized(Encoded { method: Method::JpegStrip, .. })));
     }
 

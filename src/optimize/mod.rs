@@ -6,6 +6,7 @@ mod metadata;
 mod png;
 mod score;
 mod search;
+mod ssimulacra2;
 
 pub mod budget;
 pub mod error;
@@ -21,7 +22,7 @@ pub use error::{ImageError, Limit};
 pub use format::Format;
 pub use limits::Limits;
 pub use options::{Effort, MetadataPolicy, Options, Quality};
-pub use outcome::{Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
+pub use outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
 
 /// Makes an image lighter, within the promised quality, or says why it is best left as it is.
 ///
@@ -29,7 +30,7 @@ pub use outcome::{Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Un
 /// [`ImageError`] where the image is malformed, over a limit, or breaks a codec. The source is then the best there is.
 pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
     if source.is_empty() {
-        let empty = Unchanged { reason: Reason::Empty, info: None, metadata: MetadataState::Clean };
+        let empty = Unchanged { reason: Reason::Empty, info: None, metadata: MetadataState::Clean, budget_cut: false };
         return Ok(Outcome::Unchanged(empty));
     }
     let Some(format) = Format::sniff(source) else {
@@ -38,7 +39,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let within_limits = || Limits::check(Limit::Bytes, source.len() as u64, options.limits.bytes);
     match format {
         Format::Jpeg => within_limits().and_then(|()| guarded(|| jpeg::optimize(source, options, budget))),
-        Format::Png => within_limits().and_then(|()| guarded(|| png::optimize(source, options))),
+        Format::Png => within_limits().and_then(|()| guarded(|| png::optimize(source, options, budget))),
         Format::Gif
         | Format::WebP
         | Format::Avif
@@ -80,5 +81,5 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageEr
 
 /// The source as it is, whatever metadata it holds.
 fn left_alone(reason: Reason, info: Option<ImageInfo>) -> Outcome {
-    Outcome::Unchanged(Unchanged { reason, info, metadata: MetadataState::Kept })
+    Outcome::Unchanged(Unchanged { reason, info, metadata: MetadataState::Kept, budget_cut: false })
 }

@@ -30,7 +30,11 @@ pub struct Encoded {
     pub method: Method,
     /// SSIMULACRA2 against the source; `None` where it was not measured ([`Effort::Fast`](super::options::Effort)).
     pub score: Option<f64>,
+    /// How the score was come by.
+    pub check: Check,
     pub metadata: MetadataState,
+    /// Whether the time given ended the search early: with more, the file could be smaller.
+    pub budget_cut: bool,
 }
 
 /// A source left as it is.
@@ -39,6 +43,32 @@ pub struct Unchanged {
     pub reason: Reason,
     pub info: Option<ImageInfo>,
     pub metadata: MetadataState,
+    /// Whether the time given ended the search before anything was found.
+    pub budget_cut: bool,
+}
+
+/// How a file's score was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Every pixel decodes as before.
+    Lossless,
+    /// The finished picture was compared with the whole source.
+    Whole,
+    /// Tiles of it were, and a margin kept: the score is what they predict.
+    Sampled,
+    /// It was not.
+    None,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lossless => "lossless",
+            Self::Whole => "whole",
+            Self::Sampled => "sampled",
+            Self::None => "none",
+        })
+    }
 }
 
 /// How the new file was made.

@@ -1,10 +1,8 @@
-//! The perceptual score: SSIMULACRA2 by `fast-ssim2`, on 8-bit sRGB samples as they are stored.
-//!
-//! Source: <https://github.com/cloudinary/ssimulacra2>. 100 is identical, 90 visually lossless, 70 high quality.
+//! How alike two pictures look: SSIMULACRA2, and that colours do not drift.
 
-use fast_ssim2::{
-    PixelDescriptor, PixelSlice, Ssimulacra2Config, Ssimulacra2Reference, compute_ssimulacra2_with_config,
-};
+use super::ssimulacra2::Comparison;
+
+pub use super::ssimulacra2::IDENTICAL;
 
 /// A picture of 8-bit red, green, blue samples, row by row without padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,130 +42,110 @@ impl Rgb {
         Self { width, height, samples }
     }
 
-    /// The mean colour of each cell of a grid of at most [`GRID`] each way.
-    fn means(&self) -> Vec<[f64; 3]> {
-        let (columns, rows) = (self.width.min(GRID), self.height.min(GRID));
-        let mut cells = vec![([0_u64; 3], 0_u64); columns * rows];
-        for (y, row) in self.samples.chunks_exact(self.width.max(1) * 3).enumerate() {
-            for (x, pixel) in row.chunks_exact(3).enumerate() {
-                let (sums, count) = &mut cells[y * rows / self.height * columns + x * columns / self.width];
-                sums.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += u64::from(*v));
-                *count += 1;
-            }
-        }
-        cells.into_iter().map(|(sums, count)| sums.map(|sum| sum as f64 / count.max(1) as f64)).collect()
+    fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        self.samples.chunks_exact(self.width.max(1) * 3)
     }
 }
 
-/// Cells each way in which colour drift is looked for.
-const GRID: usize = 32;
-
-/// The score of two identical pictures.
-pub const IDENTICAL: f64 = 100.0;
-
-/// Up to this many pixels the reference's half of the metric is computed once and kept, for 100 bytes a pixel.
-const CACHED_PIXELS: usize = 3_000_000;
-/// Above that the metric runs over strips of so many rows, for 27 bytes a pixel.
-const STRIP_ROWS: usize = 512;
-/// Points by which strips, and a viewer's other decoder, were seen to score higher than the whole.
-const STRIPS_ERROR: f64 = 0.3;
-/// Bytes per pixel that scoring needs at its peak, both pictures included, measured.
-const CACHED_BYTES_PER_PIXEL: u64 = 150;
-const STRIPS_BYTES_PER_PIXEL: u64 = 34;
-
-/// Bytes of working memory that scoring a picture of so many pixels needs.
+/// Bytes of memory that a judgement needs for pictures of this width in pixels, beside the pictures.
 #[must_use]
-pub fn memory(pixels: u64) -> u64 {
-    let per_pixel = if pixels <= CACHED_PIXELS as u64 { CACHED_BYTES_PER_PIXEL } else { STRIPS_BYTES_PER_PIXEL };
-    pixels.saturating_mul(per_pixel)
+pub fn memory(width: u64) -> u64 {
+    // Nine rows of each channel of each scale that count, measured.
+    width.saturating_mul(900)
 }
 
-/// The picture that others are scored against.
-pub struct Reference {
-    picture: Prepared,
-    means: Vec<[f64; 3]>,
+/// Judges one picture by another, row by row.
+pub struct Judge {
+    comparison: Comparison,
+    drift: Drift,
 }
 
-enum Prepared {
-    Cached(Box<Ssimulacra2Reference>),
-    Pixels(Rgb),
-}
-
-/// The metric refused a picture; its own words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot be scored: {0}")]
-pub struct ScoreError(String);
-
-impl Reference {
-    /// # Errors
-    /// [`ScoreError`] for an empty picture, or one beyond what the metric can hold.
-    pub fn new(picture: Rgb) -> Result<Self, ScoreError> {
-        let means = picture.means();
-        let picture = if picture.width * picture.height > CACHED_PIXELS {
-            Prepared::Pixels(picture)
-        } else {
-            Prepared::Cached(Box::new(Ssimulacra2Reference::new(&slice(&picture)?).map_err(refused)?))
-        };
-        Ok(Self { picture, means })
+impl Judge {
+    /// For pictures of this size, in pixels; `None` where one side is too small to be judged.
+    #[must_use]
+    pub fn new(width: usize, height: usize) -> Option<Self> {
+        Some(Self { comparison: Comparison::new(width, height)?, drift: Drift::new(width, height) })
     }
 
-    /// The score of `picture` against this reference; a floor of it where the picture is so large that the metric runs
-    /// over strips.
-    ///
-    /// # Errors
-    /// [`ScoreError`] where the sizes differ.
-    pub fn score(&self, picture: &Rgb) -> Result<f64, ScoreError> {
-        match &self.picture {
-            Prepared::Cached(reference) => reference.compare(&slice(picture)?).map_err(refused),
-            Prepared::Pixels(reference) => {
-                let config = Ssimulacra2Config::strips(STRIP_ROWS);
-                let score = compute_ssimulacra2_with_config(&slice(reference)?, &slice(picture)?, &config);
-                score.map_err(refused).map(|score| if score < IDENTICAL { score - STRIPS_ERROR } else { score })
-            }
-        }
+    /// The next row of both: red, green, blue of each pixel.
+    pub fn push(&mut self, reference: &[u8], distorted: &[u8]) {
+        self.comparison.push(reference, distorted);
+        self.drift.push(reference, distorted);
     }
 
     /// The score, or 0 where colours drift by more than `max_drift`: the metric compares structure, and forgives a few
     /// levels of shift over wide areas, which a palette makes of a smooth gradient, and eyes see.
-    ///
-    /// # Errors
-    /// [`ScoreError`] where the sizes differ.
-    pub fn judge(&self, picture: &Rgb, max_drift: f64) -> Result<f64, ScoreError> {
-        let score = self.score(picture)?;
-        Ok(if self.drift(picture) > max_drift { score.min(0.0) } else { score })
+    #[must_use]
+    pub fn finish(self, max_drift: f64) -> f64 {
+        let drifts = self.drift.mean() > max_drift;
+        let score = self.comparison.finish();
+        if drifts { score.min(0.0) } else { score }
+    }
+}
+
+/// The score of one picture by another, as [`Judge`] has it; `None` where their sizes differ, or a side is too small.
+#[must_use]
+pub fn judge(reference: &Rgb, distorted: &Rgb, max_drift: f64) -> Option<f64> {
+    if (reference.width, reference.height) != (distorted.width, distorted.height) {
+        return None;
+    }
+    let mut judge = Judge::new(reference.width, reference.height)?;
+    reference.rows().zip(distorted.rows()).for_each(|(a, b)| judge.push(a, b));
+    Some(judge.finish(max_drift))
+}
+
+/// How far mean colours are apart, over a coarse grid.
+struct Drift {
+    width: usize,
+    height: usize,
+    /// Rows pushed.
+    rows: usize,
+    /// For each cell the sum of differences of each channel, and how many pixels they are of.
+    cells: Vec<([i64; 3], i64)>,
+}
+
+/// Cells each way in which colour drift is looked for.
+const GRID: usize = 32;
+/// One row in so many is looked at: means over wide areas need no more.
+const EACH: usize = 4;
+
+impl Drift {
+    fn new(width: usize, height: usize) -> Self {
+        Self { width, height, rows: 0, cells: vec![([0; 3], 0); width.min(GRID) * height.min(GRID)] }
     }
 
-    /// The largest of the three channels' mean differences over the cells of a coarse grid, of 255.
-    fn drift(&self, picture: &Rgb) -> f64 {
-        let mut sums = [0.0; 3];
-        for (a, b) in self.means.iter().zip(picture.means()) {
-            (0..3).for_each(|channel| sums[channel] += (a[channel] - b[channel]).abs());
+    fn push(&mut self, reference: &[u8], distorted: &[u8]) {
+        let y = self.rows;
+        self.rows += 1;
+        if !y.is_multiple_of(EACH) {
+            return;
         }
-        sums.into_iter().fold(0.0, f64::max) / self.means.len().max(1) as f64
+        let (columns, rows) = (self.width.min(GRID), self.height.min(GRID));
+        let cells = &mut self.cells[y * rows / self.height * columns..][..columns];
+        for (column, (sums, count)) in cells.iter_mut().enumerate() {
+            // The pixels x for which x · columns / width is this column.
+            let [from, to] = [column, column + 1].map(|c| (c * self.width).div_ceil(columns));
+            for (a, b) in reference[from * 3..to * 3].chunks_exact(3).zip(distorted[from * 3..to * 3].chunks_exact(3)) {
+                (0..3).for_each(|i| sums[i] += i64::from(a[i]) - i64::from(b[i]));
+            }
+            *count += (to - from) as i64;
+        }
     }
-}
 
-/// The score of one picture against another.
-///
-/// # Errors
-/// [`ScoreError`] where the sizes differ, or the metric cannot hold them.
-pub fn score(reference: Rgb, distorted: &Rgb) -> Result<f64, ScoreError> {
-    Reference::new(reference)?.score(distorted)
-}
-
-fn slice(picture: &Rgb) -> Result<PixelSlice<'_>, ScoreError> {
-    let (width, height) = (picture.width as u32, picture.height as u32);
-    PixelSlice::new(&picture.samples, width, height, picture.width * 3, PixelDescriptor::RGB8_SRGB)
-        .map_err(|error| ScoreError(format!("{error:?}")))
-}
-
-fn refused(error: impl std::fmt::Display) -> ScoreError {
-    ScoreError(error.to_string())
+    /// The largest of the three channels' mean differences, of 255.
+    fn mean(&self) -> f64 {
+        let seen: Vec<_> = self.cells.iter().filter(|(_, count)| *count > 0).collect();
+        let of_channel =
+            |i: usize| seen.iter().map(|(sums, count)| (sums[i] as f64 / *count as f64).abs()).sum::<f64>();
+        (0..3).map(of_channel).fold(0.0, f64::max) / seen.len().max(1) as f64
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ANY_DRIFT: f64 = f64::INFINITY;
 
     fn waves(width: usize, height: usize, noise: u8) -> Rgb {
         let sample = |i: usize| {
@@ -179,14 +157,9 @@ mod tests {
 
     #[test]
     fn a_picture_is_identical_to_itself_and_noise_costs() {
-        for (width, height) in [(64, 48), (8, 8), (1, 1), (5, 300)] {
-            let reference = Reference::new(waves(width, height, 0)).unwrap();
-            assert!((reference.score(&waves(width, height, 0)).unwrap() - IDENTICAL).abs() < 1e-6);
-        }
-        let reference = Reference::new(waves(64, 48, 0)).unwrap();
-        let little = reference.score(&waves(64, 48, 3)).unwrap();
-        let much = reference.score(&waves(64, 48, 30)).unwrap();
-        assert!(IDENTICAL > little && little > much, "{little} {much}");
+        let noisy = |noise| judge(&waves(64, 48, 0), &waves(64, 48, noise), ANY_DRIFT).unwrap();
+        assert!((noisy(0) - IDENTICAL).abs() < 1e-6);
+        assert!(IDENTICAL > noisy(3) && noisy(3) > noisy(30), "{} {}", noisy(3), noisy(30));
     }
 
     #[test]
@@ -212,17 +185,25 @@ mod tests {
     #[test]
     fn a_drift_of_colour_is_refused_whatever_the_structure() {
         let source = waves(200, 120, 0);
-        let reference = Reference::new(source.clone()).unwrap();
-        let mut shifted = source;
+        let mut shifted = source.clone();
         shifted.samples.iter_mut().for_each(|v| *v = v.saturating_add(4));
-        assert!((reference.drift(&shifted) - 4.0).abs() < 0.1);
-        assert!(reference.judge(&shifted, 5.0).unwrap() > 50.0);
-        assert!(reference.judge(&shifted, 3.0).unwrap() <= 0.0);
+        assert!(judge(&source, &shifted, 4.5).unwrap() > 50.0);
+        assert!(judge(&source, &shifted, 3.5).unwrap() <= 0.0);
     }
 
     #[test]
-    fn other_dimensions_are_refused() {
-        let reference = Reference::new(waves(64, 48, 0)).unwrap();
-        assert!(reference.score(&waves(48, 64, 0)).is_err());
+    fn every_pixel_of_a_row_falls_into_one_cell() {
+        for width in [1, 31, 32, 33, 100, 1001] {
+            let mut drift = Drift::new(width, 1);
+            drift.push(&vec![9; width * 3], &vec![4; width * 3]);
+            assert_eq!(drift.cells.iter().map(|(_, count)| count).sum::<i64>(), width as i64);
+            assert!((drift.mean() - 5.0).abs() < 1e-9, "{width}");
+        }
+    }
+
+    #[test]
+    fn other_dimensions_have_no_score() {
+        assert_eq!(judge(&waves(64, 48, 0), &waves(48, 64, 0), ANY_DRIFT), None);
+        assert_eq!(judge(&waves(7, 48, 0), &waves(7, 48, 0), ANY_DRIFT), None);
     }
 }

@@ -60,7 +60,7 @@ impl Cause {
 #[derive(Debug)]
 pub enum Verdict {
     Lighter(Encoded),
-    AsItIs { cause: Cause, info: Option<ImageInfo>, metadata: MetadataState },
+    AsItIs { cause: Cause, info: Option<ImageInfo>, metadata: MetadataState, budget_cut: bool },
 }
 
 impl Verdict {
@@ -68,7 +68,7 @@ impl Verdict {
     pub(super) fn unread(cause: Cause) -> Self {
         let empty = cause == Cause::Unchanged(Reason::Empty);
         let metadata = if empty { MetadataState::Clean } else { MetadataState::Kept };
-        Self::AsItIs { cause, info: None, metadata }
+        Self::AsItIs { cause, info: None, metadata, budget_cut: false }
     }
 
     pub(super) fn of(answer: Result<Outcome, ImageError>) -> Self {
@@ -78,6 +78,7 @@ impl Verdict {
                 cause: Cause::Unchanged(unchanged.reason),
                 info: unchanged.info,
                 metadata: unchanged.metadata,
+                budget_cut: unchanged.budget_cut,
             },
             Err(error) => Self::unread(Cause::Image(error)),
         }

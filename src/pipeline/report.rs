@@ -31,6 +31,10 @@ pub struct Report {
     pub bytes_out: Option<u64>,
     pub method: Option<String>,
     pub score: Option<f64>,
+    /// How the score was come by: lossless, whole, sampled or none.
+    pub check: Option<String>,
+    /// Whether the time given ended the search early.
+    pub budget_cut: bool,
     /// clean, stripped or kept.
     pub metadata: Option<String>,
     pub warnings: Vec<String>,
@@ -97,6 +101,8 @@ impl Report {
             bytes_out: None,
             method: None,
             score: None,
+            check: None,
+            budget_cut: false,
             metadata: None,
             warnings: Vec::new(),
             millis: Millis::default(),
@@ -112,9 +118,12 @@ impl Report {
                 self.bytes_out = Some(encoded.bytes.len() as u64);
                 self.method = Some(encoded.method.to_string());
                 self.score = encoded.score;
+                self.check = Some(encoded.check.to_string());
+                self.budget_cut = encoded.budget_cut;
                 self.describe(Some(encoded.info));
             }
-            Verdict::AsItIs { cause, info, .. } => {
+            Verdict::AsItIs { cause, info, budget_cut, .. } => {
+                self.budget_cut = *budget_cut;
                 self.outcome = Outcome::Unchanged;
                 self.bytes_out = self.bytes_in;
                 self.reason = Some(cause.to_string());
@@ -160,7 +169,7 @@ impl Report {
     fn without_result(&mut self, outcome: Outcome, reason: String) {
         self.outcome = outcome;
         self.reason = Some(reason);
-        (self.class, self.bytes_out, self.method, self.score) = (None, None, None, None);
+        (self.class, self.bytes_out, self.method, self.score, self.check) = (None, None, None, None, None);
     }
 
     /// Writes the log line.
@@ -178,6 +187,8 @@ impl Report {
             bytes_out = self.bytes_out,
             method = self.method,
             score = self.score,
+            check = self.check,
+            budget_cut = self.budget_cut,
             metadata = self.metadata,
             warnings = (!self.warnings.is_empty()).then(|| self.warnings.join("; ")),
             millis_head = self.millis.head,

@@ -55,7 +55,15 @@ pub struct Component {
     pub table: Table,
 }
 
-/// A coded image.
+/// An image's quantized coefficients, wherever they are held.
+pub trait Blocks {
+    fn layout(&self) -> &Layout;
+
+    /// A row of a component's blocks.
+    fn row(&self, component: usize, row: usize) -> &[Block];
+}
+
+/// A coded image, held here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coefficients {
     pub layout: Layout,
@@ -79,10 +87,12 @@ impl Layout {
     }
 }
 
-impl Coefficients {
-    /// A row of a component's blocks.
-    #[must_use]
-    pub fn row(&self, component: usize, row: usize) -> &[Block] {
+impl Blocks for Coefficients {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn row(&self, component: usize, row: usize) -> &[Block] {
         let columns = self.layout.components[component].columns;
         &self.blocks[component][row * columns..(row + 1) * columns]
     }

@@ -3,7 +3,7 @@
 //! Decoders bring it back by a triangle filter (libjpeg's "fancy upsampling", jdsample.c). The filter here is that one's
 //! least-squares inverse, so that smooth chroma comes back as it was.
 
-use super::coefficients::{BLOCK, Coefficients};
+use super::coefficients::{BLOCK, Blocks};
 use super::dct::{self, Values};
 
 /// Weights of the samples next to an output sample's centre, and of each second one further out, on either side.
@@ -30,7 +30,7 @@ pub struct Halved {
 
 /// Halves a component.
 #[must_use]
-pub fn halve(source: &Coefficients, component: usize, axes: Axes) -> Halved {
+pub fn halve(source: &dyn Blocks, component: usize, axes: Axes) -> Halved {
     let mut plane = Plane::decoded(source, component);
     if axes.across {
         plane = plane.halved_across();
@@ -49,9 +49,9 @@ struct Plane {
 }
 
 impl Plane {
-    fn decoded(source: &Coefficients, index: usize) -> Self {
-        let component = &source.layout.components[index];
-        let (width, height) = source.layout.samples(component);
+    fn decoded(source: &dyn Blocks, index: usize) -> Self {
+        let component = &source.layout().components[index];
+        let (width, height) = source.layout().samples(component);
         let mut samples = vec![0.0; width * height];
         let steps = component.table.map(f32::from);
         for (row, band) in samples.chunks_mut(width * BLOCK).enumerate() {
@@ -119,7 +119,7 @@ impl Plane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::coefficients::{ColorModel, Component, Layout};
+    use crate::optimize::jpeg::coefficients::{Coefficients, ColorModel, Component, Layout};
 
     /// A picture whose second component has luma's resolution, or half of it in one direction.
     fn source(width: usize, height: usize, h: usize, v: usize, sample: impl Fn(f32, f32) -> f32) -> Coefficients {

@@ -3,6 +3,7 @@
 
 mod coefficients;
 mod dct;
+mod decode;
 mod halve;
 mod libjpeg;
 mod lossy;
@@ -18,23 +19,23 @@ mod splice;
 mod tables;
 mod target;
 
-use coefficients::Coefficients;
-use libjpeg::Fault;
+use coefficients::Blocks;
+use libjpeg::{Coded, Fault, Script};
+use lossy::{About, Lossy};
 use segments::{Process, Segments, Trailing};
 use splice::Kept;
-use target::Aim;
 
-use super::candidate::{Candidate, choose};
+use super::candidate::{Candidate, Context, choose};
 use super::score as metric;
 use super::{
-    Budget, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
-    Quality, Reason, left_alone,
+    Budget, Check, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options,
+    Outcome, Quality, Reason, left_alone,
 };
 
-/// Bytes of working memory per sample: its coefficient in the source, and in the file that is written or proven.
-const LOSSLESS_BYTES_PER_SAMPLE: u64 = 4;
-/// Beside the metric: its coefficient, and at half the resolution each way once more as a float.
-const LOSSY_BYTES_PER_SAMPLE: u64 = 3;
+/// Bytes of working memory per sample: its coefficient, in the source or in the file that is proven, never both.
+const LOSSLESS_BYTES_PER_SAMPLE: u64 = 2;
+/// Where chroma is halved: its coefficient, once more in the file that is written, and halved as a float.
+const LOSSY_BYTES_PER_SAMPLE: u64 = 5;
 
 /// Makes a JPEG file lighter.
 ///
@@ -60,18 +61,18 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     }
     let mut candidates = Vec::new();
     if kept.stripped {
-        candidates.push(Candidate {
-            bytes: segments.splice(&kept)?,
-            method: Method::JpegStrip,
-            score: Some(metric::IDENTICAL),
-        });
+        candidates.push(Candidate::lossless(segments.splice(&kept)?, Method::JpegStrip));
     }
+    let mut budget_cut = false;
     if is_decodable(&segments) {
-        candidates.extend(recode(source, &segments, &kept, &cost, options, budget)?);
+        let (recoded, cut) = recode(source, &segments, &kept, &cost, options, budget)?;
+        candidates.extend(recoded);
+        budget_cut = cut;
     } else if !kept.stripped {
         return Ok(left_alone(Reason::CodingNotRewritten, Some(info)));
     }
-    Ok(choose(source.len(), candidates, kept.stripped, info, options))
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, budget_cut };
+    Ok(choose(context, candidates, options))
 }
 
 /// What follows the image is not understood: a Motion Photo's video, a maker's own block. It stays as it is, behind the
@@ -87,8 +88,9 @@ fn before_unknown_data(
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     let bytes = [&segments.splice(kept)?, rest].concat();
-    let (method, score, metadata) = (Method::JpegStrip, Some(metric::IDENTICAL), MetadataState::Kept);
-    Ok(Outcome::Optimized(Encoded { bytes, info, method, score, metadata }))
+    let (method, metadata) = (Method::JpegStrip, MetadataState::Kept);
+    let (score, check, budget_cut) = (Some(metric::IDENTICAL), Check::Lossless, false);
+    Ok(Outcome::Optimized(Encoded { bytes, info, method, score, check, metadata, budget_cut }))
 }
 
 /// The score of one JPEG file against another, both decoded as libjpeg-turbo does by default; of CMYK files only where
@@ -105,10 +107,16 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
     let orientation = Segments::parse(source)?.orientation();
     let picture = |file| Ok(libjpeg::decode_rgb(file, u32::MAX).map_err(malformed)?.upright(orientation));
     let (reference, distorted) = (picture(source)?, picture(distorted)?);
-    metric::score(reference, &distorted).map_err(|error| ImageError::malformed(Format::Jpeg, error.to_string()))
+    metric::judge(&reference, &distorted, f64::INFINITY).ok_or_else(|| {
+        ImageError::malformed(Format::Jpeg, "the two pictures differ in size, or are too small to score")
+    })
 }
 
-/// The candidates that code the image anew.
+/// A lossy file that keeps more of the coded image than this is measured against a lossless one; what keeps less is
+/// smaller than any, since its coefficients are the same or smaller.
+const TRANSCODE_FROM: f64 = 0.85;
+
+/// The candidates that code the image anew, and whether time ended the search for them early.
 fn recode(
     source: &[u8],
     segments: &Segments<'_>,
@@ -116,41 +124,41 @@ fn recode(
     cost: &Cost,
     options: &Options,
     budget: Budget,
-) -> Result<Vec<Candidate>, ImageError> {
+) -> Result<(Vec<Candidate>, bool), ImageError> {
     let max_scans = options.limits.scans;
-    let coefficients = read(source, max_scans)?;
-    let transcoded = transcode(&coefficients);
+    let coded = read(source, max_scans)?;
+    let bytes = segments.coded_bytes();
+    let about = About { file: source, max_scans, bytes, orientation: segments.orientation() };
+    let is_lossy = coded.layout().model.has_score()
+        && cost.lossy <= options.limits.memory
+        && !coded.is_incomplete()
+        && !own::is_own_output(segments, coded.layout());
+    let (lossy, coded) = match options.quality {
+        Quality::Target(target) if is_lossy => {
+            let lossy = match options.effort {
+                Effort::Fast => lossy::once(coded, about, target),
+                Effort::Default => lossy::to_target(coded, about, target, budget),
+            };
+            (lossy.map_err(|fault| refused(fault, max_scans))?, None)
+        }
+        Quality::Target(_) | Quality::Lossless => (Lossy::NOTHING, Some(coded)),
+    };
     let mut candidates = Vec::new();
-    if let Some(bytes) = &transcoded {
-        let bytes = splice::assemble(bytes, kept)?;
-        candidates.push(Candidate { bytes, method: Method::JpegTranscode, score: Some(metric::IDENTICAL) });
+    let is_small = |c: &Candidate| (c.bytes.len() as f64) < bytes as f64 * TRANSCODE_FROM;
+    if !lossy.candidate.as_ref().is_some_and(is_small) {
+        let coded = coded.map_or_else(|| read(source, max_scans), Ok)?;
+        let transcoded = transcode(coded).map(|bytes| Candidate::lossless(bytes, Method::JpegTranscode));
+        candidates.extend(transcoded);
     }
-    let Quality::Target(target) = options.quality else { return Ok(candidates) };
-    let layout = &coefficients.layout;
-    if !layout.model.has_score() || cost.lossy > options.limits.memory || own::is_own_output(segments, layout) {
-        return Ok(candidates);
+    candidates.extend(lossy.candidate);
+    for candidate in &mut candidates {
+        candidate.bytes = splice::assemble(&candidate.bytes, kept)?;
     }
-    let aim = Aim { target, ceiling: transcoded.map_or(source.len(), |bytes| bytes.len()) };
-    let source = lossy::Source {
-        file: source,
-        coefficients: &coefficients,
-        max_scans,
-        bytes: aim.ceiling,
-        orientation: segments.orientation(),
-    };
-    let encoded = match options.effort {
-        Effort::Fast => lossy::once(source, target).map(Some),
-        Effort::Default => lossy::to_target(source, aim, budget),
-    };
-    if let Some((method, encoded)) = encoded.map_err(|fault| refused(fault, max_scans))? {
-        let bytes = splice::assemble(&encoded.bytes, kept)?;
-        candidates.push(Candidate { bytes, method, score: encoded.score });
-    }
-    Ok(candidates)
+    Ok((candidates, lossy.budget_cut))
 }
 
-fn read(source: &[u8], max_scans: u32) -> Result<Coefficients, ImageError> {
-    libjpeg::read_coefficients(source, max_scans).map_err(|fault| refused(fault, max_scans))
+fn read(source: &[u8], max_scans: u32) -> Result<Coded<'_>, ImageError> {
+    Coded::read(source, max_scans).map_err(|fault| refused(fault, max_scans))
 }
 
 fn refused(fault: Fault, max_scans: u32) -> ImageError {
@@ -162,10 +170,10 @@ fn refused(fault: Fault, max_scans: u32) -> ImageError {
 }
 
 /// The same coefficients coded anew; `None` where libjpeg cannot write them, or, which should never be, not the same.
-fn transcode(source: &Coefficients) -> Option<Vec<u8>> {
-    let bytes = recompress::transcode(source).ok()?;
-    let same = libjpeg::has_coefficients(&bytes, source).unwrap_or(false);
-    same.then_some(bytes)
+fn transcode(source: Coded<'_>) -> Option<Vec<u8>> {
+    let written = source.transcode(Script::Recommended).ok()?;
+    drop(source);
+    written.proven().ok()
 }
 
 /// Whether mozjpeg can decode it: 8-bit Huffman-coded DCT.
@@ -198,7 +206,7 @@ impl Cost {
             pixels,
             scans: segments.scans as u64,
             lossless: 2 * bytes + LOSSLESS_BYTES_PER_SAMPLE * samples,
-            lossy: 3 * bytes + LOSSY_BYTES_PER_SAMPLE * samples + metric::memory(pixels),
+            lossy: 3 * bytes + LOSSY_BYTES_PER_SAMPLE * samples + metric::memory(frame.width.into()),
         }
     }
 

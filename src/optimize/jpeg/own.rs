@@ -55,21 +55,21 @@ fn pixel_table(scale: u16) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::jpeg::coefficients::Blocks;
     use crate::optimize::jpeg::libjpeg::tests::picture;
-    use crate::optimize::jpeg::libjpeg::{encode, read_coefficients};
-    use crate::optimize::jpeg::recompress::{Chroma, Recompressor, transcode};
-    use crate::optimize::jpeg::target::Encoder;
+    use crate::optimize::jpeg::libjpeg::{Coded, Script, encode, write_coefficients};
+    use crate::optimize::jpeg::recompress::{Chroma, Recompressor};
 
     fn is_own(file: &[u8]) -> bool {
-        let layout = read_coefficients(file, 100).unwrap().layout;
-        is_own_output(&Segments::parse(file).unwrap(), &layout)
+        let coded = Coded::read(file, 100).unwrap();
+        is_own_output(&Segments::parse(file).unwrap(), coded.layout())
     }
 
     #[test]
     fn the_pixel_domain_is_told_by_its_table() {
         for scale in [8, 50, 137] {
             let file = encode(&picture(32, 32, 2, 2), scale).unwrap();
-            assert_eq!(read_coefficients(&file, 100).unwrap().layout.components[0].table, pixel_table(scale));
+            assert_eq!(Coded::read(&file, 100).unwrap().layout().components[0].table, pixel_table(scale));
             assert!(is_own(&file));
         }
     }
@@ -79,11 +79,15 @@ mod tests {
         for (h, v) in [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)] {
             // Fine steps of which none, some and all grow.
             for (scale, step) in [(4, 200), (60, 260), (60, 330)] {
-                let source = read_coefficients(&encode(&picture(97, 45, h, v), scale).unwrap(), 100).unwrap();
+                let file = encode(&picture(97, 45, h, v), scale).unwrap();
+                let source = Coded::read(&file, 100).unwrap();
                 for recompressor in [Chroma::Kept, Chroma::Halved].map(|chroma| Recompressor::new(&source, chroma, 1.0))
                 {
                     let Some(recompressor) = recompressor else { continue };
-                    assert!(is_own(&recompressor.encode(step).unwrap()), "{h}x{v} scale {scale} step {step}");
+                    assert!(
+                        is_own(&recompressor.encode(step).unwrap().proven().unwrap()),
+                        "{h}x{v} scale {scale} step {step}"
+                    );
                 }
             }
         }
@@ -91,10 +95,14 @@ mod tests {
 
     #[test]
     fn others_and_lossless_transcodes_are_not() {
-        let source = read_coefficients(&encode(&picture(97, 45, 2, 2), 60).unwrap(), 100).unwrap();
-        let mut foreign = source.clone();
-        // Annex K's table at no scale of ours.
-        foreign.layout.components[0].table = std::array::from_fn(|k| if k % 2 == 0 { 3 } else { 200 });
-        assert!(!is_own(&transcode(&foreign).unwrap()));
+        let file = encode(&picture(97, 45, 2, 2), 60).unwrap();
+        let source = Coded::read(&file, 100).unwrap();
+        let mut layout = source.layout().clone();
+        // A table at no scale of ours.
+        layout.components[0].table = std::array::from_fn(|k| if k % 2 == 0 { 3 } else { 200 });
+        let foreign = write_coefficients(&layout, Script::Recommended, |component, row, out| {
+            out.copy_from_slice(source.row(component, row));
+        });
+        assert!(!is_own(&foreign.unwrap()));
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! Luma is never decoded to pixels: no colour conversion, no second rounding.
 
-use std::ops::RangeInclusive;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::coefficients::{Block, Coefficients, ColorModel, Component, Layout};
+use super::coefficients::{Block, Blocks, ColorModel, Component, Layout, Table};
+use super::decode::Rows;
 use super::halve::{Axes, Halved, halve};
-use super::libjpeg::{self, Fault, Script};
+use super::libjpeg::{Coded, Fault, Script, Written, write_coefficients};
 use super::requantize::{Quantizer, Requantizer, coarsened};
 use super::scans;
 use super::tables::{Role, table};
-use super::target::{Encoder, Judge, UPRIGHT};
+use crate::optimize::score::{self, Judge, Rgb};
 
 /// Steps of the dial per unit of q: real-valued, to land just above the target.
 const GRAIN: f64 = 4.0;
@@ -24,10 +25,10 @@ const GUESS_SLOPE: f64 = 1.43;
 
 /// The q that reaches [`GUESS_TARGET`], by regression over photographs, within 6.5 (one standard deviation; 11.8 for
 /// the best constant). What cost many bits has much to show, and what was quantized coarsely before has little to lose.
-fn guess(source: &Coefficients, bits_per_pixel: f64) -> f64 {
+fn guess(source: &dyn Blocks, bits_per_pixel: f64) -> f64 {
     /// The nine lowest frequencies but the mean.
     const LOW: [usize; 9] = [1, 2, 3, 8, 9, 10, 16, 17, 24];
-    let Some(luma) = source.layout.components.first() else { return 0.0 };
+    let Some(luma) = source.layout().components.first() else { return 0.0 };
     let step = LOW.iter().map(|&k| f64::from(luma.table[k].max(1)).ln()).sum::<f64>() / LOW.len() as f64;
     66.4 + 5.6 * bits_per_pixel.max(0.01).ln() - 10.9 * step
 }
@@ -47,7 +48,7 @@ pub enum Chroma {
 
 /// Requantizes one image at any q.
 pub struct Recompressor<'a> {
-    source: &'a Coefficients,
+    source: &'a dyn Blocks,
     /// What is written, but for its tables.
     layout: Layout,
     roles: Vec<Role>,
@@ -57,11 +58,19 @@ pub struct Recompressor<'a> {
     guess: f64,
 }
 
+/// Steps of the dial, coarse to fine.
+pub const STEPS: std::ops::RangeInclusive<i32> = COARSEST..=FINEST;
+/// Points of score that one step brings near the usual targets, measured on photographs.
+pub const SLOPE: f64 = 0.7 / GRAIN;
+
+/// Mean difference of a channel, of 255, that recoding alone stays well below.
+pub const MAX_DRIFT: f64 = 1.5;
+
 impl<'a> Recompressor<'a> {
     /// `None` where there is no recipe for the colour model, or chroma cannot be halved. `bits_per_pixel` is what the
     /// image takes losslessly; of a mosaic, what the image does that it is from.
     #[must_use]
-    pub fn new(source: &'a Coefficients, chroma: Chroma, bits_per_pixel: f64) -> Option<Self> {
+    pub fn new(source: &'a dyn Blocks, chroma: Chroma, bits_per_pixel: f64) -> Option<Self> {
         let guess = guess(source, bits_per_pixel);
         match chroma {
             Chroma::Kept => Self::keeping(source, guess),
@@ -69,20 +78,21 @@ impl<'a> Recompressor<'a> {
         }
     }
 
-    fn keeping(source: &'a Coefficients, guess: f64) -> Option<Self> {
-        let chroma = if axes(&source.layout).is_some() { Role::Full } else { Role::Subsampled };
-        let roles = match (source.layout.model, source.layout.components.len()) {
+    fn keeping(source: &'a dyn Blocks, guess: f64) -> Option<Self> {
+        let layout = source.layout().clone();
+        let chroma = if axes(&layout).is_some() { Role::Full } else { Role::Subsampled };
+        let roles = match (layout.model, layout.components.len()) {
             (ColorModel::Gray, 1) => vec![Role::Luma],
             (ColorModel::YCbCr, 3) => vec![Role::Luma, chroma, chroma],
             _ => return None,
         };
-        Some(Self { source, layout: source.layout.clone(), roles, halved: Vec::new(), guess })
+        Some(Self { source, layout, roles, halved: Vec::new(), guess })
     }
 
-    fn halving(source: &'a Coefficients, guess: f64) -> Option<Self> {
-        let axes = axes(&source.layout)?;
+    fn halving(source: &'a dyn Blocks, guess: f64) -> Option<Self> {
+        let mut layout = source.layout().clone();
+        let axes = axes(&layout)?;
         let halved: Vec<_> = (1..3).map(|component| halve(source, component, axes)).collect();
-        let mut layout = source.layout.clone();
         for (index, component) in layout.components.iter_mut().enumerate() {
             let factor = if index == 0 { 2 } else { 1 };
             (component.h, component.v) = (factor, factor);
@@ -93,16 +103,100 @@ impl<'a> Recompressor<'a> {
         Some(Self { source, layout, roles: vec![Role::Luma, Role::Halved, Role::Halved], halved, guess })
     }
 
+    /// Where a score is to be expected.
+    #[must_use]
+    pub fn first_step(&self, target: f64) -> i32 {
+        let step = ((self.guess + (target - GUESS_TARGET) * GUESS_SLOPE) * GRAIN).round() as i32;
+        step.clamp(COARSEST, FINEST)
+    }
+
+    /// Whether nothing is lost at a step: every source step is kept, and chroma as it was.
+    #[must_use]
+    pub fn is_lossless_at(&self, step: i32) -> bool {
+        self.halved.is_empty() && *self.source.layout() == self.at(step).layout
+    }
+
+    /// The score of what a step makes of the source, turned upright by EXIF's `orientation`; `None` where the picture is
+    /// too small for one, or of sampling factors that no decoder takes.
+    #[must_use]
+    pub fn score(&self, step: i32, orientation: u8) -> Option<f64> {
+        let made = self.at(step);
+        let source = self.source.layout();
+        let mut reference =
+            Rows::new(source, |component, row, out| out.copy_from_slice(self.source.row(component, row)))?;
+        let mut distorted = Rows::new(&made.layout, |component, row, out| made.fill(self.source, component, row, out))?;
+        let (width, height) = (source.width, source.height);
+        if orientation > UPRIGHT {
+            let [a, b] = [&mut reference as &mut dyn Read, &mut distorted].map(|rows| picture(rows, width, height));
+            return score::judge(&a.upright(orientation), &b.upright(orientation), MAX_DRIFT);
+        }
+        let mut judge = Judge::new(width, height)?;
+        let (mut a, mut b) = (vec![0; width * 3], vec![0; width * 3]);
+        for _ in 0..height {
+            reference.read(&mut a);
+            distorted.read(&mut b);
+            judge.push(&a, &b);
+        }
+        Some(judge.finish(MAX_DRIFT))
+    }
+
+    /// The file of a step, in arrays of its own.
+    ///
+    /// # Errors
+    /// [`Fault`] where libjpeg cannot write it.
+    pub fn encode(&self, step: i32) -> Result<Written, Fault> {
+        let made = self.at(step);
+        let mut hasher = DefaultHasher::new();
+        let mut last = None;
+        let bytes = write_coefficients(&made.layout, script(&made.layout), |index, row, out| {
+            if last != Some(index) {
+                made.layout.components[index].table.hash(&mut hasher);
+                last = Some(index);
+            }
+            made.fill(self.source, index, row, out);
+            out.hash(&mut hasher);
+        })?;
+        Ok(Written::new(bytes, hasher.finish()))
+    }
+
+    fn at(&self, step: i32) -> Made<'_> {
+        let q = f64::from(step) / GRAIN;
+        let mut layout = self.layout.clone();
+        let components = layout.components.iter_mut().enumerate();
+        let planes = components.map(|(index, component)| self.plane(index, component, q)).collect();
+        Made { layout, planes }
+    }
+
     fn plane(&self, index: usize, component: &mut Component, q: f64) -> Plane<'_> {
         let wanted = table(self.roles[index], q);
         if let Some(halved) = index.checked_sub(1).and_then(|chroma| self.halved.get(chroma)) {
             component.table = wanted;
             return Plane::Halved(halved, Quantizer::new(&wanted, q));
         }
-        let source = &self.source.layout.components[index].table;
+        let source = &self.source.layout().components[index].table;
         component.table = coarsened(&wanted, source);
         Plane::Kept(Requantizer::new(source, &component.table, q))
     }
+
+    /// What turns the source's own coefficients into those of a step, in place; `None` where chroma is halved.
+    #[must_use]
+    pub fn in_place(&self, step: i32) -> Option<InPlace> {
+        let made = self.at(step);
+        let kept = made.planes.into_iter().map(|plane| match plane {
+            Plane::Kept(requantizer) => Some(requantizer),
+            Plane::Halved(..) => None,
+        });
+        Some(InPlace { requantizers: kept.collect::<Option<_>>()?, layout: made.layout })
+    }
+}
+
+/// EXIF's value for a picture that is not turned.
+pub const UPRIGHT: u8 = 1;
+
+/// What a source becomes at one step.
+struct Made<'a> {
+    layout: Layout,
+    planes: Vec<Plane<'a>>,
 }
 
 /// How a component's blocks are made.
@@ -112,43 +206,52 @@ enum Plane<'a> {
     Halved(&'a Halved, Quantizer),
 }
 
-impl Plane<'_> {
-    fn fill(&self, source: &Coefficients, index: usize, row: usize, out: &mut [Block]) {
-        match self {
-            Self::Kept(requantizer) => {
-                source.row(index, row).iter().zip(out).for_each(|(from, to)| requantizer.apply(from, to));
+impl Made<'_> {
+    fn fill(&self, source: &dyn Blocks, index: usize, row: usize, out: &mut [Block]) {
+        match &self.planes[index] {
+            Plane::Kept(requantizer) => {
+                out.copy_from_slice(source.row(index, row));
+                requantizer.apply(out);
             }
-            Self::Halved(halved, quantizer) => {
-                let from = &halved.blocks[row * halved.columns..];
-                from.iter().zip(out).for_each(|(from, to)| quantizer.apply(from, to));
-            }
+            Plane::Halved(halved, quantizer) => quantizer.apply(&halved.blocks[row * halved.columns..], out),
         }
     }
 }
 
-impl Encoder for Recompressor<'_> {
-    const STEPS: RangeInclusive<i32> = COARSEST..=FINEST;
-    /// Measured on photographs.
-    const SLOPE: f64 = 0.7 / GRAIN;
+/// Requantizes a source in its own arrays.
+pub struct InPlace {
+    layout: Layout,
+    requantizers: Vec<Requantizer>,
+}
 
-    fn first_step(&self, target: f64) -> i32 {
-        ((self.guess + (target - GUESS_TARGET) * GUESS_SLOPE) * GRAIN).round() as i32
+impl InPlace {
+    /// # Errors
+    /// [`Fault`] where libjpeg cannot write it.
+    pub fn write(self, source: Coded<'_>) -> Result<Written, Fault> {
+        let tables: Vec<Table> = self.layout.components.iter().map(|component| component.table).collect();
+        source.requantize(&tables, script(&self.layout), |index, blocks| self.requantizers[index].apply(blocks))
     }
+}
 
-    fn encode(&self, step: i32) -> Result<Vec<u8>, Fault> {
-        let q = f64::from(step) / GRAIN;
-        let mut layout = self.layout.clone();
-        let planes: Vec<_> = layout
-            .components
-            .iter_mut()
-            .enumerate()
-            .map(|(index, component)| self.plane(index, component, q))
-            .collect();
-        let script = scans::script(planes.len()).map_or(Script::Recommended, Script::Fixed);
-        libjpeg::write_coefficients(&layout, script, |index, row, out| {
-            planes[index].fill(self.source, index, row, out);
-        })
+fn script(layout: &Layout) -> Script<'static> {
+    scans::script(layout.components.len()).map_or(Script::Recommended, Script::Fixed)
+}
+
+/// What hands out rows of pixels.
+trait Read {
+    fn read(&mut self, out: &mut [u8]);
+}
+
+impl<F: FnMut(usize, usize, &mut [Block])> Read for Rows<'_, F> {
+    fn read(&mut self, out: &mut [u8]) {
+        Rows::read(self, out);
     }
+}
+
+fn picture(rows: &mut dyn Read, width: usize, height: usize) -> Rgb {
+    let mut samples = vec![0; width * height * 3];
+    samples.chunks_exact_mut(width * 3).for_each(|row| rows.read(row));
+    Rgb { width, height, samples }
 }
 
 /// The directions in which chroma has luma's resolution, or `None` where it cannot be halved to 4:2:0.
@@ -164,34 +267,28 @@ fn axes(layout: &Layout) -> Option<Axes> {
     }
 }
 
-/// Writes the coefficients as they are.
-///
-/// # Errors
-/// [`Fault`] where libjpeg cannot write them.
-pub fn transcode(source: &Coefficients) -> Result<Vec<u8>, Fault> {
-    libjpeg::write_coefficients(&source.layout, Script::Recommended, |index, row, out| {
-        out.copy_from_slice(source.row(index, row));
-    })
-}
-
-/// What files of a mosaic, cut from a source's own coefficients, are scored against.
-///
-/// # Errors
-/// [`Fault`] of the codec or the metric.
-pub fn judge_of(mosaic: &Coefficients) -> Result<Judge, Fault> {
-    Judge::new(libjpeg::decode_rgb(&transcode(mosaic)?, u32::MAX)?, UPRIGHT)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::jpeg::coefficients::Coefficients;
     use crate::optimize::jpeg::libjpeg::tests::picture;
-    use crate::optimize::jpeg::libjpeg::{decode_rgb, encode, read_coefficients};
+    use crate::optimize::jpeg::libjpeg::{decode_rgb, encode};
 
     const SAMPLINGS: [(usize, usize); 5] = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)];
 
     fn source(width: usize, height: usize, (h, v): (usize, usize)) -> Coefficients {
-        read_coefficients(&encode(&picture(width, height, h, v), 10).unwrap(), 100).unwrap()
+        held(&encode(&picture(width, height, h, v), 10).unwrap())
+    }
+
+    fn held(file: &[u8]) -> Coefficients {
+        let coded = Coded::read(file, 100).unwrap();
+        let components = coded.layout().components.iter().enumerate();
+        let blocks = components.map(|(i, c)| (0..c.rows).flat_map(|row| coded.row(i, row)).copied().collect());
+        Coefficients { layout: coded.layout().clone(), blocks: blocks.collect() }
+    }
+
+    fn written(recompressor: &Recompressor<'_>, step: i32) -> Vec<u8> {
+        recompressor.encode(step).unwrap().proven().unwrap()
     }
 
     #[test]
@@ -204,10 +301,10 @@ mod tests {
                         assert!(chroma == Chroma::Halved && [(2, 2), (4, 1)].contains(&sampling));
                         continue;
                     };
-                    let file = recompressor.encode(280).unwrap();
+                    let file = written(&recompressor, 280);
                     let rgb = decode_rgb(&file, 100).unwrap();
                     assert_eq!((rgb.width, rgb.height), (width, height), "{sampling:?} {chroma:?}");
-                    let layout = read_coefficients(&file, 100).unwrap().layout;
+                    let layout = held(&file).layout;
                     let factors = layout.components.iter().map(|c| (c.h, c.v)).collect::<Vec<_>>();
                     let luma = if chroma == Chroma::Halved { (2, 2) } else { sampling };
                     assert_eq!(factors, [luma, (1, 1), (1, 1)], "{sampling:?} {chroma:?}");
@@ -217,23 +314,52 @@ mod tests {
     }
 
     #[test]
+    fn a_score_is_that_of_the_finished_file() {
+        for sampling in SAMPLINGS {
+            let file = encode(&picture(143, 87, sampling.0, sampling.1), 10).unwrap();
+            let source = held(&file);
+            for chroma in [Chroma::Kept, Chroma::Halved] {
+                let Some(recompressor) = Recompressor::new(&source, chroma, 1.0) else { continue };
+                for orientation in [1, 3, 6] {
+                    let [a, b] = [&file, &written(&recompressor, 260)]
+                        .map(|file| decode_rgb(file, 100).unwrap().upright(orientation));
+                    let of_file = score::judge(&a, &b, MAX_DRIFT).unwrap();
+                    let foreseen = recompressor.score(260, orientation).unwrap();
+                    assert!((of_file - foreseen).abs() < 1e-9, "{sampling:?} {chroma:?}: {foreseen}, is {of_file}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn in_place_makes_the_same_file() {
+        for sampling in SAMPLINGS {
+            let file = encode(&picture(97, 45, sampling.0, sampling.1), 10).unwrap();
+            let coded = Coded::read(&file, 100).unwrap();
+            let recompressor = Recompressor::new(&coded, Chroma::Kept, 1.0).unwrap();
+            let (apart, in_place) = (written(&recompressor, 240), recompressor.in_place(240).unwrap());
+            drop(recompressor);
+            assert_eq!(in_place.write(coded).unwrap().proven().unwrap(), apart, "{sampling:?}");
+        }
+    }
+
+    #[test]
     fn the_finest_step_keeps_every_coefficient() {
         for sampling in SAMPLINGS {
             let source = source(97, 45, sampling);
-            let file = Recompressor::new(&source, Chroma::Kept, 1.0).unwrap().encode(FINEST).unwrap();
-            assert!(libjpeg::has_coefficients(&file, &source).unwrap(), "{sampling:?}");
+            let recompressor = Recompressor::new(&source, Chroma::Kept, 1.0).unwrap();
+            assert!(recompressor.is_lossless_at(FINEST) && !recompressor.is_lossless_at(COARSEST));
+            assert_eq!(held(&written(&recompressor, FINEST)), source, "{sampling:?}");
         }
     }
 
     #[test]
     fn luma_is_the_same_whatever_becomes_of_chroma() {
         let source = source(83, 61, (1, 1));
-        let written = [Chroma::Kept, Chroma::Halved].map(|chroma| {
-            let file = Recompressor::new(&source, chroma, 1.0).unwrap().encode(240).unwrap();
-            read_coefficients(&file, 100).unwrap()
-        });
-        assert_eq!(written[0].blocks[0], written[1].blocks[0]);
-        assert_eq!(written[0].layout.components[0].table, written[1].layout.components[0].table);
+        let made = [Chroma::Kept, Chroma::Halved]
+            .map(|chroma| held(&written(&Recompressor::new(&source, chroma, 1.0).unwrap(), 240)));
+        assert_eq!(made[0].blocks[0], made[1].blocks[0]);
+        assert_eq!(made[0].layout.components[0].table, made[1].layout.components[0].table);
     }
 
     #[test]

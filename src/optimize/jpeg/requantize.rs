@@ -3,6 +3,8 @@
 //! A step that would grow by less than two stays: requantizing by a ratio between one and two adds an error and saves
 //! next to nothing. What grows is quantized with a dead zone, wider for high frequencies, in place of a trellis.
 
+use archmage::autoversion;
+
 use super::coefficients::{Block, Table};
 
 /// A wanted step below so many times the source's is not worth the error.
@@ -55,11 +57,19 @@ impl Requantizer {
         Self { ratios, offsets: dead_zone(q).map(|zone| ((1.0 - zone) * f64::from(ONE)).round() as u16) }
     }
 
-    pub fn apply(&self, from: &Block, to: &mut Block) {
+    /// Requantizes blocks in place.
+    pub fn apply(&self, blocks: &mut [Block]) {
+        requantize(blocks, &self.ratios, &self.offsets);
+    }
+}
+
+#[autoversion(v3, neon)]
+fn requantize(blocks: &mut [Block], ratios: &[u16; 64], offsets: &[u16; 64]) {
+    for block in blocks {
         for k in 0..64 {
-            let scaled = u32::from(from[k].unsigned_abs()) * u32::from(self.ratios[k]) + u32::from(self.offsets[k]);
+            let scaled = u32::from(block[k].unsigned_abs()) * u32::from(ratios[k]) + u32::from(offsets[k]);
             let level = (scaled >> SHIFT) as i16;
-            to[k] = if from[k] < 0 { level.wrapping_neg() } else { level };
+            block[k] = if block[k] < 0 { level.wrapping_neg() } else { level };
         }
     }
 }
@@ -80,9 +90,17 @@ impl Quantizer {
         }
     }
 
-    pub fn apply(&self, from: &[f32; 64], to: &mut Block) {
+    /// Quantizes blocks.
+    pub fn apply(&self, from: &[[f32; 64]], to: &mut [Block]) {
+        quantize(from, to, &self.inverse, &self.offsets);
+    }
+}
+
+#[autoversion(v3, neon)]
+fn quantize(from: &[[f32; 64]], to: &mut [Block], inverse: &[f32; 64], offsets: &[f32; 64]) {
+    for (from, to) in from.iter().zip(to) {
         for k in 0..64 {
-            let level = (from[k].abs() * self.inverse[k] + self.offsets[k]).min(MAX_COEFFICIENT) as i16;
+            let level = (from[k].abs() * inverse[k] + offsets[k]).min(MAX_COEFFICIENT) as i16;
             to[k] = if from[k] < 0.0 { -level } else { level };
         }
     }
@@ -128,8 +146,8 @@ mod tests {
             let q = f64::from(random(95)) + 5.0;
             let steps = coarsened(&table(Role::Luma, q), &source);
             let block = random_block(&mut random);
-            let mut out = [0; 64];
-            Requantizer::new(&source, &steps, q).apply(&block, &mut out);
+            let mut out = block;
+            Requantizer::new(&source, &steps, q).apply(std::slice::from_mut(&mut out));
             for k in (0..64).filter(|&k| steps[k] == source[k]) {
                 assert_eq!(out[k], block[k], "coefficient {k} at q {q}");
             }
@@ -144,8 +162,8 @@ mod tests {
             let q = f64::from(random(90)) + 5.0;
             let steps = coarsened(&table(Role::Subsampled, q), &source);
             let (block, zone) = (random_block(&mut random), dead_zone(q));
-            let mut out = [0; 64];
-            Requantizer::new(&source, &steps, q).apply(&block, &mut out);
+            let mut out = block;
+            Requantizer::new(&source, &steps, q).apply(std::slice::from_mut(&mut out));
             for k in 0..64 {
                 let exact = f64::from(block[k]) * f64::from(source[k]) / f64::from(steps[k]);
                 // The ratio's rounding, on the largest coefficient.
@@ -162,9 +180,9 @@ mod tests {
         let (source, steps) = ([3; 64], [12; 64]);
         for _ in 0..200 {
             let block = random_block(&mut random);
-            let (mut out, mut float) = ([0; 64], [0; 64]);
-            Requantizer::new(&source, &steps, 70.0).apply(&block, &mut out);
-            Quantizer::new(&steps, 70.0).apply(&block.map(|c| f32::from(c) * 3.0), &mut float);
+            let (mut out, mut float) = ([block], [[0; 64]]);
+            Requantizer::new(&source, &steps, 70.0).apply(&mut out);
+            Quantizer::new(&steps, 70.0).apply(&[block.map(|c| f32::from(c) * 3.0)], &mut float);
             assert_eq!(out, float);
         }
     }
@@ -178,8 +196,8 @@ mod tests {
 
     #[test]
     fn coefficients_stay_within_what_can_be_coded() {
-        let mut out = [0; 64];
-        Quantizer::new(&[1; 64], 90.0).apply(&[-5000.0; 64], &mut out);
-        assert_eq!(out, [-1023; 64]);
+        let mut out = [[0; 64]];
+        Quantizer::new(&[1; 64], 90.0).apply(&[[-5000.0; 64]], &mut out);
+        assert_eq!(out, [[-1023; 64]]);
     }
 }

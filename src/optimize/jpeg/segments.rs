@@ -193,6 +193,13 @@ impl<'a> Segments<'a> {
         self.find(Kind::Exif).and_then(|segment| exif::orientation(segment.after(EXIF_ID))).unwrap_or(1)
     }
 
+    /// Bytes of the coded image: frame, tables, scans.
+    #[must_use]
+    pub fn coded_bytes(&self) -> usize {
+        let coded = self.parts.iter().filter(|segment| segment.kind().is_none());
+        coded.map(|segment| 4 + segment.payload.len() + segment.entropy.len()).sum()
+    }
+
     /// The payload of each scan's header.
     pub fn scan_headers(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
         self.parts.iter().filter(|segment| segment.marker == SOS).map(|segment| segment.payload)

@@ -1,218 +1,233 @@
-//! The search for the lightest file that reaches a score, whatever encoder writes it.
+//! The search for the coarsest step that reaches a score, in few trials.
 //!
-//! Up to two megapixels every trial is scored whole; above that the search runs on a mosaic of the picture, and whole
-//! files correct it. What is answered was always scored whole, as decoded from the finished file.
+//! Small images are scored whole at every trial. Of larger ones a sample is searched, and whole trials say how far its
+//! scores are off, which corrects the search; what is answered was scored whole. Only where the whole costs too much,
+//! by its size or for want of time, the sample answers alone, with a margin.
+//!
+//! Work is bounded in trials first, so that the same input gives the same answer; by time only where the budget ends.
 
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
-use super::libjpeg::{self, Fault};
 use crate::optimize::Budget;
-use crate::optimize::score::{IDENTICAL, Reference, Rgb, ScoreError};
+use crate::optimize::outcome::Check;
+use crate::optimize::score::IDENTICAL;
 use crate::optimize::search::{Search, Trial, Verdict};
 
-/// A codec with one dial.
-pub trait Encoder {
-    /// The dial's steps, coarse to fine.
-    const STEPS: RangeInclusive<i32>;
-    /// Points of score that one step brings near the usual targets.
-    const SLOPE: f64;
-
-    /// Where a score is to be expected.
-    fn first_step(&self, target: f64) -> i32;
-
-    /// # Errors
-    /// [`Fault`] of the encoder.
-    fn encode(&self, step: i32) -> Result<Vec<u8>, Fault>;
-}
-
-/// An encoding that reaches its target.
-#[derive(Debug)]
-pub struct Encoded {
-    pub bytes: Vec<u8>,
-    /// Of the whole picture; `None` where it was not measured.
-    pub score: Option<f64>,
-}
-
-/// What an encoding must do to be of use.
-#[derive(Debug, Clone, Copy)]
+/// What is searched for, and along which dial.
+#[derive(Debug, Clone)]
 pub struct Aim {
     /// SSIMULACRA2 score to reach.
     pub target: f64,
-    /// Bytes that the file must stay below: another candidate has as many.
-    pub ceiling: usize,
+    /// Steps of the dial, coarse to fine.
+    pub steps: RangeInclusive<i32>,
+    /// Points of score that one step brings near the usual targets.
+    pub slope: f64,
+    /// Where to begin.
+    pub first: i32,
+    /// Pixels of the whole.
+    pub pixels: usize,
 }
 
-/// Up to this many pixels every trial encodes and scores the whole picture.
-pub const WHOLE_PIXELS: usize = 2_000_000;
+/// The answer of a search.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answer {
+    /// The coarsest step found that reaches the target.
+    pub found: Option<Found>,
+    /// Whether time ended the search before it was done.
+    pub budget_cut: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    pub step: i32,
+    /// SSIMULACRA2, of the whole or as the sample predicts it.
+    pub score: f64,
+    pub check: Check,
+}
+
+/// A score this much above the target is near enough.
+pub const TOLERANCE: f64 = 0.5;
+/// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
+const ROUNDING: f64 = 0.05;
 const WHOLE_TRIALS: usize = 7;
-const TILE_TRIALS: usize = 6;
-const TOLERANCE: f64 = 0.5;
-/// A mosaic scores higher than the picture it is from, by this much on average; the first whole score corrects it.
+const SAMPLE_TRIALS: usize = 6;
+/// Whole trials of a large image at the most.
+const ROUNDS: i32 = 4;
+/// A mosaic scores higher than the image it is from, by this much on average.
 const MOSAIC_BIAS: f64 = 2.0;
-/// Whole encodings of a large picture: the first, and those that the correction leads to.
-const ROUNDS: usize = 3;
-/// Above this many pixels a third round would cost seconds for about 1 % of bytes.
-const TWO_ROUNDS_PIXELS: usize = 5_000_000;
-/// Above this many pixels one round must do if it holds and wastes little, so it begins with a margin.
-const ONE_ROUND_PIXELS: usize = 11_000_000;
-const ONE_ROUND_MARGIN: f64 = 1.5;
-const ONE_ROUND_WASTE: f64 = 2.5;
-/// Mean difference of a channel, of 255, that recoding alone stays well below.
-const MAX_DRIFT: f64 = 1.5;
+/// Above this many pixels a whole trial costs too much: the sample answers alone.
+const WHOLE_PIXELS: usize = 40_000_000;
+/// What the sample must show above the target, its bias included, where it answers alone.
+const MARGIN: f64 = MOSAIC_BIAS + 2.0;
 
-/// One encoding at the first guess; no score is measured.
-///
-/// # Errors
-/// [`Fault`] of the encoder.
-pub fn encode_once<E: Encoder>(encoder: &E, target: f64) -> Result<Encoded, Fault> {
-    // A first guess misses by some points: the margin keeps most files above the target all the same.
-    const MARGIN: f64 = 4.0;
-    let step = encoder.first_step(target + MARGIN).clamp(*E::STEPS.start(), *E::STEPS.end());
-    Ok(Encoded { bytes: encoder.encode(step)?, score: None })
-}
-
-/// EXIF's value for a picture that is not turned.
-pub const UPRIGHT: u8 = 1;
-
-/// A picture that files are scored against.
-pub struct Judge {
-    pixels: usize,
-    orientation: u8,
-    reference: Reference,
-}
-
-impl Judge {
-    /// `orientation` is EXIF's: pictures are scored upright.
-    ///
-    /// # Errors
-    /// [`Fault::Codec`] where the metric cannot hold the picture.
-    pub fn new(picture: Rgb, orientation: u8) -> Result<Self, Fault> {
-        let pixels = picture.width * picture.height;
-        Ok(Self { pixels, orientation, reference: Reference::new(picture.upright(orientation)).map_err(unscored)? })
-    }
-
-    fn score(&self, file: &[u8]) -> Result<f64, Fault> {
-        let decoded = libjpeg::decode_rgb(file, u32::MAX)?.upright(self.orientation);
-        self.reference.judge(&decoded, MAX_DRIFT).map_err(unscored)
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
-fn unscored(error: ScoreError) -> Fault {
-    Fault::Codec(error.to_string())
-}
-
-/// An encoder of a sample of a picture, and what its files are scored against.
-pub struct Sample<'a, E> {
-    pub encoder: E,
-    pub judge: &'a Judge,
-}
-
-/// The lightest encoding found that reaches the target on the whole picture; `None` where none below the ceiling does.
-///
-/// # Errors
-/// [`Fault`] of encoder, decoder or metric.
-pub fn encode_to_target<E: Encoder>(
-    encoder: &E,
-    judge: &Judge,
-    sample: Option<&Sample<'_, E>>,
-    aim: Aim,
+/// Searches. `whole` and `sample` score a step; the sample comes with its number of pixels.
+pub fn search(
+    aim: &Aim,
+    mut whole: impl FnMut(i32) -> f64,
+    sample: Option<(usize, &mut dyn FnMut(i32) -> f64)>,
     budget: Budget,
-) -> Result<Option<Encoded>, Fault> {
+) -> Answer {
     match sample {
-        Some(sample) => search_by_sample(encoder, judge, sample, aim, budget),
-        None => search_whole(encoder, judge, aim, budget),
+        Some((pixels, sample)) => by_sample(aim, &mut whole, &mut Sample::new(pixels, sample), budget),
+        None => by_whole(aim, &mut whole, budget),
     }
 }
 
-fn search_whole<E: Encoder>(encoder: &E, judge: &Judge, aim: Aim, budget: Budget) -> Result<Option<Encoded>, Fault> {
-    let mut best: Option<Encoded> = None;
-    let search = Search {
-        steps: E::STEPS,
-        first: encoder.first_step(aim.target),
-        target: aim.target,
-        tolerance: TOLERANCE,
-        trials: WHOLE_TRIALS,
-        slope: E::SLOPE,
-    };
-    search.run(|step| {
+fn by_whole(aim: &Aim, whole: &mut impl FnMut(i32) -> f64, budget: Budget) -> Answer {
+    let mut budget_cut = false;
+    let found = aim.coarsest(aim.target + ROUNDING, aim.first, WHOLE_TRIALS, |step| {
         let begun = Instant::now();
-        let (score, hopeless) = try_whole(encoder, judge, step, aim, &mut best)?;
-        Ok((score, if hopeless || !budget.allows(begun.elapsed()) { Verdict::Stop } else { Verdict::Continue }))
-    })?;
-    Ok(best)
+        let score = whole(step);
+        budget_cut = !budget.allows(begun.elapsed());
+        (score, if budget_cut { Verdict::Stop } else { Verdict::Continue })
+    });
+    Answer { found: found.map(|trial| Found { step: trial.step, score: trial.score, check: Check::Whole }), budget_cut }
 }
 
-/// Encodes and scores the whole picture, and keeps the file where it is the lightest yet that holds. Answers its score, and
-/// whether finer ones are hopeless: a coarser file that is too large already leaves nothing for them.
-fn try_whole<E: Encoder>(
-    encoder: &E,
-    judge: &Judge,
-    step: i32,
-    aim: Aim,
-    best: &mut Option<Encoded>,
-) -> Result<(f64, bool), Fault> {
-    let bytes = encoder.encode(step)?;
-    let score = judge.score(&bytes)?;
-    let useful = bytes.len() < best.as_ref().map_or(aim.ceiling, |best| best.bytes.len());
-    let holds = score >= aim.target;
-    if holds && useful {
-        *best = Some(Encoded { bytes, score: Some(score) });
+fn by_sample(aim: &Aim, whole: &mut impl FnMut(i32) -> f64, sample: &mut Sample<'_>, budget: Budget) -> Answer {
+    if aim.pixels > WHOLE_PIXELS {
+        return Answer { found: alone(aim, sample, aim.first), budget_cut: false };
     }
-    Ok((score, !holds && !useful))
-}
-
-/// Searches on the sample; then whole encodings tell how far its scores are off, and correct the search.
-fn search_by_sample<E: Encoder>(
-    encoder: &E,
-    judge: &Judge,
-    sample: &Sample<'_, E>,
-    aim: Aim,
-    budget: Budget,
-) -> Result<Option<Encoded>, Fault> {
-    let one_round = judge.pixels > ONE_ROUND_PIXELS;
-    let mut offset = MOSAIC_BIAS + if one_round { ONE_ROUND_MARGIN } else { 0.0 };
-    let rounds = if judge.pixels > TWO_ROUNDS_PIXELS { ROUNDS - 1 } else { ROUNDS };
-    let mut first = sample.encoder.first_step(aim.target + offset);
-    let (mut best, mut on_sample, mut on_whole): (Option<Encoded>, Vec<Trial>, Vec<i32>) =
-        (None, Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let begun = Instant::now();
-        let Some(Trial { step, score: expected }) = step_on(sample, aim.target + offset, first, &mut on_sample)? else {
+    let mut offset = MOSAIC_BIAS;
+    let (mut first, mut best, mut tried): (i32, Option<Found>, Vec<i32>) = (aim.first, None, Vec::new());
+    for round in 0..ROUNDS {
+        let Some(expected) = sample.coarsest(aim, aim.target + offset, first) else { break };
+        if tried.contains(&expected.step) {
             break;
+        }
+        if !budget.allows(sample.time_of(aim.pixels)) {
+            return Answer { found: best.or_else(|| alone(aim, sample, first)), budget_cut: true };
+        }
+        tried.push(expected.step);
+        let score = whole(expected.step);
+        if score >= aim.target + ROUNDING && best.is_none_or(|best| expected.step < best.step) {
+            best = Some(Found { step: expected.step, score, check: Check::Whole });
+        }
+        if (aim.target + ROUNDING..=aim.target + TOLERANCE * 1.5).contains(&score) {
+            break;
+        }
+        // Where corrections fall short time and again, the next one is more careful.
+        offset = expected.score - score + ROUNDING + TOLERANCE * (0.5 + 0.5 * f64::from(round));
+        first = expected.step;
+    }
+    Answer { found: best, budget_cut: false }
+}
+
+/// What the sample answers without the whole.
+fn alone(aim: &Aim, sample: &mut Sample<'_>, first: i32) -> Option<Found> {
+    let trial = sample.coarsest(aim, aim.target + MARGIN, first)?;
+    Some(Found { step: trial.step, score: trial.score - MOSAIC_BIAS, check: Check::Sampled })
+}
+
+impl Aim {
+    /// The coarsest step found that reaches a score by `trial`.
+    fn coarsest(
+        &self,
+        target: f64,
+        first: i32,
+        trials: usize,
+        mut trial: impl FnMut(i32) -> (f64, Verdict),
+    ) -> Option<Trial> {
+        let target = target.min(IDENTICAL - 1.0);
+        let search =
+            Search { steps: self.steps.clone(), first, target, tolerance: TOLERANCE, trials, slope: self.slope };
+        let found: Result<_, std::convert::Infallible> = search.run(|step| Ok(trial(step)));
+        found.unwrap_or_else(|never| match never {})
+    }
+}
+
+/// The sample, and what was tried on it.
+struct Sample<'a> {
+    pixels: usize,
+    score: &'a mut dyn FnMut(i32) -> f64,
+    known: Vec<Trial>,
+    /// Seconds that the last trial took.
+    seconds: f64,
+}
+
+impl<'a> Sample<'a> {
+    fn new(pixels: usize, score: &'a mut dyn FnMut(i32) -> f64) -> Self {
+        Self { pixels, score, known: Vec::new(), seconds: 0.0 }
+    }
+
+    fn coarsest(&mut self, aim: &Aim, target: f64, first: i32) -> Option<Trial> {
+        aim.coarsest(target, first, SAMPLE_TRIALS, |step| {
+            if let Some(trial) = self.known.iter().find(|trial| trial.step == step) {
+                return (trial.score, Verdict::Continue);
+            }
+            let begun = Instant::now();
+            let score = (self.score)(step);
+            self.seconds = begun.elapsed().as_secs_f64();
+            self.known.push(Trial { step, score });
+            (score, Verdict::Continue)
+        })
+    }
+
+    /// How long a trial of so many pixels should take.
+    fn time_of(&self, pixels: usize) -> std::time::Duration {
+        std::time::Duration::from_secs_f64(self.seconds * pixels as f64 / self.pixels.max(1) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const AIM: Aim = Aim { target: 75.0, steps: 20..=400, slope: 0.175, first: 280, pixels: 3_000_000 };
+
+    fn curve(step: i32) -> f64 {
+        40.0 + 0.15 * f64::from(step)
+    }
+
+    /// Runs with a sample that scores `bias` above the whole; answers whole trials as well.
+    fn run(aim: &Aim, bias: f64, budget: Budget) -> (Answer, usize) {
+        let mut trials = 0;
+        let mut sample = |step| curve(step) + bias + 0.3 * (f64::from(step) / 7.0).sin();
+        let whole = |step| {
+            trials += 1;
+            curve(step)
         };
-        if on_whole.contains(&step) {
-            break;
-        }
-        on_whole.push(step);
-        let (score, hopeless) = try_whole(encoder, judge, step, aim, &mut best)?;
-        let waste = if one_round { ONE_ROUND_WASTE } else { 2.0 * TOLERANCE };
-        let near_enough = (aim.target..=aim.target + waste).contains(&score);
-        if near_enough || hopeless || !budget.allows(begun.elapsed()) {
-            break;
-        }
-        offset = expected - score + TOLERANCE * 0.6;
-        first = step;
+        let answer = search(aim, whole, Some((600_000, &mut sample)), budget);
+        (answer, trials)
     }
-    Ok(best)
-}
 
-/// The coarsest step that reaches the target on the sample. `known` holds what was tried in earlier rounds.
-fn step_on<E: Encoder>(
-    sample: &Sample<'_, E>,
-    target: f64,
-    first: i32,
-    known: &mut Vec<Trial>,
-) -> Result<Option<Trial>, Fault> {
-    let target = target.min(IDENTICAL - 1.0);
-    let search = Search { steps: E::STEPS, first, target, tolerance: TOLERANCE, trials: TILE_TRIALS, slope: E::SLOPE };
-    search.run(|step| {
-        if let Some(trial) = known.iter().find(|trial| trial.step == step) {
-            return Ok((trial.score, Verdict::Continue));
+    #[test]
+    fn a_sample_that_is_off_is_corrected_by_whole_trials() {
+        for bias in [-2.0, 0.0, 2.0, 5.0] {
+            let (answer, trials) = run(&AIM, bias, Budget::UNLIMITED);
+            let found = answer.found.unwrap();
+            assert!((75.0..76.5).contains(&found.score) && trials <= 3, "{found:?} in {trials}, bias {bias}");
+            assert_eq!((found.check, answer.budget_cut), (Check::Whole, false));
+            assert!((curve(found.step) - found.score).abs() < 1e-9);
         }
-        let score = sample.judge.score(&sample.encoder.encode(step)?)?;
-        known.push(Trial { step, score });
-        Ok((score, Verdict::Continue))
-    })
+    }
+
+    #[test]
+    fn without_a_sample_every_trial_is_whole() {
+        let found = search(&AIM, curve, None, Budget::UNLIMITED).found.unwrap();
+        assert!((75.0..75.8).contains(&found.score) && found.check == Check::Whole, "{found:?}");
+    }
+
+    #[test]
+    fn where_the_whole_costs_too_much_the_sample_answers_with_a_margin() {
+        let (answer, trials) = run(&Aim { pixels: 100_000_000, ..AIM }, 2.0, Budget::UNLIMITED);
+        let found = answer.found.unwrap();
+        assert_eq!((found.check, answer.budget_cut, trials), (Check::Sampled, false, 0));
+        assert!((76.5..78.5).contains(&curve(found.step)), "{found:?}");
+    }
+
+    #[test]
+    fn where_time_ends_the_answer_says_so() {
+        let (answer, trials) = run(&AIM, 2.0, Budget::lasting(Duration::ZERO));
+        assert_eq!((answer.found.unwrap().check, answer.budget_cut, trials), (Check::Sampled, true, 0));
+    }
+
+    #[test]
+    fn an_unreachable_target_is_none() {
+        assert_eq!(search(&AIM, |_| 50.0, None, Budget::UNLIMITED).found, None);
+        let mut sample = |_| 50.0;
+        assert_eq!(search(&AIM, |_| 50.0, Some((1, &mut sample)), Budget::UNLIMITED).found, None);
+    }
 }

@@ -10,11 +10,12 @@ use chunks::{Chunks, Color, Kept};
 use pixels::Views;
 use quantize::Indexed;
 
-use super::candidate::{Candidate, choose};
+use super::candidate::{Candidate, Context, choose};
 use super::metadata::exif;
 use super::score as metric;
 use super::{
-    Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
+    Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
+    left_alone,
 };
 
 /// Bytes of working memory per byte of uncompressed pixels that oxipng needs: its filtered and deflated variants.
@@ -36,7 +37,7 @@ const SRGB_LIKE_GAMMA: std::ops::RangeInclusive<u32> = 35_000..=65_000;
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.
-pub fn optimize(source: &[u8], options: &Options) -> Result<Outcome, ImageError> {
+pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Outcome, ImageError> {
     let chunks = Chunks::parse(source)?;
     let info = ImageInfo { format: Format::Png, width: chunks.header.width, height: chunks.header.height };
     if chunks.signed {
@@ -52,7 +53,7 @@ pub fn optimize(source: &[u8], options: &Options) -> Result<Outcome, ImageError>
     let mut candidates = Vec::new();
     if let Some(target) = quantization_target(&chunks, &cost, options) {
         let picture = decode(source)?;
-        let views = Views::new(&picture, orientation(&chunks)).map_err(|error| malformed(error.to_string()))?;
+        let views = Views::new(&picture, orientation(&chunks));
         let trials = trials(&cost, options.effort);
         let indexed = quantize::to_target(&picture, &views, target, trials).map_err(malformed)?;
         candidates.extend(indexed.map(|indexed| quantized(&indexed, &kept, options)).transpose()?);
@@ -62,9 +63,10 @@ pub fn optimize(source: &[u8], options: &Options) -> Result<Outcome, ImageError>
         candidates.extend(packed(&stripped, &cost, options)?);
     }
     if kept.stripped {
-        candidates.push(Candidate { bytes: stripped, method: Method::PngStrip, score: Some(metric::IDENTICAL) });
+        candidates.push(Candidate::lossless(stripped, Method::PngStrip));
     }
-    Ok(choose(source.len(), candidates, kept.stripped, info, options))
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, budget_cut: false };
+    Ok(choose(context, candidates, options))
 }
 
 /// The score of one PNG file against another; of more than 8 bits per sample only where they decode to the same.
@@ -80,21 +82,22 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
     if (source.width, source.height) != (distorted.width, distorted.height) {
         return Err(malformed("the two pictures differ in size"));
     }
-    let views = Views::new(&source, orientation).map_err(|error| malformed(error.to_string()))?;
-    views.score(&distorted.rgba.iter().copied()).map_err(|error| malformed(error.to_string()))
+    let views = Views::new(&source, orientation);
+    views.score(&distorted.rgba.iter().copied()).ok_or_else(|| malformed("too small to be scored"))
 }
 
 /// The same pixels in fewer bytes; none where nothing is gained, or where the proof fails that they are the same.
 fn packed(stripped: &[u8], cost: &Cost, options: &Options) -> Result<Option<Candidate>, ImageError> {
     let bytes = pack::lossless(stripped, cost.raw as usize, options.effort).map_err(malformed)?;
     let same = pixels::are_same(stripped, &bytes).map_err(malformed)?;
-    Ok(same.then_some(Candidate { bytes, method: Method::PngLossless, score: Some(metric::IDENTICAL) }))
+    Ok(same.then(|| Candidate::lossless(bytes, Method::PngLossless)))
 }
 
 /// A picture in few colours as a file.
 fn quantized(indexed: &Indexed, kept: &Kept<'_>, options: &Options) -> Result<Candidate, ImageError> {
     let bytes = pack::indexed(indexed, options.effort).map_err(malformed)?;
-    Ok(Candidate { bytes: kept.assemble(&bytes)?, method: Method::PngQuantized, score: Some(indexed.score) })
+    let (score, check) = (Some(indexed.score), Check::Whole);
+    Ok(Candidate { bytes: kept.assemble(&bytes)?, method: Method::PngQuantized, score, check })
 }
 
 /// How many palettes may be tried.
@@ -162,7 +165,9 @@ impl Cost {
             frames: chunks.animation.map_or(1, |animation| animation.frames.into()),
             raw,
             lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
-            quantize: pixels.saturating_mul(QUANTIZE_BYTES_PER_PIXEL).saturating_add(metric::memory(pixels)),
+            quantize: pixels
+                .saturating_mul(QUANTIZE_BYTES_PER_PIXEL)
+                .saturating_add(metric::memory(header.width.into())),
         }
     }
 

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use png::{BitDepth, ColorType, Decoder, Transformations};
 use rgb::{ComponentMap, RGBA, RGBA8};
 
-use crate::optimize::score::{Reference, Rgb, ScoreError};
+use crate::optimize::score::{Rgb, judge};
 
 /// Decoded pixels, row by row.
 pub struct Pixels {
@@ -134,35 +134,30 @@ pub struct Views {
     height: usize,
     /// EXIF's.
     orientation: u8,
-    references: Vec<(u8, Reference)>,
+    references: Vec<(u8, Rgb)>,
 }
 
 /// Mean difference of a channel, of 255, from which fewer colours are seen as other colours: dithering keeps below it.
 const MAX_DRIFT: f64 = 3.0;
 
 impl Views {
-    /// # Errors
-    /// [`ScoreError`] where the picture is empty or too large for the metric.
-    pub fn new(pixels: &Pixels, orientation: u8) -> Result<Self, ScoreError> {
+    #[must_use]
+    pub fn new(pixels: &Pixels, orientation: u8) -> Self {
         let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
-        let references = backgrounds
-            .iter()
-            .map(|background| Ok((*background, Reference::new(pixels.over(*background).upright(orientation))?)))
-            .collect::<Result<_, ScoreError>>()?;
-        Ok(Self { width: pixels.width, height: pixels.height, orientation, references })
+        let over = |background: &u8| (*background, pixels.over(*background).upright(orientation));
+        let references = backgrounds.iter().map(over).collect();
+        Self { width: pixels.width, height: pixels.height, orientation, references }
     }
 
-    /// The score over the background on which it is worse; 0 where colours drift.
-    ///
-    /// # Errors
-    /// [`ScoreError`] where the number of pixels differs.
-    pub fn score(&self, pixels: &(impl Iterator<Item = RGBA8> + Clone)) -> Result<f64, ScoreError> {
-        let mut worst = f64::INFINITY;
-        for (background, reference) in &self.references {
+    /// The score over the background on which it is worse, 0 where colours drift; `None` where the picture is too small
+    /// for a score.
+    #[must_use]
+    pub fn score(&self, pixels: &(impl Iterator<Item = RGBA8> + Clone)) -> Option<f64> {
+        let over = |(background, reference): &(u8, Rgb)| {
             let view = flatten(self.width, self.height, pixels.clone(), *background).upright(self.orientation);
-            worst = worst.min(reference.judge(&view, MAX_DRIFT)?);
-        }
-        Ok(worst)
+            judge(reference, &view, MAX_DRIFT)
+        };
+        self.references.iter().map(over).try_fold(f64::INFINITY, |worst, score| Some(worst.min(score?)))
     }
 }
 
@@ -186,7 +181,7 @@ mod tests {
         let opaque_white = vec![RGBA8::new(255, 255, 255, 255); 256];
         let mut hole = opaque_white.clone();
         hole[100].a = 0;
-        let views = Views::new(&Pixels { width: 16, height: 16, rgba: hole.clone() }, 1).unwrap();
+        let views = Views::new(&Pixels { width: 16, height: 16, rgba: hole.clone() }, 1);
         assert!(views.score(&hole.iter().copied()).unwrap() > 99.9);
         // Filling the hole with white is invisible on white, and plain on black.
         assert!(views.score(&opaque_white.iter().copied()).unwrap() < 90.0);

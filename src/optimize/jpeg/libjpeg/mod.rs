@@ -23,8 +23,8 @@ use sys::{J_COLOR_SPACE, boolean};
 
 use super::coefficients::ColorModel;
 
-pub use planes::{COARSEST_SCALE, FINEST_SCALE, Plane, Planes, decode_planes, encode};
-pub use read::{has_coefficients, read_coefficients};
+pub use planes::{COARSEST_SCALE, FINEST_SCALE, Planes, decode_planes, encode};
+pub use read::{Coded, Written};
 pub use rgb::decode_rgb;
 pub use write::{Script, write_coefficients};
 

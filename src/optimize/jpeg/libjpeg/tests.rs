@@ -1,7 +1,8 @@
 //! Files written and read back, whole and damaged.
 
+use super::planes::Plane;
 use super::*;
-use crate::optimize::jpeg::coefficients::BLOCK;
+use crate::optimize::jpeg::coefficients::{BLOCK, Blocks};
 use crate::optimize::jpeg::scans::COLOR;
 
 /// A smooth picture with some detail, in the given sampling of luma to chroma.
@@ -36,28 +37,60 @@ fn every_subsampling_survives_encode_and_decode() {
 fn coefficients_survive_writing_and_reading() {
     for (h, v) in [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)] {
         let bytes = encode(&picture(97, 45, h, v), 60).unwrap();
-        let coefficients = read_coefficients(&bytes, 100).unwrap();
         for script in [Script::Recommended, Script::Fixed(&COLOR)] {
-            let again = write_coefficients(&coefficients.layout, script, |component, row, out| {
-                out.copy_from_slice(coefficients.row(component, row));
-            });
-            let again = again.unwrap();
-            assert_eq!(read_coefficients(&again, 100).unwrap(), coefficients, "{h}x{v}");
-            assert!(has_coefficients(&again, &coefficients).unwrap(), "{h}x{v}");
+            let source = Coded::read(&bytes, 100).unwrap();
+            let again = source.transcode(script).unwrap().proven().unwrap();
+            let back = Coded::read(&again, 100).unwrap();
+            assert_eq!(back.layout(), source.layout(), "{h}x{v}");
+            for (component, of) in source.layout().components.iter().enumerate() {
+                assert!((0..of.rows).all(|row| source.row(component, row) == back.row(component, row)), "{h}x{v}");
+            }
             assert_eq!(decode_planes(&bytes, 100), decode_planes(&again, 100), "{h}x{v}");
         }
-        let mut other = coefficients.clone();
-        other.blocks[2].last_mut().unwrap()[63] ^= 1;
-        assert!(!has_coefficients(&bytes, &other).unwrap(), "{h}x{v}");
     }
 }
 
 #[test]
+fn what_reads_back_as_something_else_is_a_fault() {
+    let [one, other] = [60, 61].map(|scale| encode(&picture(97, 45, 2, 2), scale).unwrap());
+    let hash = Coded::read(&one, 100).unwrap().transcode(Script::Recommended).unwrap().hash;
+    assert!(Written::new(one, hash).proven().is_ok());
+    assert!(Written::new(other, hash).proven().is_err());
+}
+
+#[test]
+fn requantizing_in_place_changes_what_it_is_told_to() {
+    let bytes = encode(&picture(97, 45, 2, 2), 60).unwrap();
+    let source = Coded::read(&bytes, 100).unwrap();
+    let tables: Vec<_> = source.layout().components.iter().map(|c| c.table.map(|step| 2 * step)).collect();
+    let written = source.requantize(&tables, Script::Fixed(&COLOR), |_, blocks| {
+        blocks.iter_mut().flatten().for_each(|c| *c /= 2);
+    });
+    let written = written.unwrap().proven().unwrap();
+    let (source, back) = (Coded::read(&bytes, 100).unwrap(), Coded::read(&written, 100).unwrap());
+    for (component, table) in tables.iter().enumerate() {
+        assert_eq!(back.layout().components[component].table, *table);
+        let halved: Vec<_> = source.row(component, 1).iter().map(|block| block.map(|c| c / 2)).collect();
+        assert_eq!(back.row(component, 1), halved);
+    }
+}
+
+#[test]
+fn a_progressive_file_cut_between_scans_is_incomplete() {
+    let bytes = encode(&picture(97, 45, 2, 2), 60).unwrap();
+    assert!(!Coded::read(&bytes, 100).unwrap().is_incomplete());
+    let last_scan = bytes.windows(2).rposition(|marker| marker == [0xFF, 0xDA]).unwrap();
+    let cut = [&bytes[..last_scan], &[0xFF, 0xD9]].concat();
+    assert!(Coded::read(&cut, 100).unwrap().is_incomplete());
+}
+
+#[test]
 fn a_coefficient_out_of_range_is_a_fault() {
-    let mut coefficients = read_coefficients(&encode(&picture(32, 32, 1, 1), 60).unwrap(), 100).unwrap();
-    coefficients.blocks[0][1][5] = 30_000;
-    let written = write_coefficients(&coefficients.layout, Script::Recommended, |component, row, out| {
-        out.copy_from_slice(coefficients.row(component, row));
+    let file = encode(&picture(32, 32, 1, 1), 60).unwrap();
+    let source = Coded::read(&file, 100).unwrap();
+    let written = write_coefficients(source.layout(), Script::Recommended, |component, row, out| {
+        out.copy_from_slice(source.row(component, row));
+        out[0][5] = 30_000;
     });
     assert!(matches!(written, Err(Fault::Codec(_))));
 }
@@ -67,7 +100,7 @@ fn damaged_data_is_a_fault_and_no_panic() {
     let bytes = encode(&picture(97, 45, 2, 2), 60).unwrap();
     for cut in [0, 2, 20, bytes.len() / 2, bytes.len() - 2] {
         assert!(matches!(decode_rgb(&bytes[..cut], 100), Err(Fault::Codec(_))), "cut at {cut}");
-        assert!(matches!(read_coefficients(&bytes[..cut], 100), Err(Fault::Codec(_))), "cut at {cut}");
+        assert!(matches!(Coded::read(&bytes[..cut], 100), Err(Fault::Codec(_))), "cut at {cut}");
     }
 }
 

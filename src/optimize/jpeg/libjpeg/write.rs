@@ -28,19 +28,7 @@ pub fn write_coefficients(
     script: Script<'_>,
     mut fill: impl FnMut(usize, usize, &mut [Block]),
 ) -> Result<Vec<u8>, Fault> {
-    let (tables, slots) = tables(layout)?;
-    guarded(|| {
-        let mut encoder = Encoder::new();
-        describe(&mut encoder.info, layout, &tables, &slots);
-        let scans = scan_infos(script);
-        if scans.is_empty() {
-            fixed_progression(&mut encoder.info);
-        } else {
-            // SAFETY: parameters are being set. The scans outlive the encoder's use of them, which ends below.
-            unsafe { sys::jpeg_c_set_bool_param(&mut encoder.info, JBOOLEAN_OPTIMIZE_SCANS, FALSE) };
-            encoder.info.scan_info = scans.as_ptr();
-            encoder.info.num_scans = scans.len() as c_int;
-        }
+    begin(layout, script, |mut encoder| {
         let mut arrays: Vec<_> = layout.components.iter().map(|c| request_array(&mut encoder.info, c)).collect();
         // SAFETY: all parameters are set, and there is one array per component. This allocates them.
         unsafe { sys::jpeg_write_coefficients(&mut encoder.info, arrays.as_mut_ptr()) };
@@ -50,6 +38,41 @@ pub fn write_coefficients(
             }
         }
         encoder.finish()
+    })
+}
+
+/// The same from arrays that a decoder has filled.
+///
+/// # Safety
+/// `arrays` must hold one array for each of the layout's components, as large as its whole MCUs.
+pub unsafe fn write(
+    layout: &Layout,
+    script: Script<'_>,
+    arrays: *mut *mut jvirt_barray_control,
+) -> Result<Vec<u8>, Fault> {
+    begin(layout, script, |mut encoder| {
+        // SAFETY: all parameters are set; the arrays are the caller's promise.
+        unsafe { sys::jpeg_write_coefficients(&mut encoder.info, arrays) };
+        encoder.finish()
+    })
+}
+
+/// An encoder with all parameters set, handed on.
+fn begin<T>(layout: &Layout, script: Script<'_>, then: impl FnOnce(Encoder) -> T) -> Result<T, Fault> {
+    let (tables, slots) = tables(layout)?;
+    guarded(|| {
+        let mut encoder = Encoder::new();
+        describe(&mut encoder.info, layout, &tables, &slots);
+        let scans = scan_infos(script);
+        if scans.is_empty() {
+            fixed_progression(&mut encoder.info);
+        } else {
+            // SAFETY: parameters are being set. The scans outlive the encoder, which `then` consumes.
+            unsafe { sys::jpeg_c_set_bool_param(&mut encoder.info, JBOOLEAN_OPTIMIZE_SCANS, FALSE) };
+            encoder.info.scan_info = scans.as_ptr();
+            encoder.info.num_scans = scans.len() as c_int;
+        }
+        then(encoder)
     })
 }
 
