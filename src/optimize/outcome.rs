@@ -88,6 +88,8 @@ pub enum Method {
     PngLossless,
     /// PNG: palette by imagequant, packed by oxipng.
     PngQuantized,
+    /// PNG: residuals of the Average filter rounded to few values, packed by oxipng.
+    PngNearLossless,
 }
 
 impl Method {
@@ -96,7 +98,7 @@ impl Method {
     pub fn is_lossless(self) -> bool {
         match self {
             Self::JpegStrip | Self::JpegTranscode | Self::PngStrip | Self::PngLossless => true,
-            Self::JpegCoefficients | Self::JpegPixels | Self::PngQuantized => false,
+            Self::JpegCoefficients | Self::JpegPixels | Self::PngQuantized | Self::PngNearLossless => false,
         }
     }
 }
@@ -111,6 +113,7 @@ impl fmt::Display for Method {
             Self::PngStrip => "png-strip",
             Self::PngLossless => "png-lossless",
             Self::PngQuantized => "png-quantized",
+            Self::PngNearLossless => "png-near-lossless",
         })
     }
 }

@@ -1,14 +1,20 @@
-//! PNG: stripped, packed better without loss, or reduced to a palette; the smallest that holds wins.
+//! PNG: stripped, packed better without loss, reduced to a palette, or rounded to residuals of few values; the smallest
+//! that holds wins.
 
 mod chunks;
+mod lossy;
+mod near_lossless;
 mod pack;
 mod pixels;
 mod quantize;
 mod text;
+mod traits;
 
-use chunks::{Chunks, Color, Kept};
+use std::time::Duration;
+
+use chunks::{Chunks, Color};
 use pixels::Views;
-use quantize::Indexed;
+use lossy::{Aim, Coded, Lossy, Profile};
 
 use super::candidate::{Candidate, Context, choose};
 use super::metadata::exif;
@@ -21,12 +27,19 @@ use super::{
 /// Bytes of working memory per byte of uncompressed pixels that oxipng needs: its filtered and deflated variants.
 const PACK_FACTOR: u64 = 5;
 /// Bytes of working memory per pixel that imagequant and the pixels themselves need, the score not counted.
-const QUANTIZE_BYTES_PER_PIXEL: u64 = 28;
+const LOSSY_BYTES_PER_PIXEL: u64 = 28;
 /// Palettes that are tried on a picture of so many pixels: more would cost seconds.
 const MANY_TRIALS: (u64, usize) = (3_000_000, 4);
 const SOME_TRIALS: (u64, usize) = (8_000_000, 2);
 /// Above this many pixels a palette that holds is enough: packing without loss as well would cost seconds more.
 const ONE_CANDIDATE_PIXELS: u64 = 8_000_000;
+/// A lossy file of less than this much of the source is smaller than any lossless one, but for sources that were hardly
+/// packed; and then it is small enough.
+const LOSSLESS_FROM: f64 = 0.6;
+/// Nanoseconds that packing a byte of uncompressed pixels without loss takes, measured.
+const PACK_NANOS: u64 = 400;
+/// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
+const ROUNDING: f64 = 0.05;
 
 /// cICP transfer characteristics (ITU-T H.273, table 3) that an 8-bit sRGB score cannot judge: linear, PQ, HLG.
 const BEYOND_SRGB: [u8; 3] = [8, 16, 18];
@@ -37,7 +50,7 @@ const SRGB_LIKE_GAMMA: std::ops::RangeInclusive<u32> = 35_000..=65_000;
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.
-pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Outcome, ImageError> {
+pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
     let chunks = Chunks::parse(source)?;
     let info = ImageInfo { format: Format::Png, width: chunks.header.width, height: chunks.header.height };
     if chunks.signed {
@@ -50,22 +63,29 @@ pub fn optimize(source: &[u8], options: &Options, _budget: Budget) -> Result<Out
     cost.check(&options.limits)?;
 
     let kept = chunks.filter(options.metadata);
-    let mut candidates = Vec::new();
-    if let Some(target) = quantization_target(&chunks, &cost, options) {
-        let picture = decode(source)?;
-        let views = Views::new(&picture, orientation(&chunks));
-        let trials = trials(&cost, options.effort);
-        let indexed = quantize::to_target(&picture, &views, target, trials).map_err(malformed)?;
-        candidates.extend(indexed.map(|indexed| quantized(&indexed, &kept, options)).transpose()?);
-    }
     let stripped = kept.splice();
-    if candidates.is_empty() || cost.pixels <= ONE_CANDIDATE_PIXELS {
-        candidates.extend(packed(&stripped, &cost, options)?);
+    let lossy = match aim(&chunks, &cost, options) {
+        Some(aim) => lossy::to_target(&decode(source)?, aim, budget).map_err(malformed)?,
+        None => lossy::NOTHING,
+    };
+    let Lossy { coded, mut budget_cut } = lossy;
+    let mut candidates = Vec::new();
+    let is_beyond = |bytes: usize| (bytes as f64) < stripped.len() as f64 * LOSSLESS_FROM;
+    if coded.as_ref().is_none_or(|coded| !is_beyond(coded.bytes.len()) && cost.pixels <= ONE_CANDIDATE_PIXELS) {
+        if budget.allows(cost.packing()) {
+            candidates.extend(packed(&stripped, &cost, options)?);
+        } else {
+            budget_cut = true;
+        }
+    }
+    if let Some(Coded { bytes, method, score }) = coded {
+        let (score, check) = (Some(score), Check::Whole);
+        candidates.push(Candidate { bytes: kept.assemble(&bytes)?, method, score, check });
     }
     if kept.stripped {
         candidates.push(Candidate::lossless(stripped, Method::PngStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped: kept.stripped, budget_cut: false };
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, budget_cut };
     Ok(choose(context, candidates, options))
 }
 
@@ -82,8 +102,8 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
     if (source.width, source.height) != (distorted.width, distorted.height) {
         return Err(malformed("the two pictures differ in size"));
     }
-    let views = Views::new(&source, orientation);
-    views.score(&distorted.rgba.iter().copied()).ok_or_else(|| malformed("too small to be scored"))
+    let score = Views::new(&source, orientation).score(|y, row| row.copy_from_slice(distorted.row(y)));
+    score.ok_or_else(|| malformed("too small to be scored"))
 }
 
 /// The same pixels in fewer bytes; none where nothing is gained, or where the proof fails that they are the same.
@@ -91,13 +111,6 @@ fn packed(stripped: &[u8], cost: &Cost, options: &Options) -> Result<Option<Cand
     let bytes = pack::lossless(stripped, cost.raw as usize, options.effort).map_err(malformed)?;
     let same = pixels::are_same(stripped, &bytes).map_err(malformed)?;
     Ok(same.then(|| Candidate::lossless(bytes, Method::PngLossless)))
-}
-
-/// A picture in few colours as a file.
-fn quantized(indexed: &Indexed, kept: &Kept<'_>, options: &Options) -> Result<Candidate, ImageError> {
-    let bytes = pack::indexed(indexed, options.effort).map_err(malformed)?;
-    let (score, check) = (Some(indexed.score), Check::Whole);
-    Ok(Candidate { bytes: kept.assemble(&bytes)?, method: Method::PngQuantized, score, check })
 }
 
 /// How many palettes may be tried.
@@ -112,19 +125,23 @@ fn orientation(chunks: &Chunks<'_>) -> u8 {
     chunks.data(*b"eXIf").and_then(exif::orientation).unwrap_or(1)
 }
 
-/// The score to reach with fewer colours; `None` where they are not for this picture.
-fn quantization_target(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<f64> {
+/// What to reach by changing pixels; `None` where they stay.
+fn aim(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<Aim> {
     let Quality::Target(target) = options.quality else { return None };
     let header = chunks.header;
     let transfer = chunks.data(*b"cICP").and_then(|data| data.get(1).copied());
     let gamma = chunks.data(*b"gAMA").and_then(|data| data.first_chunk()).map(|gamma| u32::from_be_bytes(*gamma));
     let judged = transfer.is_none_or(|transfer| !BEYOND_SRGB.contains(&transfer))
         && gamma.is_none_or(|gamma| SRGB_LIKE_GAMMA.contains(&gamma));
-    // A palette holds red, green, blue: a profile of gray would no longer fit it (PNG, 11.3.2.3).
-    let gray_profile = header.color.is_gray() && chunks.data(*b"iCCP").is_some();
-    let quantizable =
-        !gray_profile && header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none() && judged;
-    (quantizable && cost.quantize <= options.limits.memory).then_some(target)
+    let changeable = header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none() && judged;
+    let profile = match chunks.data(*b"iCCP") {
+        None => Profile::None,
+        Some(_) if header.color.is_gray() => Profile::Gray,
+        Some(_) => Profile::Rgb,
+    };
+    let (orientation, effort, trials) = (orientation(chunks), options.effort, trials(cost, options.effort));
+    let target = target + ROUNDING;
+    (changeable && cost.lossy <= options.limits.memory).then_some(Aim { target, orientation, profile, effort, trials })
 }
 
 fn decode(file: &[u8]) -> Result<pixels::Pixels, ImageError> {
@@ -143,7 +160,7 @@ struct Cost {
     raw: u64,
     /// Bytes of working memory.
     lossless: u64,
-    quantize: u64,
+    lossy: u64,
 }
 
 impl Cost {
@@ -165,10 +182,15 @@ impl Cost {
             frames: chunks.animation.map_or(1, |animation| animation.frames.into()),
             raw,
             lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
-            quantize: pixels
-                .saturating_mul(QUANTIZE_BYTES_PER_PIXEL)
+            lossy: pixels
+                .saturating_mul(LOSSY_BYTES_PER_PIXEL)
                 .saturating_add(metric::memory(header.width.into())),
         }
+    }
+
+    /// How long packing without loss takes.
+    fn packing(&self) -> Duration {
+        Duration::from_nanos(self.raw.saturating_mul(self.frames).saturating_mul(PACK_NANOS))
     }
 
     fn check(&self, limits: &Limits) -> Result<(), ImageError> {

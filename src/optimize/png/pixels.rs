@@ -5,7 +5,7 @@ use std::io::Cursor;
 use png::{BitDepth, ColorType, Decoder, Transformations};
 use rgb::{ComponentMap, RGBA, RGBA8};
 
-use crate::optimize::score::{Rgb, judge};
+use crate::optimize::score::{Judge, Rgb, judge};
 
 /// Decoded pixels, row by row.
 pub struct Pixels {
@@ -113,51 +113,100 @@ impl Pixels {
         self.rgba.iter().any(|p| p.a != 255)
     }
 
-    fn over(&self, background: u8) -> Rgb {
-        flatten(self.width, self.height, self.rgba.iter().copied(), background)
+    #[must_use]
+    pub fn row(&self, y: usize) -> &[RGBA8] {
+        &self.rgba[y * self.width..][..self.width]
     }
 }
 
-fn flatten(width: usize, height: usize, pixels: impl Iterator<Item = RGBA8>, background: u8) -> Rgb {
-    let mut samples = Vec::with_capacity(width * height * 3);
-    for p in pixels {
-        let alpha = u32::from(p.a);
-        let over = |v: u8| ((u32::from(v) * alpha + u32::from(background) * (255 - alpha) + 127) / 255) as u8;
-        samples.extend_from_slice(&[over(p.r), over(p.g), over(p.b)]);
-    }
-    Rgb { width, height, samples }
+/// What a pixel is made of, where a picture is stored in true colour or gray.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channels {
+    Gray,
+    GrayAlpha,
+    Rgb,
+    Rgba,
 }
 
-/// What candidates are scored against: the pixels over black and, where any is transparent, over white.
-pub struct Views {
-    width: usize,
-    height: usize,
+impl Channels {
+    /// The pixel of these samples.
+    #[must_use]
+    pub fn pixel(self, samples: &[u8]) -> RGBA8 {
+        match (self, samples) {
+            (Self::Gray, &[v]) => RGBA8::new(v, v, v, 255),
+            (Self::GrayAlpha, &[v, a]) => RGBA8::new(v, v, v, a),
+            (Self::Rgb, &[r, g, b]) => RGBA8::new(r, g, b, 255),
+            (Self::Rgba, &[r, g, b, a]) => RGBA8::new(r, g, b, a),
+            _ => unreachable!("as many samples as channels"),
+        }
+    }
+}
+
+/// How a picture looks, and how much candidates look like it: its pixels over black and, where any is transparent, over
+/// white.
+pub struct Views<'a> {
+    pixels: &'a Pixels,
     /// EXIF's.
     orientation: u8,
-    references: Vec<(u8, Rgb)>,
+    backgrounds: &'static [u8],
 }
 
 /// Mean difference of a channel, of 255, from which fewer colours are seen as other colours: dithering keeps below it.
 const MAX_DRIFT: f64 = 3.0;
 
-impl Views {
+impl<'a> Views<'a> {
     #[must_use]
-    pub fn new(pixels: &Pixels, orientation: u8) -> Self {
+    pub fn new(pixels: &'a Pixels, orientation: u8) -> Self {
         let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
-        let over = |background: &u8| (*background, pixels.over(*background).upright(orientation));
-        let references = backgrounds.iter().map(over).collect();
-        Self { width: pixels.width, height: pixels.height, orientation, references }
+        Self { pixels, orientation, backgrounds }
     }
 
     /// The score over the background on which it is worse, 0 where colours drift; `None` where the picture is too small
-    /// for a score.
+    /// for a score. `fill` writes one row of the candidate, from the first to the last.
     #[must_use]
-    pub fn score(&self, pixels: &(impl Iterator<Item = RGBA8> + Clone)) -> Option<f64> {
-        let over = |(background, reference): &(u8, Rgb)| {
-            let view = flatten(self.width, self.height, pixels.clone(), *background).upright(self.orientation);
-            judge(reference, &view, MAX_DRIFT)
+    pub fn score(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<f64> {
+        if self.orientation != 1 {
+            return self.score_upright(fill);
+        }
+        let Pixels { width, height, .. } = *self.pixels;
+        let new_judge = |background: &u8| Some((*background, Judge::new(width, height)?));
+        let mut judges = self.backgrounds.iter().map(new_judge).collect::<Option<Vec<_>>>()?;
+        let mut candidate = vec![RGBA8::default(); width];
+        let mut views = [vec![0; width * 3], vec![0; width * 3]];
+        for y in 0..height {
+            fill(y, &mut candidate);
+            for (background, judge) in &mut judges {
+                flatten(self.pixels.row(y), *background, &mut views[0]);
+                flatten(&candidate, *background, &mut views[1]);
+                judge.push(&views[0], &views[1]);
+            }
+        }
+        Some(judges.into_iter().map(|(_, judge)| judge.finish(MAX_DRIFT)).fold(f64::INFINITY, f64::min))
+    }
+
+    /// The same for what viewers turn: whole pictures are needed for that.
+    fn score_upright(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<f64> {
+        let Pixels { width, height, .. } = *self.pixels;
+        let mut rgba = vec![RGBA8::default(); width * height];
+        rgba.chunks_exact_mut(width).enumerate().for_each(|(y, row)| fill(y, row));
+        let over = |rgba: &[RGBA8], background| {
+            let mut samples = vec![0; width * height * 3];
+            flatten(rgba, background, &mut samples);
+            Rgb { width, height, samples }.upright(self.orientation)
         };
-        self.references.iter().map(over).try_fold(f64::INFINITY, |worst, score| Some(worst.min(score?)))
+        let score = |background: &u8| {
+            judge(&over(&self.pixels.rgba, *background), &over(&rgba, *background), MAX_DRIFT)
+        };
+        self.backgrounds.iter().map(score).try_fold(f64::INFINITY, |worst, score| Some(worst.min(score?)))
+    }
+}
+
+/// Pixels over a background, as red, green, blue.
+fn flatten(pixels: &[RGBA8], background: u8, samples: &mut [u8]) {
+    for (p, out) in pixels.iter().zip(samples.chunks_exact_mut(3)) {
+        let alpha = u32::from(p.a);
+        let over = |v: u8| ((u32::from(v) * alpha + u32::from(background) * (255 - alpha) + 127) / 255) as u8;
+        out.copy_from_slice(&if p.a == 255 { [p.r, p.g, p.b] } else { [over(p.r), over(p.g), over(p.b)] });
     }
 }
 
@@ -167,13 +216,19 @@ mod tests {
 
     #[test]
     fn alpha_shows_the_background() {
-        let pixels = Pixels {
-            width: 3,
-            height: 1,
-            rgba: vec![RGBA8::new(200, 100, 0, 255), RGBA8::new(200, 100, 0, 0), RGBA8::new(200, 100, 0, 51)],
+        let pixels = [255, 0, 51].map(|alpha| RGBA8::new(200, 100, 0, alpha));
+        let over = |background| {
+            let mut samples = vec![0; 9];
+            flatten(&pixels, background, &mut samples);
+            samples
         };
-        assert_eq!(pixels.over(0).samples, [200, 100, 0, 0, 0, 0, 40, 20, 0]);
-        assert_eq!(pixels.over(255).samples, [200, 100, 0, 255, 255, 255, 244, 224, 204]);
+        assert_eq!(over(0), [200, 100, 0, 0, 0, 0, 40, 20, 0]);
+        assert_eq!(over(255), [200, 100, 0, 255, 255, 255, 244, 224, 204]);
+    }
+
+    fn score(source: &Pixels, orientation: u8, other: &[RGBA8]) -> f64 {
+        let fill = |y: usize, row: &mut [RGBA8]| row.copy_from_slice(&other[y * source.width..][..source.width]);
+        Views::new(source, orientation).score(fill).unwrap()
     }
 
     #[test]
@@ -181,9 +236,20 @@ mod tests {
         let opaque_white = vec![RGBA8::new(255, 255, 255, 255); 256];
         let mut hole = opaque_white.clone();
         hole[100].a = 0;
-        let views = Views::new(&Pixels { width: 16, height: 16, rgba: hole.clone() }, 1);
-        assert!(views.score(&hole.iter().copied()).unwrap() > 99.9);
+        let source = Pixels { width: 16, height: 16, rgba: hole.clone() };
+        assert!(score(&source, 1, &hole) > 99.9);
         // Filling the hole with white is invisible on white, and plain on black.
-        assert!(views.score(&opaque_white.iter().copied()).unwrap() < 90.0);
+        assert!(score(&source, 1, &opaque_white) < 90.0);
+    }
+
+    #[test]
+    fn a_turned_picture_is_scored_as_it_is_shown() {
+        let pixel = |i: usize| RGBA8::new((i * 37) as u8, (i % 33 * 7) as u8, 90, 255);
+        let source = Pixels { width: 33, height: 20, rgba: (0..33 * 20).map(pixel).collect() };
+        let other: Vec<_> = source.rgba.iter().map(|p| RGBA8::new(p.r, p.g, p.b / 2, 255)).collect();
+        assert!(score(&source, 6, &source.rgba) > 99.9);
+        // Turned twice, rows are in reverse order: another picture to the metric, and nearly the same score.
+        let [stored, turned] = [1, 3].map(|orientation| score(&source, orientation, &other));
+        assert!((stored - turned).abs() < 3.0, "{stored} {turned}");
     }
 }

@@ -19,9 +19,10 @@ pub struct Indexed {
 }
 
 impl Indexed {
-    /// The picture as it is shown.
-    pub fn pixels(&self) -> impl Iterator<Item = RGBA8> + Clone + '_ {
-        self.indices.iter().map(|index| self.palette[usize::from(*index)])
+    /// A row of the picture as it is shown.
+    fn fill(&self, y: usize, row: &mut [RGBA8]) {
+        let indices = &self.indices[y * self.width..];
+        row.iter_mut().zip(indices).for_each(|(pixel, index)| *pixel = self.palette[usize::from(*index)]);
     }
 }
 
@@ -33,30 +34,37 @@ const DITHERING: f32 = 1.0;
 const STEPS_PER_DOUBLING: f64 = 8.0;
 const FEWEST: i32 = 24;
 const MOST: i32 = 64;
+const FIRST: i32 = 48;
 /// Points of score that a step brings near the usual targets.
 const SLOPE: f64 = 0.7;
-const TOLERANCE: f64 = 0.7;
+const TOLERANCE: f64 = 1.5;
 
-/// The picture in the fewest colours found that reach the target; `None` where 256 do not. At most `trials` palettes are
-/// made; the first has 256 colours.
-///
-/// # Errors
-/// imagequant's or the metric's own words.
-pub fn to_target(pixels: &Pixels, views: &Views, target: f64, trials: usize) -> Result<Option<Indexed>, String> {
-    let mut quantizer = Quantizer::new(pixels).map_err(|error| error.to_string())?;
+/// The picture in the fewest colours found that reach the target; `None` where 256 do not, or where imagequant fails: of
+/// its errors, want of memory above all, none is the picture's. At most `trials` palettes are made, fewer where `goes_on`
+/// says so.
+pub fn to_target(
+    pixels: &Pixels,
+    views: &Views<'_>,
+    target: f64,
+    trials: usize,
+    mut goes_on: impl FnMut() -> Verdict,
+) -> Option<Indexed> {
+    let mut quantizer = Quantizer::new(pixels).ok()?;
     let mut best: Option<Indexed> = None;
-    let search = Search { steps: FEWEST..=MOST, first: MOST, target, tolerance: TOLERANCE, trials, slope: SLOPE };
-    search.run(|step| {
+    let search = Search { steps: FEWEST..=MOST, first: FIRST, target, tolerance: TOLERANCE, trials, slope: SLOPE };
+    let found = search.run(|step| {
         let colors = (f64::from(step) / STEPS_PER_DOUBLING).exp2().round() as u32;
-        let mut indexed = quantizer.remap(colors).map_err(|error| error.to_string())?;
-        let score = views.score(&indexed.pixels()).unwrap_or(0.0);
-        indexed.score = score;
+        let mut indexed = quantizer.remap(colors)?;
+        indexed.score = views.score(|y, row| indexed.fill(y, row)).unwrap_or(0.0);
+        let score = indexed.score;
         if score >= target && best.as_ref().is_none_or(|best| indexed.palette.len() <= best.palette.len()) {
             best = Some(indexed);
         }
-        Ok::<_, String>((score, Verdict::Continue))
-    })?;
-    Ok(best)
+        Ok::<_, imagequant::Error>((score, goes_on()))
+    });
+    // What was found before an error holds.
+    let _ = found;
+    best
 }
 
 /// One picture's colours, counted once for all trials.
@@ -103,11 +111,10 @@ mod tests {
     fn few_colours_do_for_a_low_target_and_more_for_a_high_one() {
         let pixels = grain();
         let views = Views::new(&pixels, 1);
-        let best = to_target(&pixels, &views, 0.5, 1).unwrap().unwrap();
-        assert_eq!(best.palette.len(), 256);
+        let best = to_target(&pixels, &views, 99.0, 8, || Verdict::Continue);
         let [low, high] = [12.0, 2.0].map(|below| {
             let target = best.score - below;
-            let found = to_target(&pixels, &views, target, 4).unwrap().unwrap();
+            let found = to_target(&pixels, &views, target, 4).unwrap();
             assert!(found.score >= target, "{} {target}", found.score);
             found.palette.len()
         });
