@@ -48,6 +48,9 @@ pub struct Lossy {
 /// Where no way is of use.
 pub const NOTHING: Lossy = Lossy { coded: None, budget_cut: false };
 
+/// Of a picture this small both ways are tried: neither costs much.
+const SMALL_PIXELS: usize = 1 << 16;
+
 /// The smallest file found that reaches the target.
 ///
 /// # Errors
@@ -59,20 +62,22 @@ pub fn to_target(pixels: &Pixels, aim: Aim, budget: Budget) -> Result<Lossy, Str
     }
     let views = Views::new(pixels, aim.orientation);
     let mut clock = Clock::new(budget);
-    let mut coded = None;
-    if traits.kind != Kind::Photograph && aim.profile != Profile::Gray {
+    let mut files = Vec::new();
+    let both = pixels.rgba.len() <= SMALL_PIXELS;
+    if (both || traits.kind == Kind::Sharp) && aim.profile != Profile::Gray {
         let goes_on = || clock.verdict(PACK_INDEXED);
         if let Some(indexed) = quantize::to_target(pixels, &views, aim.target, aim.trials, goes_on) {
-            coded = Some(indexed_file(&indexed, clock.effort(aim.effort, PACK_INDEXED))?);
+            files.push(indexed_file(&indexed, clock.effort(aim.effort, PACK_INDEXED))?);
         }
     }
-    if coded.is_none() && !clock.cut {
+    if (both || files.is_empty()) && !clock.cut {
         let channels = channels(&traits, pixels, aim.profile);
         let goes_on = || clock.verdict(PACK_ROUNDED);
         if let Some(rounded) = near_lossless::to_target(pixels, channels, &views, aim.target, aim.trials, goes_on) {
-            coded = Some(rounded_file(rounded, clock.effort(aim.effort, PACK_ROUNDED))?);
+            files.push(rounded_file(rounded, clock.effort(aim.effort, PACK_ROUNDED))?);
         }
     }
+    let coded = files.into_iter().min_by_key(|file| file.bytes.len());
     Ok(Lossy { coded, budget_cut: clock.cut })
 }
 

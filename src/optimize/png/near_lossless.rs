@@ -29,7 +29,7 @@ const COARSEST: f64 = 64.0;
 /// Steps of the search are sixteenths of a power of two, from coarse to fine.
 const STEPS_PER_OCTAVE: f64 = 16.0;
 /// Points of score that a step brings near the usual targets.
-const SLOPE: f64 = 0.75;
+const SLOPE: f64 = 1.0;
 const TOLERANCE: f64 = 0.7;
 
 /// The picture with the coarsest residuals found that reach the target; `None` where none do. At most `trials` are made,
@@ -59,7 +59,7 @@ pub fn to_target(
 }
 
 fn first_step(_pixels: &Pixels, target: f64) -> i32 {
-    (38.0 + (target - 75.0) / SLOPE).round() as i32
+    (33.0 + (target - 75.0) / SLOPE).round() as i32
 }
 
 /// Rounds, and scores the result.
@@ -99,6 +99,8 @@ const FRACTION: u32 = 4;
 const SHARE: i32 = 5;
 /// No more than this of an error is carried, in levels: where values clip, it would pile up.
 const MOST_CARRIED: i32 = 20;
+/// Where neighbours differ by fewer levels than this, a place is smooth.
+const SMOOTH: i32 = 3;
 /// Residuals in a table reach so far from zero; with what is carried none is further.
 const REACH: i32 = 255 + 2 * MOST_CARRIED;
 
@@ -117,7 +119,7 @@ impl Lattice {
         let count = |residual: i32| (f64::from(residual) / distance).round();
         let values = (-REACH..=REACH).map(|i| (f64::from(i) * distance).round().clamp(-999.0, 999.0) as i16).collect();
         // Found by search over photographs; 0.5 would be plain rounding.
-        let share = |business: i32| (0.7 + (0.15 * (f64::from(business + 1).ln() - 2.0)).clamp(-0.3, 0.5)) * distance;
+        let share = |business: i32| (0.7 + (0.2 * (f64::from(business + 1).ln() - 2.0)).clamp(-0.3, 0.5)) * distance;
         Self {
             nearest: (-REACH..=REACH).map(|residual| count(residual) as i16).collect(),
             values,
@@ -133,7 +135,9 @@ impl Lattice {
 /// Rounds one picture, row by row.
 struct Rounder<'a, const N: usize> {
     pixels: &'a Pixels,
-    lattice: Lattice,
+    coarse: Lattice,
+    /// Half as coarse, for smooth places: there a step is seen.
+    fine: Lattice,
     /// The last row, rounded.
     row: Vec<[i32; N]>,
     /// What the row above carries to each pixel, and what this one carries on.
@@ -151,7 +155,8 @@ impl<'a, const N: usize> Rounder<'a, N> {
         let width = pixels.width;
         Self {
             pixels,
-            lattice: Lattice::new(distance),
+            coarse: Lattice::new(distance),
+            fine: Lattice::new(distance / 2.0),
             row: vec![[0; N]; width],
             carried: vec![[0; N]; width + 2],
             carrying: vec![[0; N]; width + 2],
@@ -193,7 +198,9 @@ impl<'a, const N: usize> Rounder<'a, N> {
     /// One pixel, rounded: its residuals all zero, or each the nearest value that does not leave the range.
     fn round_pixel(&self, x: usize, predicted: [i32; N], wanted: [i32; N], samples: [i32; N]) -> [i32; N] {
         let residual: [i32; N] = std::array::from_fn(|c| wanted[c] - (predicted[c] << FRACTION));
-        let dead_zone = self.lattice.dead_zone[(self.business[x] >> FRACTION) as usize];
+        let business = self.business[x] >> FRACTION;
+        let lattice = if business < SMOOTH { &self.fine } else { &self.coarse };
+        let dead_zone = self.coarse.dead_zone[business as usize];
         let dead = residual[..Self::COLORS].iter().all(|residual| residual.abs() <= dead_zone);
         std::array::from_fn(|c| {
             if c >= Self::COLORS {
@@ -203,12 +210,12 @@ impl<'a, const N: usize> Rounder<'a, N> {
                 return predicted[c];
             }
             let whole = (residual[c] + (1 << (FRACTION - 1))) >> FRACTION;
-            let mut count: i32 = self.lattice.nearest[(whole.clamp(-REACH, REACH) + REACH) as usize].into();
+            let mut count: i32 = lattice.nearest[(whole.clamp(-REACH, REACH) + REACH) as usize].into();
             // Ends at the predicted value, which is in range.
-            while !(0..=255).contains(&(predicted[c] + self.lattice.value(count))) {
+            while !(0..=255).contains(&(predicted[c] + lattice.value(count))) {
                 count -= count.signum();
             }
-            predicted[c] + self.lattice.value(count)
+            predicted[c] + lattice.value(count)
         })
     }
 

@@ -4,15 +4,13 @@ use rgb::RGBA8;
 
 use super::pixels::Pixels;
 
-/// What a picture shows, as far as its coding goes.
+/// How a picture is coded best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Flat areas and sharp edges: a palette costs least.
-    Graphic,
-    /// Neighbours foretell each pixel, roughly: residuals of few values cost least, and look better than any palette.
-    Photograph,
-    /// Grain throughout: three residuals a pixel cost more than one entry of a palette.
-    Texture,
+    /// Photographs and gradients: neighbours foretell each pixel, roughly, and residuals of few values cost least.
+    Smooth,
+    /// Graphics, and grain throughout: what neighbours foretell is wrong where it matters, and a palette costs least.
+    Sharp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +24,11 @@ pub struct Traits {
 /// Of photographs up to 48 % of all pixels repeat a neighbour, of graphics 55 % and more (the corpus of the bench).
 const GRAPHIC_REPEATS: f64 = 0.5;
 /// A pixel is foretold if each channel is this near to the mean of its neighbours.
-const NEAR: u8 = 8;
-/// Where fewer are, a palette was smaller at the same score.
-const TEXTURE_FORETOLD: f64 = 0.5;
+const NEAR: i32 = 8;
+/// Of a graphic's pixels that repeat no neighbour, the most that may come as a surprise where residuals cost less.
+const GRAPHIC_SURPRISES: f64 = 0.15;
+/// And of all pixels of any other picture.
+const SURPRISES: f64 = 0.5;
 /// Small residuals, of which a picture that was not rounded shows nearly all.
 const SMALL: i32 = 32;
 /// Rounding by [`super::near_lossless`] leaves half of them at the most.
@@ -41,31 +41,28 @@ impl Traits {
         for y in 1..pixels.height {
             count.row(pixels.row(y - 1), pixels.row(y));
         }
-        let share = |part: u64| part as f64 / count.seen.max(1) as f64;
-        let kind = if share(count.repeats) >= GRAPHIC_REPEATS {
-            Kind::Graphic
-        } else if share(count.foretold) >= TEXTURE_FORETOLD {
-            Kind::Photograph
-        } else {
-            Kind::Texture
-        };
+        let of = |share: f64, all: u64| (all as f64 * share) as u64;
+        let is_graphic = count.repeats > of(GRAPHIC_REPEATS, count.all);
+        let most = if is_graphic { of(GRAPHIC_SURPRISES, count.all - count.repeats) } else { of(SURPRISES, count.all) };
+        let kind = if count.surprises <= most { Kind::Smooth } else { Kind::Sharp };
         Self { kind, is_gray: pixels.rgba.iter().all(|p| p.r == p.g && p.g == p.b), is_rounded: count.is_rounded() }
     }
 }
 
-/// What pixels that are seen are like.
+/// What pixels are like beside their neighbours.
 struct Count {
-    seen: u64,
-    /// The same as the one on the left or above.
+    all: u64,
+    /// The same as the one on the left or above; all that are not seen are the same.
     repeats: u64,
-    foretold: u64,
+    /// Not foretold.
+    surprises: u64,
     /// Which small residuals there are, of any channel.
     residuals: [bool; 2 * SMALL as usize + 1],
 }
 
 impl Default for Count {
     fn default() -> Self {
-        Self { seen: 0, repeats: 0, foretold: 0, residuals: [false; 2 * SMALL as usize + 1] }
+        Self { all: 0, repeats: 0, surprises: 0, residuals: [false; 2 * SMALL as usize + 1] }
     }
 }
 
@@ -73,19 +70,23 @@ impl Count {
     fn row(&mut self, above: &[RGBA8], row: &[RGBA8]) {
         for (pair, above) in row.windows(2).zip(&above[1..]) {
             let [left, pixel] = [pair[0], pair[1]];
-            // Beside what is hidden, ours and others' colours are of any value.
+            let is_same = |other: RGBA8| pixel == other || pixel.a == 0 && other.a == 0;
+            self.all += 1;
+            self.repeats += u64::from(is_same(left) || is_same(*above));
+            // What is not seen has colours of any value.
             if [left, pixel, *above].iter().any(|p| p.a == 0) {
+                self.surprises += u64::from(!is_same(left) && !is_same(*above));
                 continue;
             }
-            self.seen += 1;
-            self.repeats += u64::from(pixel == left || pixel == *above);
             let residual = |v: u8, left: u8, above: u8| i32::from(v) - ((i32::from(left) + i32::from(above)) >> 1);
             let residuals = [
                 residual(pixel.r, left.r, above.r),
                 residual(pixel.g, left.g, above.g),
                 residual(pixel.b, left.b, above.b),
             ];
-            self.foretold += u64::from(residuals.iter().all(|residual| residual.abs() <= NEAR.into()));
+            let foretold = residuals.iter().all(|residual| residual.abs() <= NEAR)
+                && residual(pixel.a, left.a, above.a) == 0;
+            self.surprises += u64::from(!foretold);
             for residual in residuals {
                 if let Some(seen) = self.residuals.get_mut((residual + SMALL) as usize) {
                     *seen = true;
