@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::near_lossless::{self, Rounded};
-use super::pack;
-use super::pixels::{Channels, Pixels, Views};
+use super::pack::{self, Known};
+use super::pixels::{Channels, Views};
 use super::quantize::{self, Indexed};
-use super::traits::{Kind, Traits};
+use super::traits::Kind;
 use crate::optimize::search::Verdict;
 use crate::optimize::{Budget, Effort, Method};
 
@@ -55,8 +55,8 @@ const SMALL_PIXELS: usize = 1 << 16;
 ///
 /// # Errors
 /// oxipng's own words.
-pub fn to_target(pixels: &Pixels, aim: Aim, budget: Budget) -> Result<Lossy, String> {
-    let traits = Traits::of(pixels);
+pub fn to_target(known: Known<'_>, aim: Aim, budget: Budget) -> Result<Lossy, String> {
+    let Known { pixels, traits } = known;
     if traits.is_rounded {
         return Ok(NOTHING);
     }
@@ -71,7 +71,10 @@ pub fn to_target(pixels: &Pixels, aim: Aim, budget: Budget) -> Result<Lossy, Str
         }
     }
     if (both || files.is_empty()) && !clock.cut {
-        let channels = channels(&traits, pixels, aim.profile);
+        let channels = match aim.profile {
+            Profile::Rgb => Channels::new(false, pixels.is_transparent()),
+            Profile::None | Profile::Gray => traits.channels,
+        };
         let goes_on = || clock.verdict(PACK_ROUNDED);
         if let Some(rounded) = near_lossless::to_target(pixels, channels, &views, aim.target, aim.trials, goes_on) {
             files.push(rounded_file(rounded, clock.effort(aim.effort, PACK_ROUNDED))?);
@@ -89,16 +92,6 @@ fn indexed_file(indexed: &Indexed, effort: Effort) -> Result<Coded, String> {
 fn rounded_file(rounded: Rounded, effort: Effort) -> Result<Coded, String> {
     let score = rounded.score;
     Ok(Coded { bytes: pack::rounded(rounded, effort)?, method: Method::PngNearLossless, score })
-}
-
-fn channels(traits: &Traits, pixels: &Pixels, profile: Profile) -> Channels {
-    let is_gray = traits.is_gray && profile != Profile::Rgb;
-    match (is_gray, pixels.is_transparent()) {
-        (true, false) => Channels::Gray,
-        (true, true) => Channels::GrayAlpha,
-        (false, false) => Channels::Rgb,
-        (false, true) => Channels::Rgba,
-    }
 }
 
 /// Watches the budget: what was found must still be packed in it.

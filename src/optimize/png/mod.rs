@@ -13,7 +13,9 @@ mod traits;
 use std::time::Duration;
 
 use chunks::{Chunks, Color};
+use pack::Known;
 use pixels::Views;
+use traits::Traits;
 use lossy::{Aim, Coded, Lossy, Profile};
 
 use super::candidate::{Candidate, Context, choose};
@@ -64,16 +66,18 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 
     let kept = chunks.filter(options.metadata);
     let stripped = kept.splice();
-    let lossy = match aim(&chunks, &cost, options) {
-        Some(aim) => lossy::to_target(&decode(source)?, aim, budget).map_err(malformed)?,
-        None => lossy::NOTHING,
+    let picture = if is_looked_at(&chunks, &cost, options) { Some(decode(source)?) } else { None };
+    let known = picture.as_ref().map(|pixels| Known { pixels, traits: Traits::of(pixels) });
+    let lossy = match (known, aim(&chunks, &cost, options)) {
+        (Some(known), Some(aim)) => lossy::to_target(known, aim, budget).map_err(malformed)?,
+        _ => lossy::NOTHING,
     };
     let Lossy { coded, mut budget_cut } = lossy;
     let mut candidates = Vec::new();
     let is_beyond = |bytes: usize| (bytes as f64) < stripped.len() as f64 * LOSSLESS_FROM;
     if coded.as_ref().is_none_or(|coded| !is_beyond(coded.bytes.len()) && cost.pixels <= ONE_CANDIDATE_PIXELS) {
         if budget.allows(cost.packing()) {
-            candidates.extend(packed(&stripped, &cost, options)?);
+            candidates.extend(packed(&stripped, &cost, known, options)?);
         } else {
             budget_cut = true;
         }
@@ -107,8 +111,13 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
 }
 
 /// The same pixels in fewer bytes; none where nothing is gained, or where the proof fails that they are the same.
-fn packed(stripped: &[u8], cost: &Cost, options: &Options) -> Result<Option<Candidate>, ImageError> {
-    let bytes = pack::lossless(stripped, cost.raw as usize, options.effort).map_err(malformed)?;
+fn packed(
+    stripped: &[u8],
+    cost: &Cost,
+    known: Option<Known<'_>>,
+    options: &Options,
+) -> Result<Option<Candidate>, ImageError> {
+    let bytes = pack::lossless(stripped, cost.raw as usize, known, options.effort).map_err(malformed)?;
     let same = pixels::are_same(stripped, &bytes).map_err(malformed)?;
     Ok(same.then(|| Candidate::lossless(bytes, Method::PngLossless)))
 }
@@ -125,23 +134,28 @@ fn orientation(chunks: &Chunks<'_>) -> u8 {
     chunks.data(*b"eXIf").and_then(exif::orientation).unwrap_or(1)
 }
 
+/// Whether pixels are looked at: a single picture of 8 bits, of more colours than a palette names.
+fn is_looked_at(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> bool {
+    let header = chunks.header;
+    let is_plain = header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none();
+    is_plain && cost.lossy <= options.limits.memory
+}
+
 /// What to reach by changing pixels; `None` where they stay.
 fn aim(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<Aim> {
     let Quality::Target(target) = options.quality else { return None };
-    let header = chunks.header;
     let transfer = chunks.data(*b"cICP").and_then(|data| data.get(1).copied());
     let gamma = chunks.data(*b"gAMA").and_then(|data| data.first_chunk()).map(|gamma| u32::from_be_bytes(*gamma));
     let judged = transfer.is_none_or(|transfer| !BEYOND_SRGB.contains(&transfer))
         && gamma.is_none_or(|gamma| SRGB_LIKE_GAMMA.contains(&gamma));
-    let changeable = header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none() && judged;
     let profile = match chunks.data(*b"iCCP") {
         None => Profile::None,
-        Some(_) if header.color.is_gray() => Profile::Gray,
+        Some(_) if chunks.header.color.is_gray() => Profile::Gray,
         Some(_) => Profile::Rgb,
     };
     let (orientation, effort, trials) = (orientation(chunks), options.effort, trials(cost, options.effort));
     let target = target + ROUNDING;
-    (changeable && cost.lossy <= options.limits.memory).then_some(Aim { target, orientation, profile, effort, trials })
+    judged.then_some(Aim { target, orientation, profile, effort, trials })
 }
 
 fn decode(file: &[u8]) -> Result<pixels::Pixels, ImageError> {

@@ -86,7 +86,7 @@ fn round_channels<const N: usize>(
         for (pixel, rounded) in row.iter_mut().zip(&rounder.row) {
             let rounded = rounded.map(|v| v as u8);
             samples.extend_from_slice(&rounded);
-            *pixel = channels.pixel(&rounded);
+            *pixel = pixel_of(rounded);
         }
     });
     Rounded { width, height, channels, samples, score: score.unwrap_or(0.0) }
@@ -236,6 +236,16 @@ impl<'a, const N: usize> Rounder<'a, N> {
             self.business[x] = before;
             left = *pixel;
         }
+    }
+}
+
+fn pixel_of<const N: usize>(samples: [u8; N]) -> RGBA8 {
+    match samples[..] {
+        [v] => RGBA8::new(v, v, v, 255),
+        [v, a] => RGBA8::new(v, v, v, a),
+        [r, g, b] => RGBA8::new(r, g, b, 255),
+        [r, g, b, a, ..] => RGBA8::new(r, g, b, a),
+        [] => RGBA8::default(),
     }
 }
 

@@ -1,30 +1,28 @@
 //! Filters and deflate by oxipng: the same pixels in fewer bytes.
 
-use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, Options, RawImage};
+use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, Options, PngError, RawImage};
 
 use super::near_lossless::Rounded;
-use super::pixels::Channels;
+use super::pixels::{Channels, Pixels};
 use super::quantize::Indexed;
+use super::traits::{Kind, Traits};
 use crate::optimize::Effort;
 
-/// Bytes of a file's uncompressed pixels above which oxipng's cheaper level is taken: it costs half the time for 1–2 %.
-const LARGE_BYTES: usize = 6_000_000;
 /// Below this libdeflate's levels cost 8 % of bytes.
 const FAST_DEFLATE: u8 = 6;
+/// oxipng's level for so many bytes of uncompressed pixels: 2 costs 260 ns a byte, 1 half as much and 1–2 % more bytes.
+const PRESETS: [(usize, u8); 2] = [(24_000_000, 2), (60_000_000, 1)];
 /// libdeflate's level for rounded residuals of so many bytes: 10 costs 290 ns a byte, 9 half as much and 10 % more bytes,
-/// 6 a tenth and 20 %.
-const ROUNDED_DEFLATE: [(usize, u8); 2] = [(12_000_000, 10), (40_000_000, 9)];
+/// [`FAST_DEFLATE`] a tenth and 20 %.
+const ROUNDED_DEFLATE: [(usize, u8); 2] = [(12_000_000, 10), (30_000_000, 9)];
+/// And for pictures as they are, where 9 is no faster: 60 ns a byte.
+const SMOOTH_DEFLATE: [(usize, u8); 1] = [(60_000_000, 10)];
 
-fn options(raw_bytes: usize, effort: Effort) -> Options {
-    let mut options = match effort {
-        Effort::Default if raw_bytes <= LARGE_BYTES => Options::from_preset(2),
-        Effort::Default => Options::from_preset(1),
-        Effort::Fast => {
-            Options { deflater: Deflater::Libdeflater { compression: FAST_DEFLATE }, ..Options::from_preset(1) }
-        }
-    };
-    options.max_decompressed_size = Some(raw_bytes.saturating_add(1 << 20));
-    options
+/// What is known of the pixels of a file.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    pub pixels: &'a Pixels,
+    pub traits: Traits,
 }
 
 /// Packs a whole PNG file anew; every chunk it holds stays, every pixel decodes as before. Animations keep their frames.
@@ -32,8 +30,17 @@ fn options(raw_bytes: usize, effort: Effort) -> Options {
 ///
 /// # Errors
 /// oxipng's own words.
-pub fn lossless(file: &[u8], raw_bytes: usize, effort: Effort) -> Result<Vec<u8>, String> {
-    oxipng::optimize_from_memory(file, &options(raw_bytes, effort)).map_err(|error| error.to_string())
+pub fn lossless(file: &[u8], raw_bytes: usize, known: Option<Known<'_>>, effort: Effort) -> Result<Vec<u8>, String> {
+    let mut options = match known {
+        Some(Known { pixels, traits }) if traits.kind == Kind::Smooth || !traits.is_graphic => Options {
+            filters: [best_filter(pixels, &traits)].into_iter().collect(),
+            deflater: deflater(level(&SMOOTH_DEFLATE, raw_bytes, effort)),
+            ..Options::default()
+        },
+        _ => preset(raw_bytes, effort),
+    };
+    options.max_decompressed_size = Some(raw_bytes.saturating_add(1 << 20));
+    oxipng::optimize_from_memory(file, &options).map_err(|error| error.to_string())
 }
 
 /// Packs a picture of few colours, without any ancillary chunk but its transparency.
@@ -41,40 +48,98 @@ pub fn lossless(file: &[u8], raw_bytes: usize, effort: Effort) -> Result<Vec<u8>
 /// # Errors
 /// oxipng's own words.
 pub fn indexed(picture: &Indexed, effort: Effort) -> Result<Vec<u8>, String> {
-    let (width, height) = (picture.width as u32, picture.height as u32);
-    let color_type = ColorType::Indexed { palette: picture.palette.clone() };
-    RawImage::new(width, height, color_type, BitDepth::Eight, picture.indices.clone())
-        .and_then(|image| image.create_optimized_png(&options(picture.indices.len(), effort)))
+    raw_indexed(picture)
+        .and_then(|image| image.create_optimized_png(&preset(picture.indices.len(), effort)))
         .map_err(|error| error.to_string())
 }
 
-/// Packs a picture whose residuals by the Average filter were rounded: by no other filter are they few. Nothing else can
-/// be gained, and the colour type must stay as the profile wants it.
+/// About how many bytes a picture of few colours takes: enough to tell which takes fewer.
+#[must_use]
+pub fn estimate(picture: &Indexed) -> usize {
+    let filters = [FilterStrategy::NONE, FilterStrategy::Bigrams];
+    raw_indexed(picture).and_then(|image| as_it_is(&image, &filters, QUICK_DEFLATE)).map_or(usize::MAX, |f| f.len())
+}
+
+/// Packs a picture whose residuals by the Average filter were rounded: by no other filter are they few.
 ///
 /// # Errors
 /// oxipng's own words.
 pub fn rounded(picture: Rounded, effort: Effort) -> Result<Vec<u8>, String> {
-    let (width, height) = (picture.width as u32, picture.height as u32);
-    let color_type = match picture.channels {
-        Channels::Gray => ColorType::Grayscale { transparent_shade: None },
-        Channels::GrayAlpha => ColorType::GrayscaleAlpha,
-        Channels::Rgb => ColorType::RGB { transparent_color: None },
-        Channels::Rgba => ColorType::RGBA,
+    let level = level(&ROUNDED_DEFLATE, picture.samples.len(), effort);
+    raw(picture.width, picture.height, picture.channels, picture.samples)
+        .and_then(|image| as_it_is(&image, &[FilterStrategy::AVERAGE], level))
+        .map_err(|error| error.to_string())
+}
+
+/// libdeflate's level that tells filters apart.
+const QUICK_DEFLATE: u8 = 5;
+/// Filters that ever win on photographs.
+const FILTERS: [FilterStrategy; 5] = [
+    FilterStrategy::NONE,
+    FilterStrategy::SUB,
+    FilterStrategy::Entropy,
+    FilterStrategy::Bigrams,
+    FilterStrategy::BigEnt,
+];
+/// Rows that filters are tried on: one in so many, in bands of so many, but all of a small picture.
+const SAMPLE_ONE_IN: usize = 8;
+const SAMPLE_BAND: usize = 16;
+
+/// The filter that packs a sample best: photographs are alike throughout.
+fn best_filter(pixels: &Pixels, traits: &Traits) -> FilterStrategy {
+    let channels = traits.channels;
+    let bands = pixels.rgba.chunks(pixels.width * SAMPLE_BAND).step_by(SAMPLE_ONE_IN);
+    let samples: Vec<u8> = bands.flatten().flat_map(|pixel| channels.samples(*pixel)).collect();
+    let height = samples.len() / (pixels.width * channels.count());
+    let Ok(image) = raw(pixels.width, height, channels, samples) else { return FilterStrategy::Bigrams };
+    let size = |filter: &FilterStrategy| {
+        as_it_is(&image, std::slice::from_ref(filter), QUICK_DEFLATE).map_or(usize::MAX, |file| file.len())
     };
-    let compression = match effort {
-        Effort::Default => ROUNDED_DEFLATE.iter().find(|(most, _)| picture.samples.len() <= *most).map_or(FAST_DEFLATE, |l| l.1),
-        Effort::Fast => FAST_DEFLATE,
-    };
-    let options = Options {
-        filters: [FilterStrategy::AVERAGE].into_iter().collect(),
-        deflater: Deflater::Libdeflater { compression },
+    FILTERS.into_iter().min_by_key(size).unwrap_or(FilterStrategy::Bigrams)
+}
+
+/// Packs pixels in the colour type they have.
+fn as_it_is(image: &RawImage, filters: &[FilterStrategy], level: u8) -> Result<Vec<u8>, PngError> {
+    image.create_optimized_png(&Options {
+        filters: filters.iter().cloned().collect(),
+        deflater: deflater(level),
         color_type_reduction: false,
         bit_depth_reduction: false,
         palette_reduction: false,
         grayscale_reduction: false,
         ..Options::default()
+    })
+}
+
+fn raw(width: usize, height: usize, channels: Channels, samples: Vec<u8>) -> Result<RawImage, PngError> {
+    let color_type = match channels {
+        Channels::Gray => ColorType::Grayscale { transparent_shade: None },
+        Channels::GrayAlpha => ColorType::GrayscaleAlpha,
+        Channels::Rgb => ColorType::RGB { transparent_color: None },
+        Channels::Rgba => ColorType::RGBA,
     };
-    RawImage::new(width, height, color_type, BitDepth::Eight, picture.samples)
-        .and_then(|image| image.create_optimized_png(&options))
-        .map_err(|error| error.to_string())
+    RawImage::new(width as u32, height as u32, color_type, BitDepth::Eight, samples)
+}
+
+fn raw_indexed(picture: &Indexed) -> Result<RawImage, PngError> {
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    let color_type = ColorType::Indexed { palette: picture.palette.clone() };
+    RawImage::new(width, height, color_type, BitDepth::Eight, picture.indices.clone())
+}
+
+fn preset(raw_bytes: usize, effort: Effort) -> Options {
+    let preset = PRESETS.iter().find(|(most, _)| raw_bytes <= *most).filter(|_| effort == Effort::Default);
+    preset.map_or_else(
+        || Options { deflater: deflater(FAST_DEFLATE), ..Options::from_preset(1) },
+        |(_, level)| Options::from_preset(*level),
+    )
+}
+
+fn level(levels: &[(usize, u8)], bytes: usize, effort: Effort) -> u8 {
+    let level = levels.iter().find(|(most, _)| bytes <= *most).filter(|_| effort == Effort::Default);
+    level.map_or(FAST_DEFLATE, |(_, level)| *level)
+}
+
+fn deflater(compression: u8) -> Deflater {
+    Deflater::Libdeflater { compression }
 }

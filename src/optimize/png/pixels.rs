@@ -49,7 +49,7 @@ pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, String> {
     }
     for _ in 0..frames {
         let (frame, Ok(other)) = (Frame::read(&mut a)?, Frame::read(&mut b)) else { return Ok(false) };
-        if (frame.width, frame.height) != (other.width, other.height) || !frame.pixels().eq(other.pixels()) {
+        if !frame.is_same(&other) {
             return Ok(false);
         }
     }
@@ -82,6 +82,13 @@ impl Frame {
         samples.truncate(frame.buffer_size());
         let (width, height) = (frame.width as usize, frame.height as usize);
         Ok(Self { width, height, color: frame.color_type, depth: frame.bit_depth, samples })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let size = |frame: &Self| (frame.width, frame.height);
+        let is_alike = (self.color, self.depth) == (other.color, other.depth);
+        size(self) == size(other)
+            && if is_alike { self.samples == other.samples } else { self.pixels().eq(other.pixels()) }
     }
 
     /// Every pixel at 16 bits per sample; 8-bit samples are repeated, as the specification scales them (PNG, 12.5).
@@ -129,16 +136,33 @@ pub enum Channels {
 }
 
 impl Channels {
-    /// The pixel of these samples.
     #[must_use]
-    pub fn pixel(self, samples: &[u8]) -> RGBA8 {
-        match (self, samples) {
-            (Self::Gray, &[v]) => RGBA8::new(v, v, v, 255),
-            (Self::GrayAlpha, &[v, a]) => RGBA8::new(v, v, v, a),
-            (Self::Rgb, &[r, g, b]) => RGBA8::new(r, g, b, 255),
-            (Self::Rgba, &[r, g, b, a]) => RGBA8::new(r, g, b, a),
-            _ => unreachable!("as many samples as channels"),
+    pub fn new(is_gray: bool, is_transparent: bool) -> Self {
+        match (is_gray, is_transparent) {
+            (true, false) => Self::Gray,
+            (true, true) => Self::GrayAlpha,
+            (false, false) => Self::Rgb,
+            (false, true) => Self::Rgba,
         }
+    }
+
+    #[must_use]
+    pub fn count(self) -> usize {
+        match self {
+            Self::Gray => 1,
+            Self::GrayAlpha => 2,
+            Self::Rgb => 3,
+            Self::Rgba => 4,
+        }
+    }
+
+    /// The samples of a pixel.
+    pub fn samples(self, pixel: RGBA8) -> impl Iterator<Item = u8> {
+        let all = match self {
+            Self::Gray | Self::GrayAlpha => [pixel.r, pixel.a, 0, 0],
+            Self::Rgb | Self::Rgba => [pixel.r, pixel.g, pixel.b, pixel.a],
+        };
+        all.into_iter().take(self.count())
     }
 }
 

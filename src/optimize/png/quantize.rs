@@ -3,6 +3,7 @@
 use imagequant::{Attributes, Histogram, Image};
 use rgb::RGBA8;
 
+use super::pack;
 use super::pixels::{Pixels, Views};
 use crate::optimize::search::{Search, Verdict};
 
@@ -37,9 +38,12 @@ const MOST: i32 = 64;
 const FIRST: i32 = 48;
 /// Points of score that a step brings near the usual targets.
 const SLOPE: f64 = 0.7;
-const TOLERANCE: f64 = 1.5;
+const TOLERANCE: f64 = 2.0;
+/// Palettes cost more than other trials, and a coarser one is not always smaller.
+const MOST_TRIALS: usize = 3;
 
-/// The picture in the fewest colours found that reach the target; `None` where 256 do not, or where imagequant fails: of
+/// The picture in colours that reach the target and seem to take the fewest bytes: mostly the fewest colours, but where a
+/// graphic needs no dithering, more; `None` where 256 do not, or where imagequant fails: of
 /// its errors, want of memory above all, none is the picture's. At most `trials` palettes are made, fewer where `goes_on`
 /// says so.
 pub fn to_target(
@@ -50,21 +54,25 @@ pub fn to_target(
     mut goes_on: impl FnMut() -> Verdict,
 ) -> Option<Indexed> {
     let mut quantizer = Quantizer::new(pixels).ok()?;
-    let mut best: Option<Indexed> = None;
+    let mut best: Option<(Indexed, usize)> = None;
+    let trials = trials.min(MOST_TRIALS);
     let search = Search { steps: FEWEST..=MOST, first: FIRST, target, tolerance: TOLERANCE, trials, slope: SLOPE };
     let found = search.run(|step| {
         let colors = (f64::from(step) / STEPS_PER_DOUBLING).exp2().round() as u32;
         let mut indexed = quantizer.remap(colors)?;
         indexed.score = views.score(|y, row| indexed.fill(y, row)).unwrap_or(0.0);
         let score = indexed.score;
-        if score >= target && best.as_ref().is_none_or(|best| indexed.palette.len() <= best.palette.len()) {
-            best = Some(indexed);
+        if score >= target {
+            let bytes = pack::estimate(&indexed);
+            if best.as_ref().is_none_or(|(_, fewest)| bytes < *fewest) {
+                best = Some((indexed, bytes));
+            }
         }
         Ok::<_, imagequant::Error>((score, goes_on()))
     });
     // What was found before an error holds.
     let _ = found;
-    best
+    best.map(|(indexed, _)| indexed)
 }
 
 /// One picture's colours, counted once for all trials.

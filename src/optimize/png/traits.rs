@@ -2,7 +2,7 @@
 
 use rgb::RGBA8;
 
-use super::pixels::Pixels;
+use super::pixels::{Channels, Pixels};
 
 /// How a picture is coded best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,10 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traits {
     pub kind: Kind,
-    pub is_gray: bool,
+    /// Whether most pixels repeat a neighbour.
+    pub is_graphic: bool,
+    /// The fewest that hold it.
+    pub channels: Channels,
     /// Residuals lie on a lattice already, as ours do: once more would only lose more.
     pub is_rounded: bool,
 }
@@ -45,7 +48,9 @@ impl Traits {
         let is_graphic = count.repeats > of(GRAPHIC_REPEATS, count.all);
         let most = if is_graphic { of(GRAPHIC_SURPRISES, count.all - count.repeats) } else { of(SURPRISES, count.all) };
         let kind = if count.surprises <= most { Kind::Smooth } else { Kind::Sharp };
-        Self { kind, is_gray: pixels.rgba.iter().all(|p| p.r == p.g && p.g == p.b), is_rounded: count.is_rounded() }
+        let is_gray = pixels.rgba.iter().all(|p| p.r == p.g && p.g == p.b);
+        let channels = Channels::new(is_gray, pixels.is_transparent());
+        Self { kind, is_graphic, channels, is_rounded: count.is_rounded() }
     }
 }
 
