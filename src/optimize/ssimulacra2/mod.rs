@@ -126,7 +126,7 @@ mod tests {
         let noise = |(i, v): (usize, &u8)| v.wrapping_add((i * 2_654_435_761 >> 9 & 7) as u8).max(v / 2);
         let smear = |i: usize| {
             let left = if i % (width * 3) >= 3 { i - 3 } else { i };
-            ((u32::from(source[i]) + u32::from(source[left])) / 2) as u8
+            source[i].midpoint(source[left])
         };
         vec![
             source.iter().enumerate().map(noise).collect(),

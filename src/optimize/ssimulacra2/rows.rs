@@ -1,14 +1,12 @@
-//! The arithmetic of the metric, a row at a time, in chunks of eight pixels that the compiler turns into vectors.
+//! The arithmetic of the metric, a row at a time.
 //!
-//! Plain multiplications and additions in one order, so that every machine comes to the same bits.
+//! Plain multiplications and additions in one order, so that every machine comes to the same bits. Loops run by index over
+//! slices of one length, which the compiler makes vectors of; iterators it does not inline into functions for a CPU.
+#![allow(clippy::needless_range_loop)]
 
 use archmage::autoversion;
 
 use super::weights::PARTS;
-
-/// Pixels that are worked on at a time.
-const LANES: usize = 8;
-type Lanes = [f32; LANES];
 
 /// Rows above and below, and pixels to either side, that the blur reaches.
 pub const REACH: usize = 4;
@@ -21,78 +19,70 @@ const BLUR: [f32; REACH + 1] = [0.264_621_1, 0.212_928_6, 0.109_335_37, 0.036_01
 
 /// What is blurred, of a pixel of both pictures a and b: a, b, a² + b², a · b.
 const BLURRED: usize = 4;
-/// A row blurred across.
-pub type Blurred = Vec<[Lanes; BLURRED]>;
-/// A row of both pictures as it came.
-pub type Own = Vec<[Lanes; 2]>;
+/// A row blurred across, by what was blurred.
+pub type Blurred = [Vec<f32>; BLURRED];
+/// A row of each picture as it came.
+pub type Own = [Vec<f32>; 2];
 
-/// Zeros, for a row of so many pixels.
+/// Zeros, for rows of so many pixels.
 #[must_use]
-pub fn blank<const N: usize>(width: usize) -> Vec<[Lanes; N]> {
-    vec![[[0.0; LANES]; N]; width.div_ceil(LANES)]
+pub fn blank<const N: usize>(width: usize) -> [Vec<f32>; N] {
+    std::array::from_fn(|_| vec![0.0; width])
 }
 
-/// A row in linear light, by colour.
-pub struct Linear {
-    red: Vec<f32>,
-    green: Vec<f32>,
-    blue: Vec<f32>,
-}
+/// A row in linear light: red, green, blue.
+pub struct Linear([Vec<f32>; 3]);
 
 impl Linear {
     /// From red, green, blue of each pixel.
     #[must_use]
     pub fn decode(row: &[u8], table: &[f32; 256]) -> Self {
-        let plane = |channel: usize| row.chunks_exact(3).map(|pixel| table[usize::from(pixel[channel])]).collect();
-        Self { red: plane(0), green: plane(1), blue: plane(2) }
+        let mut planes = blank(row.len() / 3);
+        let [red, green, blue] = &mut planes;
+        for (i, pixel) in row.as_chunks().0.iter().enumerate() {
+            let [r, g, b]: [u8; 3] = *pixel;
+            red[i] = table[usize::from(r)];
+            green[i] = table[usize::from(g)];
+            blue[i] = table[usize::from(b)];
+        }
+        Self(planes)
     }
 
     /// At half the size, with the row below; the last one of an odd number of pixels is averaged with itself.
     #[must_use]
     pub fn halved(&self, below: &Self) -> Self {
-        let plane = |a: &[f32], b: &[f32]| {
-            let mut half = vec![0.0; a.len().div_ceil(2)];
-            halve(a, b, &mut half);
+        Self(std::array::from_fn(|channel| {
+            let (upper, lower) = (&self.0[channel], &below.0[channel]);
+            let mut half = vec![0.0; upper.len().div_ceil(2)];
+            halve(upper, lower, &mut half);
             half
-        };
-        Self {
-            red: plane(&self.red, &below.red),
-            green: plane(&self.green, &below.green),
-            blue: plane(&self.blue, &below.blue),
-        }
+        }))
     }
 }
 
 #[autoversion(v3, neon)]
 fn halve(upper: &[f32], lower: &[f32], half: &mut [f32]) {
-    let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
-    for ((a, b), half) in pairs.zip(half.iter_mut()) {
-        *half = 0.25 * ((a[0] + a[1]) + (b[0] + b[1]));
+    let pairs = upper.len() / 2;
+    let (a, b, out) = (&upper[..2 * pairs], &lower[..2 * pairs], &mut half[..pairs]);
+    for i in 0..pairs {
+        out[i] = 0.25 * ((a[2 * i] + a[2 * i + 1]) + (b[2 * i] + b[2 * i + 1]));
     }
-    if let ([a], [b], Some(half)) =
-        (upper.chunks_exact(2).remainder(), lower.chunks_exact(2).remainder(), half.last_mut())
-    {
-        *half = 0.5 * (a + b);
+    if upper.len() % 2 == 1 {
+        half[pairs] = 0.5 * (upper[2 * pairs] + lower[2 * pairs]);
     }
 }
 
-/// A row of a channel, with zeros around it for the blur: [`REACH`] before, and enough after to fill the last chunk.
-type Padded = Vec<f32>;
-
-fn padded(width: usize) -> Padded {
-    vec![0.0; width.next_multiple_of(LANES) + LANES]
-}
-
-/// X, Y and, where wanted, B of a row, each shifted into the positive as the metric wants them.
+/// X, Y and, where wanted, B of a row, each shifted into the positive as the metric wants them, with [`REACH`] zeros to
+/// either side for the blur.
 #[must_use]
-pub fn xyb(row: &Linear, with_blue: bool) -> [Padded; 3] {
-    let width = row.red.len();
-    let (mut x, mut y) = (padded(width), padded(width));
-    let mut b = if with_blue { padded(width) } else { Vec::new() };
+pub fn xyb(row: &Linear, with_blue: bool) -> [Vec<f32>; 3] {
+    let width = row.0[0].len();
+    let [mut x, mut y] = blank(width + 2 * REACH);
+    let mut b = if with_blue { vec![0.0; width + 2 * REACH] } else { Vec::new() };
     let inner = REACH..REACH + width;
-    opsin(row, &mut x[inner.clone()], &mut y[inner.clone()]);
+    opsin(&row.0, &mut x[inner.clone()], &mut y[inner.clone()]);
     if with_blue {
-        blue(row, &y[inner.clone()], &mut b[inner]);
+        blue(&row.0, &y[inner.clone()], &mut b[inner]);
     }
     [x, y, b]
 }
@@ -132,109 +122,117 @@ fn cube_root(v: f32) -> f32 {
 }
 
 #[autoversion(v3, neon)]
-fn opsin(row: &Linear, x: &mut [f32], y: &mut [f32]) {
-    let colours = row.red.iter().zip(&row.green).zip(&row.blue);
-    for (((r, g), b), (x, y)) in colours.zip(x.iter_mut().zip(y)) {
-        let (long, middle) = (cone(LONG, *r, *g, *b), cone(MIDDLE, *r, *g, *b));
-        *x = 0.5 * (long - middle) * X_FACTOR + X_SHIFT;
-        *y = 0.5 * (long + middle) + Y_SHIFT;
+fn opsin(row: &[Vec<f32>; 3], x: &mut [f32], y: &mut [f32]) {
+    let n = x.len();
+    let (r, g, b, y) = (&row[0][..n], &row[1][..n], &row[2][..n], &mut y[..n]);
+    for i in 0..n {
+        let (long, middle) = (cone(LONG, r[i], g[i], b[i]), cone(MIDDLE, r[i], g[i], b[i]));
+        x[i] = 0.5 * (long - middle) * X_FACTOR + X_SHIFT;
+        y[i] = 0.5 * (long + middle) + Y_SHIFT;
     }
 }
 
 #[autoversion(v3, neon)]
-fn blue(row: &Linear, y: &[f32], out: &mut [f32]) {
-    let colours = row.red.iter().zip(&row.green).zip(&row.blue);
-    for (((r, g), b), (y, out)) in colours.zip(y.iter().zip(out)) {
-        *out = cone(SHORT, *r, *g, *b) - (y - Y_SHIFT) + B_SHIFT;
+fn blue(row: &[Vec<f32>; 3], y: &[f32], out: &mut [f32]) {
+    let n = out.len();
+    let (r, g, b, y) = (&row[0][..n], &row[1][..n], &row[2][..n], &y[..n]);
+    for i in 0..n {
+        out[i] = cone(SHORT, r[i], g[i], b[i]) - (y[i] - Y_SHIFT) + B_SHIFT;
     }
 }
 
-/// Blurs a row of both pictures across, and keeps it as it came.
+/// Blurs a row of both pictures across, and keeps it as it came. `a` and `b` have [`REACH`] more to either side.
+pub fn blur_across(a: &[f32], b: &[f32], blurred: &mut Blurred, own: &mut Own) {
+    let [mut squares, mut product] = blank(a.len());
+    multiply(a, b, &mut squares, &mut product);
+    for (row, out) in [a, b, &squares, &product].into_iter().zip(blurred) {
+        let width = out.len();
+        blur(&std::array::from_fn(|i| &row[i..i + width]), out);
+    }
+    for (row, out) in [a, b].into_iter().zip(own) {
+        out.copy_from_slice(&row[REACH..row.len() - REACH]);
+    }
+}
+
 #[autoversion(v3, neon)]
-pub fn blur_across(a: &[f32], b: &[f32], blurred: &mut [[Lanes; BLURRED]], own: &mut [[Lanes; 2]]) {
-    /// A chunk, and what lies around it.
-    const WINDOW: usize = LANES + 2 * REACH;
-    let windows = |row| <[f32]>::windows(row, WINDOW).step_by(LANES);
-    for ((a, b), (blurred, own)) in windows(a).zip(windows(b)).zip(blurred.iter_mut().zip(own)) {
-        let (Ok(a), Ok(b)) = (<&[f32; WINDOW]>::try_from(a), <&[f32; WINDOW]>::try_from(b)) else { continue };
-        let mut squares = [0.0; WINDOW];
-        let mut product = [0.0; WINDOW];
-        for i in 0..WINDOW {
-            squares[i] = a[i] * a[i] + b[i] * b[i];
-            product[i] = a[i] * b[i];
-        }
-        for (out, row) in blurred.iter_mut().zip([a, b, &squares, &product]) {
-            for i in 0..LANES {
-                let at = i + REACH;
-                let mut sum = BLUR[0] * row[at];
-                for tap in 1..=REACH {
-                    sum += BLUR[tap] * (row[at - tap] + row[at + tap]);
-                }
-                out[i] = sum;
-            }
-        }
-        for i in 0..LANES {
-            own[0][i] = a[i + REACH];
-            own[1][i] = b[i + REACH];
-        }
+fn multiply(a: &[f32], b: &[f32], squares: &mut [f32], product: &mut [f32]) {
+    let n = a.len();
+    let (b, squares, product) = (&b[..n], &mut squares[..n], &mut product[..n]);
+    for i in 0..n {
+        squares[i] = a[i] * a[i] + b[i] * b[i];
+        product[i] = a[i] * b[i];
+    }
+}
+
+/// Weighs each sample with what lies around it, in as many slices.
+#[autoversion(v3, neon)]
+fn blur(around: &[&[f32]; BLUR_ROWS], out: &mut [f32]) {
+    let n = out.len();
+    let [r0, r1, r2, r3, r4, r5, r6, r7, r8] = around.map(|row| &row[..n]);
+    for i in 0..n {
+        let near = BLUR[0] * r4[i] + BLUR[1] * (r3[i] + r5[i]) + BLUR[2] * (r2[i] + r6[i]);
+        out[i] = near + BLUR[3] * (r1[i] + r7[i]) + BLUR[4] * (r0[i] + r8[i]);
     }
 }
 
 /// `ssimulacra2.cc`, `kC2`: keeps SSIM's quotient sane where nothing varies.
 const C2: f32 = 0.0009;
 
-/// Blurs down, and compares a row of both pictures: adds its parts to `sums`. Rows beyond the picture are `None`.
-pub fn compare(around: &[Option<&Blurred>; BLUR_ROWS], own: &Own, width: usize, sums: &mut [f64; PARTS]) {
-    // The blur's weight of a row that is not there is 0; any other stands in for it.
-    let weights = std::array::from_fn(|i| if around[i].is_some() { BLUR[i.abs_diff(REACH)] } else { 0.0 });
-    let Some(centre) = around[REACH] else { return };
-    let rows = around.map(|row| row.unwrap_or(centre).as_slice());
-    let row = parts(&rows, &weights, own, width);
-    sums.iter_mut().zip(row).for_each(|(sum, row)| *sum += f64::from(row));
+/// Blurs down, and compares a row of both pictures: adds its parts to `sums`. Rows beyond the picture, which count as 0,
+/// are `None`.
+pub fn compare(around: &[Option<&Blurred>; BLUR_ROWS], own: &Own, sums: &mut [f64; PARTS]) {
+    let width = own[0].len();
+    let [zeros] = blank(width);
+    let mut blurred: Blurred = blank(width);
+    for (quantity, out) in blurred.iter_mut().enumerate() {
+        blur(&around.map(|row| row.map_or(zeros.as_slice(), |row| &row[quantity])), out);
+    }
+    let mut parts = blank(width);
+    judge(&blurred, own, &mut parts);
+    for (k, part) in parts.iter().enumerate() {
+        let (sum, of_fourths) = powers(part);
+        sums[k] += f64::from(sum);
+        sums[k + PARTS / 2] += f64::from(of_fourths);
+    }
 }
 
+/// Of each pixel: 1 - SSIM, edges gained, edges lost.
 #[autoversion(v3, neon)]
-fn parts(
-    rows: &[&[[Lanes; BLURRED]]; BLUR_ROWS],
-    weights: &[f32; BLUR_ROWS],
-    own: &[[Lanes; 2]],
-    width: usize,
-) -> [f32; PARTS] {
-    let mut sums = [[0.0_f32; LANES]; PARTS];
-    for (index, own) in own.iter().enumerate() {
-        let mut mean = [[0.0_f32; LANES]; BLURRED];
-        for (row, weight) in rows.iter().zip(weights) {
-            let chunk = &row[index];
-            for (mean, chunk) in mean.iter_mut().zip(chunk) {
-                for i in 0..LANES {
-                    mean[i] += weight * chunk[i];
-                }
-            }
-        }
-        let [a, b, squares, product] = mean;
-        let mut part = [[0.0_f32; LANES]; PARTS];
+fn judge(blurred: &Blurred, own: &Own, parts: &mut [Vec<f32>; PARTS / 2]) {
+    let n = own[0].len();
+    let [a, b, squares, product] = blurred;
+    let (a, b, squares, product) = (&a[..n], &b[..n], &squares[..n], &product[..n]);
+    let (own_a, own_b) = (&own[0][..n], &own[1][..n]);
+    let [ssim, gained, lost] = parts;
+    let (ssim, gained, lost) = (&mut ssim[..n], &mut gained[..n], &mut lost[..n]);
+    for i in 0..n {
+        let apart = a[i] - b[i];
+        let covariance = 2.0 * (product[i] - a[i] * b[i]) + C2;
+        let variance = squares[i] - (a[i] * a[i] + b[i] * b[i]) + C2;
+        ssim[i] = (1.0 - (1.0 - apart * apart) * covariance / variance).max(0.0);
+        let edge = (1.0 + (own_b[i] - b[i]).abs()) / (1.0 + (own_a[i] - a[i]).abs()) - 1.0;
+        gained[i] = edge.max(0.0);
+        lost[i] = (-edge).max(0.0);
+    }
+}
+
+/// The sums of values and of their fourth powers, in as many lanes as a vector has, for the same bits everywhere.
+#[autoversion(v3, neon)]
+fn powers(values: &[f32]) -> (f32, f32) {
+    const LANES: usize = 8;
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let (mut sums, mut fourths) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    for chunk in chunks {
         for i in 0..LANES {
-            let apart = a[i] - b[i];
-            let covariance = 2.0 * (product[i] - a[i] * b[i]) + C2;
-            let variance = squares[i] - (a[i] * a[i] + b[i] * b[i]) + C2;
-            let ssim = (1.0 - (1.0 - apart * apart) * covariance / variance).max(0.0);
-            let edge = (1.0 + (own[1][i] - b[i]).abs()) / (1.0 + (own[0][i] - a[i]).abs()) - 1.0;
-            let (gained, lost) = (edge.max(0.0), (-edge).max(0.0));
-            for (k, value) in [ssim, gained, lost].into_iter().enumerate() {
-                let squared = value * value;
-                part[k][i] = value;
-                part[k + 3][i] = squared * squared;
-            }
-        }
-        // Of the last chunk only what is inside the picture.
-        let inside = (width - index * LANES).min(LANES);
-        for (sums, part) in sums.iter_mut().zip(&part) {
-            if inside == LANES {
-                (0..LANES).for_each(|i| sums[i] += part[i]);
-            } else {
-                (0..inside).for_each(|i| sums[i] += part[i]);
-            }
+            let squared = chunk[i] * chunk[i];
+            sums[i] += chunk[i];
+            fourths[i] += squared * squared;
         }
     }
-    sums.map(|lanes| lanes.iter().sum())
+    for i in 0..rest.len() {
+        let squared = rest[i] * rest[i];
+        sums[i] += rest[i];
+        fourths[i] += squared * squared;
+    }
+    (sums.iter().sum(), fourths.iter().sum())
 }

@@ -61,13 +61,11 @@ impl Scale {
         if self.pushed > REACH {
             self.compare();
         }
-        match self.upper.take() {
-            Some(upper) => Some(halved(&upper, &pair)),
-            None => {
-                self.upper = Some(pair);
-                None
-            }
-        }
+        let Some(upper) = self.upper.take() else {
+            self.upper = Some(pair);
+            return None;
+        };
+        Some(halved(&upper, &pair))
     }
 
     /// Compares the rows that waited for more below them; answers what [`push`](Self::push) would at one more row.
@@ -86,7 +84,7 @@ impl Scale {
         for channel in self.channels.iter_mut().flatten() {
             let around: [Option<&Blurred>; BLUR_ROWS] =
                 std::array::from_fn(|i| inside(y + i).then(|| &channel.blurred[(y + i - REACH) % BLUR_ROWS]));
-            rows::compare(&around, &channel.own[y % BLUR_ROWS], self.width, &mut channel.sums);
+            rows::compare(&around, &channel.own[y % BLUR_ROWS], &mut channel.sums);
         }
         self.compared += 1;
     }
