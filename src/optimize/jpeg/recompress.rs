@@ -11,7 +11,7 @@ use super::libjpeg::{Coded, Fault, Script, Written, write_coefficients};
 use super::requantize::{Quantizer, Requantizer, coarsened};
 use super::scans;
 use super::tables::{Role, table};
-use crate::optimize::score::{self, Judge, Rgb};
+use crate::optimize::score::{self, Judge, Rgb, Row};
 
 /// Steps of the dial per unit of q: real-valued, to land just above the target.
 const GRAIN: f64 = 4.0;
@@ -131,11 +131,8 @@ impl<'a> Recompressor<'a> {
             return score::judge(&a.upright(orientation), &b.upright(orientation), MAX_DRIFT);
         }
         let mut judge = Judge::new(width, height)?;
-        let (mut a, mut b) = (vec![0; width * 3], vec![0; width * 3]);
         for _ in 0..height {
-            reference.read(&mut a);
-            distorted.read(&mut b);
-            judge.push(&a, &b);
+            judge.push(reference.read(), distorted.read());
         }
         Some(judge.finish(MAX_DRIFT))
     }
@@ -239,18 +236,21 @@ fn script(layout: &Layout) -> Script<'static> {
 
 /// What hands out rows of pixels.
 trait Read {
-    fn read(&mut self, out: &mut [u8]);
+    fn read(&mut self) -> Row<'_>;
 }
 
 impl<F: FnMut(usize, usize, &mut [Block])> Read for Rows<'_, F> {
-    fn read(&mut self, out: &mut [u8]) {
-        Rows::read(self, out);
+    fn read(&mut self) -> Row<'_> {
+        Rows::read(self)
     }
 }
 
 fn picture(rows: &mut dyn Read, width: usize, height: usize) -> Rgb {
-    let mut samples = vec![0; width * height * 3];
-    samples.chunks_exact_mut(width * 3).for_each(|row| rows.read(row));
+    let mut samples = Vec::with_capacity(width * height * 3);
+    for _ in 0..height {
+        let [red, green, blue] = rows.read();
+        (0..width).for_each(|x| samples.extend([red[x], green[x], blue[x]]));
+    }
     Rgb { width, height, samples }
 }
 

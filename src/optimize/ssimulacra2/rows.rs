@@ -34,18 +34,10 @@ pub fn blank<const N: usize>(width: usize) -> [Vec<f32>; N] {
 pub struct Linear([Vec<f32>; 3]);
 
 impl Linear {
-    /// From red, green, blue of each pixel.
+    /// From the samples of a row.
     #[must_use]
-    pub fn decode(row: &[u8], table: &[f32; 256]) -> Self {
-        let mut planes = blank(row.len() / 3);
-        let [red, green, blue] = &mut planes;
-        for (i, pixel) in row.as_chunks().0.iter().enumerate() {
-            let [r, g, b]: [u8; 3] = *pixel;
-            red[i] = table[usize::from(r)];
-            green[i] = table[usize::from(g)];
-            blue[i] = table[usize::from(b)];
-        }
-        Self(planes)
+    pub fn decode(row: [&[u8]; 3], table: &[f32; 256]) -> Self {
+        Self(row.map(|plane| plane.iter().map(|&sample| table[usize::from(sample)]).collect()))
     }
 
     /// At half the size, with the row below; the last one of an odd number of pixels is averaged with itself.
