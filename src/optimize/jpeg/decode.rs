@@ -42,6 +42,8 @@ struct Plane {
     /// Rows decoded.
     decoded: usize,
     blocks: Vec<Block>,
+    /// A row on its way to twice the width.
+    wide: Vec<u16>,
 }
 
 impl<'a, F: FnMut(usize, usize, &mut [Block])> Rows<'a, F> {
@@ -125,6 +127,7 @@ impl Plane {
             samples: vec![0; stride * RING],
             decoded: 0,
             blocks: vec![[0; 64]; component.columns],
+            wide: vec![0; width],
         })
     }
 
@@ -139,35 +142,43 @@ impl Plane {
         }
     }
 
-    fn row(&self, y: usize) -> &[u8] {
-        let at = y.min(self.height - 1) % RING * self.stride;
-        &self.samples[at..at + self.width]
-    }
-
-    fn upsample(&self, y: usize, out: &mut [u8]) {
+    fn upsample(&mut self, y: usize, out: &mut [u8]) {
+        let row = |y: usize| {
+            let at = y.min(self.height - 1) % RING * self.stride;
+            &self.samples[at..at + self.width]
+        };
         // Of two rows of pixels the upper one leans on the samples above, the lower one on those below.
         let (near, upper) = (y / 2, y.is_multiple_of(2));
         let far = if upper { near.saturating_sub(1) } else { near + 1 };
         match self.upsampling {
             Upsampling::Repeated(1, down) => {
-                let row = self.row(y / down);
+                let row = row(y / down);
                 out[..row.len()].copy_from_slice(row);
             }
             Upsampling::Repeated(across, down) => {
-                let row = self.row(y / down);
+                let row = row(y / down);
                 out.chunks_mut(across).zip(row).for_each(|(out, sample)| out.fill(*sample));
             }
-            Upsampling::Across => triangle_across(self.row(y), out),
-            Upsampling::Down => triangle_down(self.row(near), self.row(far), if upper { 1 } else { 2 }, out),
-            Upsampling::Both => triangle(self.row(near), self.row(far), out),
+            Upsampling::Across => {
+                widen_samples(row(y), &mut self.wide);
+                doubled(&self.wide, &TRIANGLE_ACROSS, out);
+            }
+            Upsampling::Down => triangle_down(row(near), row(far), if upper { 1 } else { 2 }, out),
+            Upsampling::Both => {
+                weighed(row(near), row(far), &mut self.wide);
+                doubled(&self.wide, &TRIANGLE, out);
+            }
         }
     }
 }
 
-/// `h2v1_fancy_upsample`.
-fn triangle_across(row: &[u8], out: &mut [u8]) {
-    let wide: Vec<u16> = row.iter().map(|&sample| sample.into()).collect();
-    widened(&wide, &TRIANGLE_ACROSS, out);
+#[autoversion(v3, neon)]
+fn widen_samples(row: &[u8], wide: &mut [u16]) {
+    let n = wide.len();
+    let row = &row[..n];
+    for i in 0..n {
+        wide[i] = row[i].into();
+    }
 }
 
 /// `h1v2_fancy_upsample`.
@@ -180,13 +191,7 @@ fn triangle_down(near: &[u8], far: &[u8], bias: u16, out: &mut [u8]) {
     }
 }
 
-/// `h2v2_fancy_upsample`.
-fn triangle(near: &[u8], far: &[u8], out: &mut [u8]) {
-    let mut sums = vec![0; near.len()];
-    weighed(near, far, &mut sums);
-    widened(&sums, &TRIANGLE, out);
-}
-
+/// Three quarters of one row, and one of the next, times four.
 #[autoversion(v3, neon)]
 fn weighed(near: &[u8], far: &[u8], sums: &mut [u16]) {
     let n = sums.len();
@@ -203,17 +208,19 @@ struct Rounding {
     shift: u32,
 }
 
+/// `h2v1_fancy_upsample`.
 const TRIANGLE_ACROSS: Rounding = Rounding { left: 1, right: 2, shift: 2 };
+/// `h2v2_fancy_upsample`.
 const TRIANGLE: Rounding = Rounding { left: 8, right: 7, shift: 4 };
 
 /// Two samples of each: three quarters of it, and one of its neighbour on either side, or of itself at the edges. The
 /// last one is left out where `out` is too short for it.
-fn widened(row: &[u16], rounding: &Rounding, out: &mut [u8]) {
+fn doubled(row: &[u16], rounding: &Rounding, out: &mut [u8]) {
     let last = row.len() - 1;
     let &Rounding { left, right, shift } = rounding;
     let edges = [0, last].map(|i| row[i] * 4);
     if last > 0 {
-        widen(row, rounding, &mut out[1..=2 * last]);
+        between(row, rounding, &mut out[1..=2 * last]);
     }
     out[0] = ((edges[0] + left) >> shift) as u8;
     if let Some(out) = out.get_mut(2 * last + 1) {
@@ -223,7 +230,7 @@ fn widened(row: &[u16], rounding: &Rounding, out: &mut [u8]) {
 
 /// What lies between each sample and the next.
 #[autoversion(v3, neon)]
-fn widen(row: &[u16], rounding: &Rounding, out: &mut [u8]) {
+fn between(row: &[u16], rounding: &Rounding, out: &mut [u8]) {
     let pairs = row.len() - 1;
     let (near, far, out) = (&row[..pairs], &row[1..=pairs], &mut out[..2 * pairs]);
     let &Rounding { left, right, shift } = rounding;

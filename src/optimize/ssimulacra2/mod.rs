@@ -12,7 +12,6 @@ mod rows;
 mod scale;
 mod weights;
 
-use rows::Linear;
 use scale::Scale;
 
 /// The score of two identical pictures.
@@ -53,30 +52,35 @@ impl Comparison {
     /// # Panics
     /// Where a row is shorter than the width.
     pub fn push(&mut self, reference: [&[u8]; 3], distorted: [&[u8]; 3]) {
-        let linear = |row: [&[u8]; 3]| Linear::decode(row.map(|plane| &plane[..self.width]), &self.to_linear);
-        let pair = [reference, distorted].map(linear);
-        self.feed(pair);
+        let Some(finest) = self.scales.first_mut() else { return };
+        for (linear, row) in finest.next().iter_mut().zip([reference, distorted]) {
+            linear.decode(row.map(|plane| &plane[..self.width]), &self.to_linear);
+        }
+        self.take(0);
     }
 
-    /// Hands a pair of rows down the scales, as far as it completes rows there.
-    fn feed(&mut self, mut pair: [Linear; 2]) {
-        for scale in &mut self.scales {
-            match scale.push(pair) {
-                Some(halved) => pair = halved,
-                None => return,
-            }
+    /// Takes the row that a scale was handed, and hands it on, as far down as it completes two rows.
+    fn take(&mut self, mut index: usize) {
+        while self.scales.get_mut(index).is_some_and(Scale::take) {
+            self.hand_on(index);
+            index += 1;
+        }
+    }
+
+    fn hand_on(&mut self, index: usize) {
+        if let [above, below, ..] = &mut self.scales[index..] {
+            above.halve(below.next());
         }
     }
 
     /// The score, once all rows were pushed.
     #[must_use]
     pub fn finish(mut self) -> f64 {
-        // A scale of an odd number of rows has half a pair left, which the scale below still waits for.
+        // A scale of an odd number of rows has one left, which the scale below still waits for.
         for index in 0..self.scales.len() {
-            let (above, below) = self.scales.split_at_mut(index + 1);
-            let mut left = above[index].finish();
-            for scale in below {
-                left = left.and_then(|pair| scale.push(pair));
+            if self.scales[index].finish() {
+                self.hand_on(index);
+                self.take(index + 1);
             }
         }
         weights::score(&self.scales.iter().map(Scale::means).collect::<Vec<_>>())
@@ -96,7 +100,8 @@ mod tests {
     fn score(width: usize, height: usize, a: &[u8], b: &[u8]) -> f64 {
         let mut comparison = Comparison::new(width, height).unwrap();
         for (a, b) in a.chunks_exact(width * 3).zip(b.chunks_exact(width * 3)) {
-            let [a, b] = [a, b].map(|row| [0, 1, 2].map(|c| row.iter().skip(c).step_by(3).copied().collect::<Vec<_>>()));
+            let [a, b] =
+                [a, b].map(|row| [0, 1, 2].map(|c| row.iter().skip(c).step_by(3).copied().collect::<Vec<_>>()));
             comparison.push(a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
         }
         comparison.finish()

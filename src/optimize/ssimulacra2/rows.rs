@@ -1,7 +1,7 @@
 //! The arithmetic of the metric, a row at a time.
 //!
-//! Plain multiplications and additions in one order, so that every machine comes to the same bits. Loops run by index over
-//! slices of one length, which the compiler makes vectors of; iterators it does not inline into functions for a CPU.
+//! Additions, multiplications and fused ones in one order, so that every machine comes to the same bits. Loops run by index
+//! over slices of one length, which the compiler makes vectors of; iterators it does not inline into functions for a CPU.
 #![allow(clippy::needless_range_loop)]
 
 use archmage::autoversion;
@@ -17,12 +17,12 @@ pub const BLUR_ROWS: usize = 2 * REACH + 1;
 /// equals: Σ β_k cos(k π m / 10), k = 1, 3, 5, which is 0 at m = 5.
 const BLUR: [f32; REACH + 1] = [0.264_621_1, 0.212_928_6, 0.109_335_37, 0.036_011_115, 0.009_414_368];
 
-/// What is blurred, of a pixel of both pictures a and b: a, b, a² + b², a · b.
+/// What is blurred, of a pixel of both pictures a and b: a, b, (a - b)², a · b.
 const BLURRED: usize = 4;
 /// A row blurred across, by what was blurred.
 pub type Blurred = [Vec<f32>; BLURRED];
-/// A row of each picture as it came.
-pub type Own = [Vec<f32>; 2];
+/// Pixels that are worked on at a time, for what is in between to stay in the CPU's first cache.
+const TILE: usize = 256;
 
 /// Zeros, for rows of so many pixels.
 #[must_use]
@@ -30,25 +30,46 @@ pub fn blank<const N: usize>(width: usize) -> [Vec<f32>; N] {
     std::array::from_fn(|_| vec![0.0; width])
 }
 
+/// A row of a channel as it came, with [`REACH`] zeros to either side for the blur.
+pub struct Padded(Vec<f32>);
+
+impl Padded {
+    #[must_use]
+    pub fn blank(width: usize) -> Self {
+        Self(vec![0.0; width + 2 * REACH])
+    }
+
+    fn pixels(&self) -> &[f32] {
+        &self.0[REACH..self.0.len() - REACH]
+    }
+
+    fn pixels_mut(&mut self) -> &mut [f32] {
+        let end = self.0.len() - REACH;
+        &mut self.0[REACH..end]
+    }
+}
+
 /// A row in linear light: red, green, blue.
 pub struct Linear([Vec<f32>; 3]);
 
 impl Linear {
-    /// From the samples of a row.
     #[must_use]
-    pub fn decode(row: [&[u8]; 3], table: &[f32; 256]) -> Self {
-        Self(row.map(|plane| plane.iter().map(|&sample| table[usize::from(sample)]).collect()))
+    pub fn blank(width: usize) -> Self {
+        Self(blank(width))
     }
 
-    /// At half the size, with the row below; the last one of an odd number of pixels is averaged with itself.
-    #[must_use]
-    pub fn halved(&self, below: &Self) -> Self {
-        Self(std::array::from_fn(|channel| {
-            let (upper, lower) = (&self.0[channel], &below.0[channel]);
-            let mut half = vec![0.0; upper.len().div_ceil(2)];
-            halve(upper, lower, &mut half);
-            half
-        }))
+    /// Takes a row of samples.
+    pub fn decode(&mut self, row: [&[u8]; 3], table: &[f32; 256]) {
+        for (plane, samples) in self.0.iter_mut().zip(row) {
+            plane.iter_mut().zip(samples).for_each(|(value, sample)| *value = table[usize::from(*sample)]);
+        }
+    }
+
+    /// Takes two rows of twice the size; the last one of an odd number of pixels is averaged with itself.
+    pub fn halve(&mut self, upper: &Self, lower: &Self) {
+        for (half, (upper, lower)) in self.0.iter_mut().zip(upper.0.iter().zip(&lower.0)) {
+            halve(upper, lower, half);
+        }
     }
 }
 
@@ -64,19 +85,12 @@ fn halve(upper: &[f32], lower: &[f32], half: &mut [f32]) {
     }
 }
 
-/// X, Y and, where wanted, B of a row, each shifted into the positive as the metric wants them, with [`REACH`] zeros to
-/// either side for the blur.
-#[must_use]
-pub fn xyb(row: &Linear, with_blue: bool) -> [Vec<f32>; 3] {
-    let width = row.0[0].len();
-    let [mut x, mut y] = blank(width + 2 * REACH);
-    let mut b = if with_blue { vec![0.0; width + 2 * REACH] } else { Vec::new() };
-    let inner = REACH..REACH + width;
-    opsin(&row.0, &mut x[inner.clone()], &mut y[inner.clone()]);
+/// X, Y and, where wanted, B of a row, each shifted into the positive as the metric wants them.
+pub fn xyb(row: &Linear, [x, y, b]: [&mut Padded; 3], with_blue: bool) {
+    opsin(&row.0, x.pixels_mut(), y.pixels_mut());
     if with_blue {
-        blue(&row.0, &y[inner.clone()], &mut b[inner]);
+        blue(&row.0, y.pixels(), b.pixels_mut());
     }
-    [x, y, b]
 }
 
 /// libjxl's opsin absorbance (`opsin_params.h`): how much red, green, blue the long, middle and short cones take in.
@@ -93,7 +107,7 @@ const B_SHIFT: f32 = 0.55;
 
 #[inline(always)]
 fn cone(weights: [f32; 3], r: f32, g: f32, b: f32) -> f32 {
-    cube_root(weights[0] * r + (weights[1] * g + (weights[2] * b + BIAS))) - CUBE_ROOT_OF_BIAS
+    cube_root(r.mul_add(weights[0], g.mul_add(weights[1], b.mul_add(weights[2], BIAS)))) - CUBE_ROOT_OF_BIAS
 }
 
 /// By Newton's method on 1 / ∛v, from a guess by the exponent (libjxl, `cms/opsin.h` and `base/fast_math`,
@@ -106,10 +120,10 @@ fn cube_root(v: f32) -> f32 {
     let mut r = f32::from_bits((ONE_AND_A_THIRD - exponent * A_THIRD) as u32);
     for _ in 0..3 {
         let squared = r * r;
-        r = 4.0 / 3.0 * r - v / 3.0 * (squared * squared);
+        r = (v * (-1.0 / 3.0)).mul_add(squared * squared, 4.0 / 3.0 * r);
     }
     let squared = r * r;
-    r += 1.0 / 3.0 * (r - v * (squared * squared));
+    r = v.mul_add(-(squared * squared), r).mul_add(1.0 / 3.0, r);
     r * r * v
 }
 
@@ -133,16 +147,17 @@ fn blue(row: &[Vec<f32>; 3], y: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Blurs a row of both pictures across, and keeps it as it came. `a` and `b` have [`REACH`] more to either side.
-pub fn blur_across(a: &[f32], b: &[f32], blurred: &mut Blurred, own: &mut Own) {
-    let [mut squares, mut product] = blank(a.len());
-    multiply(a, b, &mut squares, &mut product);
-    for (row, out) in [a, b, &squares, &product].into_iter().zip(blurred) {
-        let width = out.len();
-        blur(&std::array::from_fn(|i| &row[i..i + width]), out);
-    }
-    for (row, out) in [a, b].into_iter().zip(own) {
-        out.copy_from_slice(&row[REACH..row.len() - REACH]);
+/// Blurs a row of both pictures across.
+pub fn blur_across(a: &Padded, b: &Padded, blurred: &mut Blurred) {
+    let (mut squares, mut product) = ([0.0; TILE + 2 * REACH], [0.0; TILE + 2 * REACH]);
+    let width = blurred[0].len();
+    for left in (0..width).step_by(TILE) {
+        let right = (left + TILE).min(width);
+        let (a, b) = (&a.0[left..right + 2 * REACH], &b.0[left..right + 2 * REACH]);
+        multiply(a, b, &mut squares, &mut product);
+        for (row, out) in [a, b, &squares, &product].into_iter().zip(&mut *blurred) {
+            blur(&std::array::from_fn(|i| &row[i..]), &mut out[left..right]);
+        }
     }
 }
 
@@ -151,7 +166,8 @@ fn multiply(a: &[f32], b: &[f32], squares: &mut [f32], product: &mut [f32]) {
     let n = a.len();
     let (b, squares, product) = (&b[..n], &mut squares[..n], &mut product[..n]);
     for i in 0..n {
-        squares[i] = a[i] * a[i] + b[i] * b[i];
+        let apart = a[i] - b[i];
+        squares[i] = apart * apart;
         product[i] = a[i] * b[i];
     }
 }
@@ -160,10 +176,13 @@ fn multiply(a: &[f32], b: &[f32], squares: &mut [f32], product: &mut [f32]) {
 #[autoversion(v3, neon)]
 fn blur(around: &[&[f32]; BLUR_ROWS], out: &mut [f32]) {
     let n = out.len();
-    let [r0, r1, r2, r3, r4, r5, r6, r7, r8] = around.map(|row| &row[..n]);
+    let [r0, r1, r2, r3, r4, r5, r6, r7, r8] = *around;
+    let (r0, r1, r2, r3, r4) = (&r0[..n], &r1[..n], &r2[..n], &r3[..n], &r4[..n]);
+    let (r5, r6, r7, r8) = (&r5[..n], &r6[..n], &r7[..n], &r8[..n]);
     for i in 0..n {
-        let near = BLUR[0] * r4[i] + BLUR[1] * (r3[i] + r5[i]) + BLUR[2] * (r2[i] + r6[i]);
-        out[i] = near + BLUR[3] * (r1[i] + r7[i]) + BLUR[4] * (r0[i] + r8[i]);
+        let near = (r3[i] + r5[i]).mul_add(BLUR[1], BLUR[0] * r4[i]);
+        let far = (r0[i] + r8[i]).mul_add(BLUR[4], (r1[i] + r7[i]) * BLUR[3]);
+        out[i] = (r2[i] + r6[i]).mul_add(BLUR[2], near) + far;
     }
 }
 
@@ -172,25 +191,27 @@ const C2: f32 = 0.0009;
 
 /// Blurs down, and compares a row of both pictures: adds its parts to `sums`. Rows beyond the picture, which count as 0,
 /// are `None`.
-pub fn compare(around: &[Option<&Blurred>; BLUR_ROWS], own: &Own, sums: &mut [f64; PARTS]) {
-    let width = own[0].len();
-    let [zeros] = blank(width);
-    let mut blurred: Blurred = blank(width);
-    for (quantity, out) in blurred.iter_mut().enumerate() {
-        blur(&around.map(|row| row.map_or(zeros.as_slice(), |row| &row[quantity])), out);
-    }
-    let mut parts = blank(width);
-    judge(&blurred, own, &mut parts);
-    for (k, part) in parts.iter().enumerate() {
-        let (sum, of_fourths) = powers(part);
-        sums[k] += f64::from(sum);
-        sums[k + PARTS / 2] += f64::from(of_fourths);
+pub fn compare(around: &[Option<&Blurred>; BLUR_ROWS], a: &Padded, b: &Padded, sums: &mut [f64; PARTS]) {
+    let (mut blurred, mut parts) = ([[0.0; TILE]; BLURRED], [[0.0; TILE]; PARTS / 2]);
+    let (a, b) = (a.pixels(), b.pixels());
+    for left in (0..a.len()).step_by(TILE) {
+        let right = (left + TILE).min(a.len());
+        for (quantity, out) in blurred.iter_mut().enumerate() {
+            let rows = around.map(|row| row.map_or(&[0.0; TILE][..], |row| &row[quantity][left..]));
+            blur(&rows, &mut out[..right - left]);
+        }
+        judge(&blurred, [&a[left..right], &b[left..right]], &mut parts);
+        for (k, part) in parts.iter().enumerate() {
+            let (sum, of_fourths) = powers(&part[..right - left]);
+            sums[k] += f64::from(sum);
+            sums[k + PARTS / 2] += f64::from(of_fourths);
+        }
     }
 }
 
 /// Of each pixel: 1 - SSIM, edges gained, edges lost.
 #[autoversion(v3, neon)]
-fn judge(blurred: &Blurred, own: &Own, parts: &mut [Vec<f32>; PARTS / 2]) {
+fn judge(blurred: &[[f32; TILE]; BLURRED], own: [&[f32]; 2], parts: &mut [[f32; TILE]; PARTS / 2]) {
     let n = own[0].len();
     let [a, b, squares, product] = blurred;
     let (a, b, squares, product) = (&a[..n], &b[..n], &squares[..n], &product[..n]);
@@ -199,9 +220,10 @@ fn judge(blurred: &Blurred, own: &Own, parts: &mut [Vec<f32>; PARTS / 2]) {
     let (ssim, gained, lost) = (&mut ssim[..n], &mut gained[..n], &mut lost[..n]);
     for i in 0..n {
         let apart = a[i] - b[i];
-        let covariance = 2.0 * (product[i] - a[i] * b[i]) + C2;
-        let variance = squares[i] - (a[i] * a[i] + b[i] * b[i]) + C2;
-        ssim[i] = (1.0 - (1.0 - apart * apart) * covariance / variance).max(0.0);
+        // Twice the covariance, and the sum of both variances, which is the same where the pictures are.
+        let covariance = a[i].mul_add(-b[i], product[i]).mul_add(2.0, C2);
+        let variance = covariance + apart.mul_add(-apart, squares[i]);
+        ssim[i] = (1.0 - apart.mul_add(-apart, 1.0) * covariance / variance).max(0.0);
         let edge = (1.0 + (own_b[i] - b[i]).abs()) / (1.0 + (own_a[i] - a[i]).abs()) - 1.0;
         gained[i] = edge.max(0.0);
         lost[i] = (-edge).max(0.0);
