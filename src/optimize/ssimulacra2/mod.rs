@@ -8,6 +8,7 @@
 //!
 //! Knows nothing of files or codecs.
 
+mod gaussian;
 mod rows;
 mod scale;
 mod weights;

@@ -8,45 +8,10 @@ use archmage::autoversion;
 
 use super::weights::PARTS;
 
-/// Rows above and below, and pixels to either side, that the blur reaches.
-pub const REACH: usize = 4;
-/// Rows that a blurred one is made of.
-pub const BLUR_ROWS: usize = 2 * REACH + 1;
-/// The blur, from the centre outwards: libjxl's recursive Gaussian of sigma 1.5 (`gauss_blur.cc`, after Charalampidis,
-/// "Recursive Implementation of the Gaussian Filter Using Truncated Cosine Functions", 2016) as the finite filter that it
-/// equals: Σ β_k cos(k π m / 10), k = 1, 3, 5, which is 0 at m = 5.
-const BLUR: [f32; REACH + 1] = [0.264_621_1, 0.212_928_6, 0.109_335_37, 0.036_011_115, 0.009_414_368];
-
-/// What is blurred, of a pixel of both pictures a and b: a, b, (a - b)², a · b.
-const BLURRED: usize = 4;
-/// A row blurred across, by what was blurred.
-pub type Blurred = [Vec<f32>; BLURRED];
-/// Pixels that are worked on at a time, for what is in between to stay in the CPU's first cache.
-const TILE: usize = 256;
-
 /// Zeros, for rows of so many pixels.
 #[must_use]
 pub fn blank<const N: usize>(width: usize) -> [Vec<f32>; N] {
     std::array::from_fn(|_| vec![0.0; width])
-}
-
-/// A row of a channel as it came, with [`REACH`] zeros to either side for the blur.
-pub struct Padded(Vec<f32>);
-
-impl Padded {
-    #[must_use]
-    pub fn blank(width: usize) -> Self {
-        Self(vec![0.0; width + 2 * REACH])
-    }
-
-    fn pixels(&self) -> &[f32] {
-        &self.0[REACH..self.0.len() - REACH]
-    }
-
-    fn pixels_mut(&mut self) -> &mut [f32] {
-        let end = self.0.len() - REACH;
-        &mut self.0[REACH..end]
-    }
 }
 
 /// A row in linear light: red, green, blue.
@@ -86,10 +51,10 @@ fn halve(upper: &[f32], lower: &[f32], half: &mut [f32]) {
 }
 
 /// X, Y and, where wanted, B of a row, each shifted into the positive as the metric wants them.
-pub fn xyb(row: &Linear, [x, y, b]: [&mut Padded; 3], with_blue: bool) {
-    opsin(&row.0, x.pixels_mut(), y.pixels_mut());
-    if with_blue {
-        blue(&row.0, y.pixels(), b.pixels_mut());
+pub fn xyb(row: &Linear, x: &mut [f32], y: &mut [f32], b: Option<&mut [f32]>) {
+    opsin(&row.0, x, y);
+    if let Some(b) = b {
+        blue(&row.0, y, b);
     }
 }
 
@@ -147,83 +112,40 @@ fn blue(row: &[Vec<f32>; 3], y: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Blurs a row of both pictures across.
-pub fn blur_across(a: &Padded, b: &Padded, blurred: &mut Blurred) {
-    let (mut squares, mut product) = ([0.0; TILE + 2 * REACH], [0.0; TILE + 2 * REACH]);
-    let width = blurred[0].len();
-    for left in (0..width).step_by(TILE) {
-        let right = (left + TILE).min(width);
-        let (a, b) = (&a.0[left..right + 2 * REACH], &b.0[left..right + 2 * REACH]);
-        multiply(a, b, &mut squares, &mut product);
-        for (row, out) in [a, b, &squares, &product].into_iter().zip(&mut *blurred) {
-            blur(&std::array::from_fn(|i| &row[i..]), &mut out[left..right]);
-        }
-    }
-}
-
-#[autoversion(v3, neon)]
-fn multiply(a: &[f32], b: &[f32], squares: &mut [f32], product: &mut [f32]) {
-    let n = a.len();
-    let (b, squares, product) = (&b[..n], &mut squares[..n], &mut product[..n]);
-    for i in 0..n {
-        let apart = a[i] - b[i];
-        squares[i] = apart * apart;
-        product[i] = a[i] * b[i];
-    }
-}
-
-/// Weighs each sample with what lies around it, in as many slices.
-#[autoversion(v3, neon)]
-fn blur(around: &[&[f32]; BLUR_ROWS], out: &mut [f32]) {
-    let n = out.len();
-    let [r0, r1, r2, r3, r4, r5, r6, r7, r8] = *around;
-    let (r0, r1, r2, r3, r4) = (&r0[..n], &r1[..n], &r2[..n], &r3[..n], &r4[..n]);
-    let (r5, r6, r7, r8) = (&r5[..n], &r6[..n], &r7[..n], &r8[..n]);
-    for i in 0..n {
-        let near = (r3[i] + r5[i]).mul_add(BLUR[1], BLUR[0] * r4[i]);
-        let far = (r0[i] + r8[i]).mul_add(BLUR[4], (r1[i] + r7[i]) * BLUR[3]);
-        out[i] = (r2[i] + r6[i]).mul_add(BLUR[2], near) + far;
-    }
-}
-
 /// `ssimulacra2.cc`, `kC2`: keeps SSIM's quotient sane where nothing varies.
 const C2: f32 = 0.0009;
 
-/// Blurs down, and compares a row of both pictures: adds its parts to `sums`. Rows beyond the picture, which count as 0,
-/// are `None`.
-pub fn compare(around: &[Option<&Blurred>; BLUR_ROWS], a: &Padded, b: &Padded, sums: &mut [f64; PARTS]) {
-    let (mut blurred, mut parts) = ([[0.0; TILE]; BLURRED], [[0.0; TILE]; PARTS / 2]);
-    let (a, b) = (a.pixels(), b.pixels());
-    for left in (0..a.len()).step_by(TILE) {
-        let right = (left + TILE).min(a.len());
-        for (quantity, out) in blurred.iter_mut().enumerate() {
-            let rows = around.map(|row| row.map_or(&[0.0; TILE][..], |row| &row[quantity][left..]));
-            blur(&rows, &mut out[..right - left]);
-        }
-        judge(&blurred, [&a[left..right], &b[left..right]], &mut parts);
-        for (k, part) in parts.iter().enumerate() {
-            let (sum, of_fourths) = powers(&part[..right - left]);
-            sums[k] += f64::from(sum);
-            sums[k + PARTS / 2] += f64::from(of_fourths);
-        }
+/// What is blurred, of a pixel of both pictures a and b: a, b, a², b², a · b.
+pub const BLURRED: usize = 5;
+/// Pixels that are worked on at a time, for what is in between to stay in the CPU's first cache.
+pub const TILE: usize = 256;
+
+/// Compares some pixels of a row of both pictures, as they came and blurred: adds their parts to `sums`.
+pub fn compare(blurred: &[[f32; TILE]; BLURRED], own: [&[f32]; 2], sums: &mut [f64; PARTS]) {
+    let mut parts = [[0.0; TILE]; PARTS / 2];
+    judge(blurred, own, &mut parts);
+    for (k, part) in parts.iter().enumerate() {
+        let (sum, of_fourths) = powers(&part[..own[0].len()]);
+        sums[k] += f64::from(sum);
+        sums[k + PARTS / 2] += f64::from(of_fourths);
     }
 }
 
-/// Of each pixel: 1 - SSIM, edges gained, edges lost.
+/// Of each pixel: 1 - SSIM, edges gained, edges lost (`ssimulacra2.cc`, `SSIMMap` and `EdgeDiffMap`).
 #[autoversion(v3, neon)]
 fn judge(blurred: &[[f32; TILE]; BLURRED], own: [&[f32]; 2], parts: &mut [[f32; TILE]; PARTS / 2]) {
     let n = own[0].len();
-    let [a, b, squares, product] = blurred;
-    let (a, b, squares, product) = (&a[..n], &b[..n], &squares[..n], &product[..n]);
+    let [a, b, a_squared, b_squared, product] = blurred;
+    let (a, b, product) = (&a[..n], &b[..n], &product[..n]);
+    let (a_squared, b_squared) = (&a_squared[..n], &b_squared[..n]);
     let (own_a, own_b) = (&own[0][..n], &own[1][..n]);
     let [ssim, gained, lost] = parts;
     let (ssim, gained, lost) = (&mut ssim[..n], &mut gained[..n], &mut lost[..n]);
     for i in 0..n {
         let apart = a[i] - b[i];
-        // Twice the covariance, and the sum of both variances, which is the same where the pictures are.
-        let covariance = a[i].mul_add(-b[i], product[i]).mul_add(2.0, C2);
-        let variance = covariance + apart.mul_add(-apart, squares[i]);
-        ssim[i] = (1.0 - apart.mul_add(-apart, 1.0) * covariance / variance).max(0.0);
+        let covariance = 2.0 * (product[i] - a[i] * b[i]) + C2;
+        let variance = (a_squared[i] - a[i] * a[i]) + (b_squared[i] - b[i] * b[i]) + C2;
+        ssim[i] = (1.0 - (1.0 - apart * apart) * covariance / variance).max(0.0);
         let edge = (1.0 + (own_b[i] - b[i]).abs()) / (1.0 + (own_a[i] - a[i]).abs()) - 1.0;
         gained[i] = edge.max(0.0);
         lost[i] = (-edge).max(0.0);
