@@ -76,7 +76,7 @@ impl Interleaved {
     pub fn take(&mut self, rows: &[&Row; LANES]) {
         let end = self.samples.len() - AFTER;
         let squares = self.samples[BEFORE..end].as_chunks_mut().0;
-        incant!(interleave(&rows.map(Vec::as_slice), squares), [v3, neon, scalar]);
+        interleave(&rows.map(Vec::as_slice), squares);
     }
 
     /// Takes the squares of others.
@@ -98,37 +98,42 @@ impl Interleaved {
         incant!(across(&self.samples, &mut scratch[..self.width]), [v3, neon, scalar]);
         let squares = scratch.as_chunks().0;
         let mut rows: Vec<_> = rows.map(Vec::as_mut_slice).collect();
-        incant!(deinterleave(squares, &mut rows), [v3, neon, scalar]);
+        deinterleave(squares, &mut rows);
     }
 }
 
-#[magetypes(v3, neon, scalar)]
-fn interleave(token: Token, rows: &[&[[f32; LANES]]; LANES], squares: &mut [[[f32; LANES]; LANES]]) {
-    type F = f32x8<Token>;
+type Square = [[f32; LANES]; LANES];
+
+#[inline(always)]
+fn transposed(square: &Square) -> Square {
+    let mut out = [[0.0; LANES]; LANES];
+    for y in 0..LANES {
+        for x in 0..LANES {
+            out[y][x] = square[x][y];
+        }
+    }
+    out
+}
+
+#[autoversion(v3, neon)]
+fn interleave(rows: &[&[[f32; LANES]]; LANES], squares: &mut [Square]) {
     for x in 0..squares.len() {
-        let mut square = [F::zero_t(token); LANES];
+        let mut square = [[0.0; LANES]; LANES];
         for i in 0..LANES {
-            square[i] = F::load_t(token, &rows[i][x]);
+            square[i] = rows[i][x];
         }
-        F::transpose_8x8(&mut square);
-        for i in 0..LANES {
-            square[i].store(&mut squares[x][i]);
-        }
+        squares[x] = transposed(&square);
     }
 }
 
 /// The other way; of the eight rows the first ones, as many as are wanted.
-#[magetypes(v3, neon, scalar)]
-fn deinterleave(token: Token, squares: &[[[f32; LANES]; LANES]], rows: &mut [&mut [[f32; LANES]]]) {
-    type F = f32x8<Token>;
+#[autoversion(v3, neon)]
+fn deinterleave(squares: &[Square], rows: &mut [&mut [[f32; LANES]]]) {
+    let wanted = rows.len().min(LANES);
     for x in 0..squares.len() {
-        let mut square = [F::zero_t(token); LANES];
-        for i in 0..LANES {
-            square[i] = F::load_t(token, &squares[x][i]);
-        }
-        F::transpose_8x8(&mut square);
-        for i in 0..rows.len().min(LANES) {
-            square[i].store(&mut rows[i][x]);
+        let square = transposed(&squares[x]);
+        for i in 0..wanted {
+            rows[i][x] = square[i];
         }
     }
 }
