@@ -60,8 +60,9 @@ const LEAST_GAIN: f64 = 0.25;
 const MOSAIC_BIAS: f64 = 2.0;
 /// Above this many pixels a whole trial costs too much: the sample answers alone.
 const WHOLE_PIXELS: usize = 40_000_000;
-/// What the sample must show above the target, its bias included, where it answers alone.
-const MARGIN: f64 = MOSAIC_BIAS + 2.0;
+/// What the sample must show above the target, its bias included, where it answers alone. Of 28 photographs from 1.5 to
+/// 22 MP the whole scored 0.7 above what the sample foretold (standard deviation 0.75), and 1.5 below at the worst.
+const MARGIN: f64 = MOSAIC_BIAS + 1.5;
 
 /// Searches. `whole` and `sample` score a step; the sample comes with its number of pixels.
 pub fn search(
