@@ -1,6 +1,7 @@
 //! The engine: bytes of an image in, lighter bytes out. Pure: no network, no files, no environment.
 
 mod candidate;
+mod gif;
 mod jpeg;
 mod metadata;
 mod png;
@@ -40,8 +41,8 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     match format {
         Format::Jpeg => within_limits().and_then(|()| guarded(|| jpeg::optimize(source, options, budget))),
         Format::Png => within_limits().and_then(|()| guarded(|| png::optimize(source, options, budget))),
-        Format::Gif
-        | Format::WebP
+        Format::Gif => within_limits().and_then(|()| guarded(|| gif::optimize(source, options, budget))),
+        Format::WebP
         | Format::Avif
         | Format::Heic
         | Format::JpegXl
@@ -57,7 +58,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 }
 
 /// The SSIMULACRA2 score of a JPEG or PNG file against its source: both turned upright, alpha over black and over
-/// white, of which the lower counts (100 = identical).
+/// white, of which the lower counts (100 = identical). A GIF file shows the same frames (100), or is an error.
 ///
 /// # Errors
 /// [`ImageError::Malformed`] where either cannot be decoded, or they differ in format or size.
@@ -65,7 +66,8 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
     match Format::sniff(source) {
         Some(Format::Jpeg) => guarded(|| jpeg::score(source, distorted)),
         Some(Format::Png) => guarded(|| png::score(source, distorted)),
-        Some(format) => Err(ImageError::malformed(format, "only JPEG and PNG can be scored")),
+        Some(Format::Gif) => guarded(|| gif::score(source, distorted)),
+        Some(format) => Err(ImageError::malformed(format, "only JPEG, PNG and GIF can be scored")),
         None => Err(ImageError::malformed(Format::Jpeg, "no image")),
     }
 }

@@ -88,6 +88,10 @@ pub enum Method {
     PngLossless,
     /// PNG: palette by imagequant, packed by oxipng.
     PngQuantized,
+    /// GIF: metadata taken out, the coded frames byte for byte.
+    GifStrip,
+    /// GIF: same frames on display, cropped and coded anew.
+    GifLossless,
 }
 
 impl Method {
@@ -95,7 +99,12 @@ impl Method {
     #[must_use]
     pub fn is_lossless(self) -> bool {
         match self {
-            Self::JpegStrip | Self::JpegTranscode | Self::PngStrip | Self::PngLossless => true,
+            Self::JpegStrip
+            | Self::JpegTranscode
+            | Self::PngStrip
+            | Self::PngLossless
+            | Self::GifStrip
+            | Self::GifLossless => true,
             Self::JpegCoefficients | Self::JpegPixels | Self::PngQuantized => false,
         }
     }
@@ -111,6 +120,8 @@ impl fmt::Display for Method {
             Self::PngStrip => "png-strip",
             Self::PngLossless => "png-lossless",
             Self::PngQuantized => "png-quantized",
+            Self::GifStrip => "gif-strip",
+            Self::GifLossless => "gif-lossless",
         })
     }
 }
