@@ -29,7 +29,7 @@ pub fn need(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
     Ok(working.saturating_add(length.saturating_mul(2)))
 }
 
-/// Width × height as the header of a PNG or JPEG has them.
+/// Width × height as the header of a PNG, JPEG or GIF has them.
 fn pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     file.seek(SeekFrom::Start(0))?;
     let mut magic = [0; 2];
@@ -44,6 +44,14 @@ fn pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
             Ok(Some(u64::from(u32::from_be_bytes(width)) * u64::from(u32::from_be_bytes(height))))
         }
         [0xff, 0xd8] => jpeg_pixels(file),
+        [b'G', b'I'] => {
+            // GIF89a, 18: the logical screen descriptor follows the signature.
+            file.seek(SeekFrom::Start(6))?;
+            let mut screen = [0; 4];
+            file.read_exact(&mut screen)?;
+            let [w0, w1, h0, h1] = screen;
+            Ok(Some(u64::from(u16::from_le_bytes([w0, w1])) * u64::from(u16::from_le_bytes([h0, h1]))))
+        }
         _ => Ok(None),
     }
 }
@@ -125,7 +133,7 @@ mod tests {
             ("photo-rotated.jpg", Some(512 * 400)),
             ("photo-progressive.jpg", Some(640 * 427)),
             ("icon.png", Some(256 * 256)),
-            ("animated.gif", None),
+            ("animated.gif", Some(160 * 160)),
         ] {
             assert_eq!(pixels(&mut Cursor::new(fixture(name))).unwrap(), expected, "{name}");
         }

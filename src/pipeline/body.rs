@@ -148,6 +148,7 @@ mod tests {
     fn only_what_the_engine_rewrites_is_read() {
         assert_eq!(cause(9, None, Some(Format::Jpeg)), None);
         assert_eq!(cause(9, None, Some(Format::Png)), None);
+        assert_eq!(cause(9, None, Some(Format::Gif)), None);
         assert_eq!(cause(9, None, Some(Format::WebP)), Some(Cause::Unchanged(Reason::FormatNotRewritten)));
         assert_eq!(cause(9, None, None), Some(Cause::Unchanged(Reason::NotAnImage)));
         assert_eq!(cause(0, None, None), Some(Cause::Unchanged(Reason::Empty)));

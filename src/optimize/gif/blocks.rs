@@ -1,34 +1,22 @@
 //! A GIF file taken apart into blocks, and put together again with those that the policy keeps.
 //!
-//! Verifies structure (GIF89a, appendix B); never decodes pixels. Section numbers are those of the GIF89a specification.
-
-use std::borrow::Cow;
+//! Verifies structure (GIF89a, appendix B); never decodes pixels. What stands inside of extensions is for `extension`.
+//! Numbers in brackets are sections of the GIF89a specification.
 
 use super::canvas::{Disposal, Rect};
+use super::extension::{CONTROL, EXTENSION, Extension, PLAIN_TEXT};
 use super::malformed;
 use crate::optimize::error::ImageError;
-use crate::optimize::metadata::xmp;
 use crate::optimize::options::MetadataPolicy;
 
 /// A file of more blocks than this is no picture: each costs memory here.
 const MAX_BLOCKS: usize = 1 << 20;
 
-const EXTENSION: u8 = 0x21;
-const IMAGE: u8 = 0x2C;
+pub const IMAGE: u8 = 0x2C;
 pub const TRAILER: u8 = 0x3B;
 
 /// In an image's packed field (20).
 pub const INTERLACED: u8 = 0x40;
-
-const PLAIN_TEXT: u8 = 0x01;
-pub const CONTROL: u8 = 0xF9;
-const APPLICATION: u8 = 0xFF;
-
-/// Application identifier and authentication code (26) of what the look needs: loops, buffering, colour profile.
-const LOOK: &[&[u8]] = &[b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012"];
-const XMP: &[u8] = b"XMP DataXMP";
-/// A C2PA manifest store (C2PA 2.1, A.3.4).
-const C2PA: &[u8] = b"C2PA_GIF";
 
 /// A GIF file, its blocks borrowed from the source.
 #[derive(Debug)]
@@ -61,13 +49,6 @@ pub struct Screen {
 pub enum Block<'a> {
     Extension(Extension<'a>),
     Image(Image<'a>),
-}
-
-/// An extension (23 to 26) from its introducer to its terminator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Extension<'a> {
-    pub label: u8,
-    pub bytes: Cow<'a, [u8]>,
 }
 
 /// An image (20 to 22) with the graphic control extension (23) before it.
@@ -186,7 +167,7 @@ impl<'a> File<'a> {
                     }
                     // It is for this text then, and for the next image to those who show no texts.
                     self.ambiguous |= extension.label == PLAIN_TEXT;
-                    self.signed |= extension.application().is_some_and(|name| name.starts_with(C2PA));
+                    self.signed |= extension.is_manifest();
                     self.blocks.push(Block::Extension(extension));
                 }
                 Some(&IMAGE) => self.blocks.push(Block::Image(Image::parse(rest, control.take())?)),
@@ -245,50 +226,6 @@ impl Screen {
     }
 }
 
-impl<'a> Extension<'a> {
-    fn parse(rest: &mut &'a [u8]) -> Result<Self, ImageError> {
-        let start = *rest;
-        let &[_, label] = take_array(rest)?;
-        sub_blocks(rest)?;
-        Ok(Self { label, bytes: Cow::Borrowed(&start[..start.len() - rest.len()]) })
-    }
-
-    /// Identifier and authentication code of an application extension.
-    fn application(&self) -> Option<&[u8]> {
-        match &*self.bytes {
-            [_, APPLICATION, 11, name @ ..] => name.get(..11),
-            _ => None,
-        }
-    }
-
-    /// `None` where nothing of it is kept.
-    fn filter(&self, policy: MetadataPolicy) -> Option<Self> {
-        let is_look = self.application().is_some_and(|name| LOOK.contains(&name));
-        if policy == MetadataPolicy::All || matches!(self.label, CONTROL | PLAIN_TEXT) || is_look {
-            return Some(self.clone());
-        }
-        if self.application() != Some(XMP) {
-            return None;
-        }
-        // The packet stands there as it is, no sub-blocks; what follows leads every reader of sub-blocks to the end
-        // (XMP specification, part 3, 1.1.2).
-        let packet = self.bytes.get(14..)?.strip_suffix(&xmp_trailer())?;
-        let kept = xmp::filter(packet, policy).apply(packet)?;
-        let bytes = [&self.bytes[..14], &kept, &xmp_trailer()].concat();
-        // A zero byte would end it early.
-        (!kept.contains(&0)).then_some(Self { label: self.label, bytes: bytes.into() })
-    }
-}
-
-/// 0x01, all bytes from 0xFF down to 0x00, and the block terminator.
-fn xmp_trailer() -> [u8; 258] {
-    std::array::from_fn(|at| match at {
-        0 => 1,
-        257 => 0,
-        _ => (256 - at) as u8,
-    })
-}
-
 /// Whether no pass is empty, and none ends before another of its kind: decoders have been wrong about these.
 pub fn can_be_interlaced(rect: Rect) -> bool {
     rect.height >= 8 && rect.height.is_multiple_of(2)
@@ -300,7 +237,7 @@ fn table<'a>(rest: &mut &'a [u8], packed: u8) -> Result<Option<&'a [u8]>, ImageE
 }
 
 /// Data sub-blocks (15), up to and with their terminator (16).
-fn sub_blocks<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], ImageError> {
+pub fn sub_blocks<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], ImageError> {
     let start = *rest;
     loop {
         let &[length] = take_array(rest)?;
@@ -317,7 +254,7 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], ImageError> 
     Ok(taken)
 }
 
-fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], ImageError> {
+pub fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], ImageError> {
     let (taken, after) = rest.split_first_chunk().ok_or_else(truncated)?;
     *rest = after;
     Ok(taken)

@@ -1,12 +1,8 @@
-//! The canvas that frames are drawn on, and the proof that two files show the same.
+//! The canvas that frames are drawn on.
 //!
 //! Follows the disposal methods of the GIF89a specification (23.c.iv), "background" being transparent, as everywhere.
 
-use std::io::Cursor;
-use std::num::NonZeroU64;
 use std::ops::Range;
-
-use gif::{DecodeOptions, Decoder, DecodingError, DisposalMethod, Frame, MemoryLimit};
 
 /// A colour as 0xFFRRGGBB, or transparent.
 pub type Pixel = u32;
@@ -130,84 +126,4 @@ impl Canvas {
         }
         self.pending = Some((rect, disposal));
     }
-}
-
-/// Whether two files show the same frames for the same time as often, by a reader of its own. Both are read in step, so
-/// that memory holds two canvases, however many the frames.
-///
-/// # Errors
-/// Where either cannot be read.
-pub fn are_same(source: &[u8], result: &[u8]) -> Result<bool, DecodingError> {
-    let (mut a, mut b) = (Player::new(source)?, Player::new(result)?);
-    if a.screen() != b.screen() || a.decoder.repeat() != b.decoder.repeat() {
-        return Ok(false);
-    }
-    loop {
-        match (a.next()?, b.next()?) {
-            (None, None) => return Ok(true),
-            (Some(one), Some(other)) if one.shown == other.shown => {
-                // Equal before, they can differ in what was touched since only.
-                let touched = [one.touched, other.touched].into_iter().flatten().flatten();
-                let mut rows = touched.flat_map(|rect| rect.rows(a.canvas.width));
-                if rows.any(|row| a.canvas.pixels[row.clone()] != b.canvas.pixels[row]) {
-                    return Ok(false);
-                }
-            }
-            _ => return Ok(false),
-        }
-    }
-}
-
-/// A file as it plays.
-struct Player<'a> {
-    decoder: Decoder<Cursor<&'a [u8]>>,
-    canvas: Canvas,
-}
-
-/// One step of it.
-struct Step {
-    /// Hundredths of a second, how it is disposed of, whether input is waited for.
-    shown: (u16, DisposalMethod, bool),
-    /// Where the canvas may have changed.
-    touched: [Option<Rect>; 2],
-}
-
-impl<'a> Player<'a> {
-    fn new(file: &'a [u8]) -> Result<Self, DecodingError> {
-        let mut options = DecodeOptions::new();
-        options.check_frame_consistency(true);
-        options.allow_unknown_blocks(true);
-        // No frame is larger than the canvas, which a limit has passed.
-        options.set_memory_limit(NonZeroU64::new(1 << 33).map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes));
-        let decoder = options.read_info(Cursor::new(file))?;
-        let canvas = Canvas::new(decoder.width().into(), decoder.height().into());
-        Ok(Self { decoder, canvas })
-    }
-
-    fn screen(&self) -> (u16, u16) {
-        (self.decoder.width(), self.decoder.height())
-    }
-
-    fn next(&mut self) -> Result<Option<Step>, DecodingError> {
-        if self.decoder.read_next_frame()?.is_none() {
-            return Ok(None);
-        }
-        let disposed = self.canvas.dispose();
-        let palette = self.decoder.palette()?;
-        let Some(frame) = self.decoder.current_frame_info() else { return Ok(None) };
-        let rect = rect(frame);
-        let disposal = match frame.dispose {
-            DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
-            DisposalMethod::Background => Disposal::Background,
-            DisposalMethod::Previous => Disposal::Previous,
-        };
-        self.canvas.draw(rect, disposal, &frame.buffer, &table(palette, frame.transparent));
-        let shown = (frame.delay, frame.dispose, frame.needs_user_input);
-        Ok(Some(Step { shown, touched: [disposed, Some(rect)] }))
-    }
-}
-
-fn rect(frame: &Frame<'_>) -> Rect {
-    let [left, top, width, height] = [frame.left, frame.top, frame.width, frame.height].map(usize::from);
-    Rect { left, top, width, height }
 }

@@ -5,8 +5,10 @@
 mod blocks;
 mod canvas;
 mod crop;
+mod extension;
 mod lzw;
 mod palette;
+mod proof;
 mod rewrite;
 
 use blocks::File;
@@ -54,7 +56,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// # Errors
 /// [`ImageError::Malformed`] where either cannot be decoded, or they differ: GIF is never changed but without loss.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    let same = canvas::are_same(source, distorted).map_err(|error| malformed(error.to_string()))?;
+    let same = proof::are_same(source, distorted, Budget::UNLIMITED).map_err(|error| malformed(error.to_string()))?;
     if same { Ok(IDENTICAL) } else { Err(malformed("the two do not show the same frames")) }
 }
 
@@ -69,7 +71,7 @@ fn lossless(
     if bytes.len() >= source.len() {
         return Ok(None);
     }
-    let same = canvas::are_same(source, &bytes).unwrap_or(false);
+    let same = proof::are_same(source, &bytes, budget).unwrap_or(false);
     Ok(same.then_some(Candidate { bytes, method: Method::GifLossless, score: Some(IDENTICAL) }))
 }
 

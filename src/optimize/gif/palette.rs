@@ -13,7 +13,6 @@ pub const MOST: usize = 256;
 pub struct Gathering {
     /// In how many frames a colour is.
     colours: BTreeMap<Pixel, usize>,
-    frames: usize,
 }
 
 impl Gathering {
@@ -24,17 +23,16 @@ impl Gathering {
             for colour in colours {
                 *self.colours.entry(*colour).or_default() += 1;
             }
-            self.frames += 1;
         }
     }
 
     /// The colours, those of the most frames first, so that frames of few colours get by with short codes.
-    pub fn shared(self) -> Shared {
+    /// `clear` asks for one entry more, for pixels that are left out.
+    pub fn shared(self, clear: bool) -> Shared {
         let mut colours: Vec<_> = self.colours.into_iter().collect();
         colours.sort_by_key(|(_, frames)| std::cmp::Reverse(*frames));
         let colours: Vec<Pixel> = colours.into_iter().map(|(colour, _)| colour).collect();
-        // One entry more for frames that leave pixels out.
-        let spare = usize::from(self.frames > 1 && colours.len() < MOST);
+        let spare = usize::from(clear && colours.len() < MOST);
         Shared { entries: table_size(colours.len() + spare), colours }
     }
 }

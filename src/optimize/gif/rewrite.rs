@@ -1,10 +1,11 @@
 //! The same animation in fewer bytes: frames cropped, tables trimmed and shared, pixels coded anew.
 //!
-//! Every frame is coded in several ways, and the shortest is kept. The proof that nothing changed is `canvas`'s.
+//! Every frame is coded in several ways, and the shortest is kept. The proof that nothing changed is for `proof`.
 
-use super::blocks::{Block, CONTROL, File, INTERLACED, Image, TRAILER, can_be_interlaced};
+use super::blocks::{Block, File, IMAGE, INTERLACED, Image, TRAILER, can_be_interlaced};
 use super::canvas::{Disposal, Rect, TRANSPARENT, table};
-use super::crop::{CLEAR, Cropped, FREE, Frame, Mode, each_frame};
+use super::crop::{CLEAR, Cropped, FREE, Frame, Mode, OMITTED, each_frame};
+use super::extension::{CONTROL, EXTENSION};
 use super::lzw::{Clearing, Encoder};
 use super::palette::{Gathering, Labels, Shared, Used, announced};
 use crate::optimize::Budget;
@@ -29,22 +30,30 @@ impl Coded {
     }
 }
 
+/// What the screen descriptor announces.
+struct Global {
+    /// The table that frames share.
+    shared: Option<Shared>,
+    /// The background's index in it.
+    background: u8,
+}
+
 /// The file with its frames coded anew; `None` where that cannot be without risk, or not in time.
 ///
 /// # Errors
 /// [`ImageError::Malformed`] where pixels cannot be decoded.
 pub fn smaller(file: &File<'_>, effort: Effort, budget: Budget) -> Result<Option<Vec<u8>>, ImageError> {
-    let Some((shared, background)) = share(file, budget)? else { return Ok(None) };
+    let Some(global) = share(file, budget)? else { return Ok(None) };
     let mut encoder = Encoder::new();
     let mut coded = Vec::new();
-    let done = each_frame(file, budget, |frame| coded.push(code(frame, shared.as_ref(), &mut encoder, effort)))?;
+    let shared = global.shared.as_ref();
+    let done = each_frame(file, budget, |frame| coded.push(code(frame, shared, &mut encoder, effort)))?;
     let coded: Option<Vec<Coded>> = coded.into_iter().collect();
-    Ok(coded.filter(|_| done).map(|coded| write(file, &coded, shared.as_ref(), background)))
+    Ok(coded.filter(|_| done).map(|coded| write(file, &coded, &global)))
 }
 
-/// The table that frames share, and the background's label in it; `None` as for [`smaller`].
-#[allow(clippy::type_complexity)]
-fn share(file: &File<'_>, budget: Budget) -> Result<Option<(Option<Shared>, u8)>, ImageError> {
+/// Looks for the colours that frames share; `None` as for [`smaller`].
+fn share(file: &File<'_>, budget: Budget) -> Result<Option<Global>, ImageError> {
     let mut frames = Vec::new();
     let mut opaque = true;
     let done = each_frame(file, budget, |frame| {
@@ -55,17 +64,21 @@ fn share(file: &File<'_>, budget: Budget) -> Result<Option<(Option<Shared>, u8)>
         return Ok(None);
     }
     // Where the canvas shows through, some fill it with the background colour, if there is a table that has one.
+    let index = file.screen.background;
     let mut gathering = Gathering::default();
-    let background =
-        file.global.filter(|_| !opaque).map(|palette| table(palette, None)[usize::from(file.screen.background)]);
-    gathering.add(&background.into_iter().filter(|colour| *colour != TRANSPARENT).collect());
-    for colours in &frames {
-        gathering.add(colours);
-    }
-    let shared = gathering.shared();
-    let label = background.and_then(|colour| shared.label(colour));
-    let shared = (opaque || file.global.is_some()).then_some(shared);
-    Ok(Some((shared, label.unwrap_or(if opaque { 0 } else { file.screen.background }))))
+    let background = match file.global {
+        _ if opaque => None,
+        None => return Ok(Some(Global { shared: None, background: index })),
+        Some(palette) => match table(palette, None)[usize::from(index)] {
+            TRANSPARENT => return Ok(None),
+            colour => Some(colour),
+        },
+    };
+    gathering.add(&background.into_iter().collect());
+    frames.iter().for_each(|colours| gathering.add(colours));
+    let shared = gathering.shared(!opaque || frames.len() > 1);
+    let background = background.and_then(|colour| shared.label(colour)).unwrap_or(0);
+    Ok(Some(Global { shared: Some(shared), background }))
 }
 
 /// Whether no canvas shows through after this frame, if none did before.
@@ -81,11 +94,7 @@ fn stays_opaque(frame: &Frame<'_>, screen: Rect) -> bool {
 /// Codes a frame in every way that its effort allows, and keeps the shortest.
 fn code(frame: &Frame<'_>, shared: Option<&Shared>, encoder: &mut Encoder, effort: Effort) -> Option<Coded> {
     let cropped = frame.crop();
-    let has = |flag| cropped.pixels.iter().any(|pixel| pixel & flag != 0);
-    let modes: &[Mode] = match effort {
-        Effort::Default if has(FREE) => &[Mode::AsBefore, Mode::LeftOut, Mode::Either],
-        Effort::Fast | Effort::Default => &[Mode::AsBefore],
-    };
+    let modes = modes(&cropped, effort);
     let mut best = None;
     let mut attempt = |cropped: &Cropped, interlaced| {
         for mode in modes {
@@ -104,6 +113,15 @@ fn code(frame: &Frame<'_>, shared: Option<&Shared>, encoder: &mut Encoder, effor
     }
     attempt(&cropped, false);
     best
+}
+
+fn modes(cropped: &Cropped, effort: Effort) -> &'static [Mode] {
+    let mut free = cropped.pixels.iter().filter(|pixel| *pixel & FREE != 0).peekable();
+    if effort == Effort::Fast || free.peek().is_none() {
+        return &[Mode::AsBefore];
+    }
+    let all_omitted = free.all(|pixel| pixel & OMITTED != 0);
+    if all_omitted { &[Mode::AsBefore, Mode::Either] } else { &[Mode::AsBefore, Mode::LeftOut, Mode::Either] }
 }
 
 /// The pixels in the terms of the global table and of one of the frame's own, where that makes a difference.
@@ -152,17 +170,17 @@ fn shortest(
     best
 }
 
-fn write(file: &File<'_>, coded: &[Coded], shared: Option<&Shared>, background: u8) -> Vec<u8> {
+fn write(file: &File<'_>, coded: &[Coded], global: &Global) -> Vec<u8> {
     // A file that begins as GIF87a may now hold what only GIF89a knows.
     let mut out = b"GIF89a".to_vec();
     let screen = file.screen;
     out.extend(screen.width.to_le_bytes());
     out.extend(screen.height.to_le_bytes());
-    let global = shared.map(Shared::bytes).unwrap_or_default();
+    let table = global.shared.as_ref().map(Shared::bytes);
     // Colour resolution stays; the table is not sorted.
-    out.push((screen.packed & 0x70) | if global.is_empty() { 0 } else { announced(&global) });
-    out.extend([background, screen.aspect]);
-    out.extend(global);
+    out.push((screen.packed & 0x70) | table.as_deref().map_or(0, announced));
+    out.extend([global.background, screen.aspect]);
+    out.extend(table.unwrap_or_default());
     let mut frames = coded.iter();
     for block in &file.blocks {
         match block {
@@ -184,9 +202,9 @@ fn write_frame(out: &mut Vec<u8>, image: &Image<'_>, frame: &Coded) {
     if image.control.is_some() || clear.is_some() {
         let (packed, delay) = image.control.map_or((0, [0, 0]), |control| (control.packed, control.delay));
         let packed = (packed & !1) | u8::from(clear.is_some());
-        out.extend([0x21, CONTROL, 4, packed, delay[0], delay[1], clear.unwrap_or(0), 0]);
+        out.extend([EXTENSION, CONTROL, 4, packed, delay[0], delay[1], clear.unwrap_or(0), 0]);
     }
-    out.push(0x2C);
+    out.push(IMAGE);
     let Rect { left, top, width, height } = frame.rect;
     for size in [left, top, width, height] {
         // Inside of a canvas of 16 bits.
