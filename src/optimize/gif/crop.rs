@@ -32,6 +32,8 @@ pub struct Frame<'w> {
 /// What is done with pixels that the canvas shows already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
+    /// All are drawn again.
+    Drawn,
     /// Those are drawn again that the source draws.
     AsBefore,
     /// All are left out.
@@ -45,7 +47,7 @@ impl Mode {
     pub fn leaves_out(self, pixel: u16) -> bool {
         let is_free = pixel & FREE != 0;
         let omitted = match self {
-            Self::Either => false,
+            Self::Drawn | Self::Either => false,
             Self::AsBefore => pixel & OMITTED != 0,
             Self::LeftOut => is_free,
         };
@@ -108,7 +110,8 @@ fn interlaced_rows(height: usize) -> impl Iterator<Item = usize> {
     [(0, 8), (4, 8), (2, 4), (1, 2)].into_iter().flat_map(move |(first, step)| (first..height).step_by(step))
 }
 
-fn deinterlace(stored: &[u8], indices: &mut [u8], rect: Rect) {
+/// Puts rows into the order that they are shown in.
+pub fn deinterlace(stored: &[u8], indices: &mut [u8], rect: Rect) {
     for (row, stored) in interlaced_rows(rect.height).zip(stored.chunks_exact(rect.width)) {
         indices[row * rect.width..][..rect.width].copy_from_slice(stored);
     }

@@ -42,7 +42,7 @@ pub fn decode(data: &[u8], code_size: u8, out: &mut [u8]) -> Result<bool, ImageE
         written += step.consumed_out;
         let status = step.status.map_err(|error| malformed(error.to_string()))?;
         let progress = step.consumed_in + step.consumed_out > 0;
-        if written < out.len() && (!progress || !matches!(status, LzwStatus::Ok)) {
+        if written < out.len() && (!progress || matches!(status, LzwStatus::Done)) {
             return Err(malformed("too few pixels"));
         }
     }
@@ -194,7 +194,7 @@ impl Encoder {
     }
 }
 
-/// The indices that a pixel may show.
+/// The indices that a pixel may show, the one first that recurs more: of equal matches the first is taken.
 struct Choices {
     indices: [u8; 2],
     count: usize,
@@ -207,7 +207,12 @@ impl Choices {
 }
 
 fn choices(pixel: u16, alternative: u8) -> Choices {
-    Choices { indices: [pixel as u8, alternative], count: if pixel & FREE == 0 { 1 } else { 2 } }
+    let own = pixel as u8;
+    if pixel & FREE == 0 {
+        Choices { indices: [own, own], count: 1 }
+    } else {
+        Choices { indices: [alternative, own], count: 2 }
+    }
 }
 
 /// How many pixels a code covers, since the dictionary was begun and of late.
@@ -267,5 +272,91 @@ impl Bits {
             self.out.push(self.buffer as u8);
         }
         std::mem::take(&mut self.out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Dice;
+    use super::*;
+
+    const CLEARINGS: [Clearing; 3] =
+        [Clearing::AtOnce, Clearing::Deferred { window: 16 }, Clearing::Deferred { window: 4096 }];
+
+    /// Pixels of `colours` indices, in runs and at random, enough to fill dictionaries.
+    fn pixels(colours: u32, count: usize) -> Vec<u16> {
+        let mut dice = Dice(colours + 1);
+        let mut index = 0;
+        let mut next = |at: usize| {
+            if at % 5000 > 2500 || dice.below(9) == 0 {
+                index = dice.below(colours) as u16;
+            }
+            index
+        };
+        (0..count).map(&mut next).collect()
+    }
+
+    fn code(pixels: &[u16], code_size: u8, clearing: Clearing) -> Vec<u8> {
+        Encoder::new().encode(pixels, 0, code_size, clearing, usize::MAX).unwrap()
+    }
+
+    #[test]
+    fn what_is_coded_decodes_to_the_same() {
+        for code_size in 2..=8 {
+            for clearing in CLEARINGS {
+                for count in [1, 2, 3, 100, 60_000] {
+                    let pixels = pixels(1 << code_size, count);
+                    let data = code(&pixels, code_size, clearing);
+                    let mut out = vec![0; count];
+                    assert_eq!(decode(&data, code_size, &mut out), Ok(true), "{code_size} {clearing:?} {count}");
+                    assert!(out.iter().zip(&pixels).all(|(out, pixel)| u16::from(*out) == *pixel));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_dictionary_that_still_pays_is_kept() {
+        let pixels: Vec<u16> = (0..400_000_u32).map(|at| (at % 640 * 7 % 64) as u16 ^ (at / 640 % 4) as u16).collect();
+        let [at_once, deferred, _] = CLEARINGS.map(|clearing| code(&pixels, 6, clearing).len());
+        assert!(deferred < at_once, "{deferred} {at_once}");
+    }
+
+    #[test]
+    fn free_pixels_show_either_index_and_make_longer_matches() {
+        let pattern = pixels(4, 3000);
+        let free: Vec<u16> =
+            pattern.iter().enumerate().map(|(at, p)| if at % 3 == 0 { p | FREE } else { *p }).collect();
+        let data = Encoder::new().encode(&free, 7, 3, CLEARINGS[0], usize::MAX).unwrap();
+        let mut out = vec![0; free.len()];
+        assert_eq!(decode(&data, 3, &mut out), Ok(true));
+        for ((out, pixel), at) in out.iter().zip(&pattern).zip(0..) {
+            assert!(u16::from(*out) == *pixel || (at % 3 == 0 && *out == 7), "{at}");
+        }
+        let noise: Vec<u16> = pixels(4, 3000).iter().map(|pixel| pixel | FREE).collect();
+        let data = Encoder::new().encode(&noise, 7, 3, CLEARINGS[0], usize::MAX).unwrap();
+        assert!(data.len() * 4 < code(&pattern, 3, CLEARINGS[0]).len(), "{}", data.len());
+    }
+
+    #[test]
+    fn what_is_too_long_is_given_up() {
+        let pixels = pixels(16, 5000);
+        let data = code(&pixels, 4, CLEARINGS[0]);
+        let within = |most| Encoder::new().encode(&pixels, 0, 4, CLEARINGS[0], most);
+        assert_eq!(within(data.len()), None);
+        assert_eq!(within(data.len() + 1), Some(data));
+    }
+
+    #[test]
+    fn damage_and_ambiguity_are_told_apart() {
+        let pixels = pixels(16, 1000);
+        let data = code(&pixels, 4, CLEARINGS[0]);
+        let mut out = vec![0; 1000];
+        assert!(decode(&data[..data.len() / 2], 4, &mut out).is_err());
+        assert!(decode(&data, 4, &mut vec![0; 1001]).is_err());
+        assert!(decode(b"", 4, &mut out).is_err());
+        assert_eq!(decode(&data, 4, &mut out[..999]), Ok(false), "more pixels than the frame has");
+        // 4, 5 (end) without a clear code before.
+        assert_eq!(decode(&[0b00_101_001, 0], 2, &mut [0; 1]), Ok(false));
     }
 }

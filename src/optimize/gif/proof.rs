@@ -8,6 +8,7 @@ use std::time::Duration;
 use gif::{DecodeOptions, Decoder, DecodingError, DisposalMethod, Frame, MemoryLimit};
 
 use super::canvas::{Canvas, Disposal, Rect, table};
+use super::crop::deinterlace;
 use crate::optimize::Budget;
 
 /// Whether two files show the same frames for the same time, as often; `false` as well where there is no time to tell.
@@ -41,6 +42,8 @@ pub fn are_same(source: &[u8], result: &[u8], budget: Budget) -> Result<bool, De
 struct Player<'a> {
     decoder: Decoder<Cursor<&'a [u8]>>,
     canvas: Canvas,
+    indices: Vec<u8>,
+    stored: Vec<u8>,
 }
 
 /// One step of it.
@@ -60,7 +63,7 @@ impl<'a> Player<'a> {
         options.set_memory_limit(NonZeroU64::new(1 << 33).map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes));
         let decoder = options.read_info(Cursor::new(file))?;
         let canvas = Canvas::new(decoder.width().into(), decoder.height().into());
-        Ok(Self { decoder, canvas })
+        Ok(Self { decoder, canvas, indices: Vec::new(), stored: Vec::new() })
     }
 
     fn screen(&self) -> (u16, u16) {
@@ -68,20 +71,25 @@ impl<'a> Player<'a> {
     }
 
     fn next(&mut self) -> Result<Option<Step>, DecodingError> {
-        if self.decoder.read_next_frame()?.is_none() {
-            return Ok(None);
-        }
-        let disposed = self.canvas.dispose();
-        let palette = self.decoder.palette()?;
-        let Some(frame) = self.decoder.current_frame_info() else { return Ok(None) };
-        let rect = rect(frame);
+        let Some(frame) = self.decoder.next_frame_info()? else { return Ok(None) };
+        let (rect, transparent, interlaced) = (rect(frame), frame.transparent, frame.interlaced);
+        let shown = (frame.delay, frame.dispose, frame.needs_user_input);
         let disposal = match frame.dispose {
             DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
             DisposalMethod::Background => Disposal::Background,
             DisposalMethod::Previous => Disposal::Previous,
         };
-        self.canvas.draw(rect, disposal, &frame.buffer, &table(palette, frame.transparent));
-        let shown = (frame.delay, frame.dispose, frame.needs_user_input);
+        self.indices.resize(rect.area(), 0);
+        // All at once: gif 0.14 fails on short rows of sound interlaced frames (image-gif, pull request 232).
+        if !self.decoder.fill_buffer(&mut self.indices)? {
+            return Err(DecodingError::UnexpectedEof);
+        }
+        if interlaced {
+            self.stored.clone_from(&self.indices);
+            deinterlace(&self.stored, &mut self.indices, rect);
+        }
+        let disposed = self.canvas.dispose();
+        self.canvas.draw(rect, disposal, &self.indices, &table(self.decoder.palette()?, transparent));
         Ok(Some(Step { shown, touched: [disposed, Some(rect)] }))
     }
 }

@@ -116,12 +116,18 @@ fn code(frame: &Frame<'_>, shared: Option<&Shared>, encoder: &mut Encoder, effor
 }
 
 fn modes(cropped: &Cropped, effort: Effort) -> &'static [Mode] {
-    let mut free = cropped.pixels.iter().filter(|pixel| *pixel & FREE != 0).peekable();
-    if effort == Effort::Fast || free.peek().is_none() {
+    let free = || cropped.pixels.iter().filter(|pixel| *pixel & FREE != 0);
+    if effort == Effort::Fast || free().next().is_none() {
         return &[Mode::AsBefore];
     }
-    let all_omitted = free.all(|pixel| pixel & OMITTED != 0);
-    if all_omitted { &[Mode::AsBefore, Mode::Either] } else { &[Mode::AsBefore, Mode::LeftOut, Mode::Either] }
+    let (mut omitted, mut drawn) = (false, false);
+    free().for_each(|pixel| if pixel & OMITTED != 0 { omitted = true } else { drawn = true });
+    match (omitted, drawn) {
+        (true, true) => &[Mode::AsBefore, Mode::LeftOut, Mode::Either, Mode::Drawn],
+        // As before is all or nothing.
+        (true, false) => &[Mode::AsBefore, Mode::Either, Mode::Drawn],
+        (false, _) => &[Mode::AsBefore, Mode::LeftOut, Mode::Either],
+    }
 }
 
 /// The pixels in the terms of the global table and of one of the frame's own, where that makes a difference.
