@@ -104,12 +104,12 @@ impl<'a> Image<'a> {
         let start = *rest;
         let &[_, l0, l1, t0, t1, w0, w1, h0, h1, packed] = take_array(rest)?;
         let size = |low, high| usize::from(u16::from_le_bytes([low, high]));
-        let rect = Rect { left: size(l0, l1), top: size(t0, t1), width: size(w0, w1), height: size(h0, h1) };
+        let place = Rect { left: size(l0, l1), top: size(t0, t1), width: size(w0, w1), height: size(h0, h1) };
         let local = table(rest, packed)?;
         let &[code_size] = take_array(rest)?;
         let data = sub_blocks(rest)?;
         let bytes = &start[..start.len() - rest.len()];
-        Ok(Self { control, rect, interlaced: packed & INTERLACED != 0, local, code_size, data, bytes })
+        Ok(Self { control, rect: place, interlaced: packed & INTERLACED != 0, local, code_size, data, bytes })
     }
 
     /// Whether decoders show it in different ways.
@@ -190,6 +190,11 @@ impl<'a> File<'a> {
             Block::Image(image) => Some(image),
             Block::Extension(_) => None,
         })
+    }
+
+    /// Pixels of all frames together.
+    pub fn drawn_pixels(&self) -> u64 {
+        self.images().map(|image| image.rect.area() as u64).sum()
     }
 
     /// Takes out what the policy does not keep; whether there was any.

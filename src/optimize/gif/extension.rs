@@ -77,3 +77,63 @@ fn xmp_trailer() -> [u8; 258] {
         _ => (256 - at) as u8,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use MetadataPolicy::{All, None as Nothing, Safe};
+
+    fn kept(bytes: &[u8], policy: MetadataPolicy) -> Option<Vec<u8>> {
+        let mut rest = bytes;
+        let extension = Extension::parse(&mut rest).unwrap();
+        assert!(rest.is_empty());
+        extension.filter(policy).map(|extension| extension.bytes.into_owned())
+    }
+
+    fn xmp(packet: &str) -> Vec<u8> {
+        [b"\x21\xFF\x0BXMP DataXMP", packet.as_bytes(), &xmp_trailer()].concat()
+    }
+
+    #[test]
+    fn what_the_look_needs_is_kept_and_other_applications_go() {
+        let look: [&[u8]; 4] = [
+            b"\x21\xFF\x0BNETSCAPE2.0\x03\x01\0\0\0",
+            b"\x21\xFF\x0BICCRGBG1012\x01p\0",
+            b"\x21\xF9\x04\0\0\0\0\0",
+            b"\x21\x01\x0C0123456789ab\0",
+        ];
+        for extension in look {
+            assert!([Safe, Nothing, All].iter().all(|policy| kept(extension, *policy).as_deref() == Some(extension)));
+        }
+        for extension in [&b"\x21\xFE\x02hi\0"[..], b"\x21\xFF\x0BSOMEMAKER12\x01p\0", b"\x21\xAA\0"] {
+            assert_eq!([Safe, Nothing].map(|policy| kept(extension, policy)), [None, None]);
+            assert_eq!(kept(extension, All).as_deref(), Some(extension));
+        }
+    }
+
+    #[test]
+    fn xmp_is_read_in_its_own_frame_and_keeps_authorship() {
+        let packet = |inside: &str| {
+            xmp(&format!(
+                "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\
+                 <rdf:Description xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:exif='http://ns.adobe.com/exif/1.0/' \
+                 {inside}/></rdf:RDF></x:xmpmeta>"
+            ))
+        };
+        let source = packet("dc:rights='Anna' exif:GPSLatitude='48,51N'");
+        let safe = kept(&source, Safe).unwrap();
+        let holds = |text: &str| safe.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(holds("Anna") && !holds("48,51N"));
+        assert!(safe.ends_with(&xmp_trailer()));
+        assert_eq!(kept(&safe, Safe), Some(safe));
+        assert_eq!(kept(&source, Nothing), None);
+        assert_eq!(kept(&source, All), Some(source));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_an_error() {
+        for bytes in [&b"\x21"[..], b"\x21\xFE", b"\x21\xFE\x05hi"] {
+            assert!(Extension::parse(&mut &bytes[..]).is_err());
+        }
+    }
+}

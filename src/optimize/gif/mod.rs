@@ -18,13 +18,19 @@ use canvas::Canvas;
 
 use super::candidate::{Candidate, Context, choose};
 use super::score::IDENTICAL;
-use super::{Budget, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason, left_alone};
+use super::{
+    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason, left_alone,
+};
 
 /// Bytes of working memory per pixel of the canvas: two canvases with what they save, or one, a frame's indices, its
 /// pixels, and these in the terms of two tables.
 const BYTES_PER_PIXEL: u64 = 2 * Canvas::BYTES_PER_PIXEL + 4;
 /// The LZW dictionary as a tree.
 const DICTIONARY: u64 = 3 << 20;
+/// All frames together may have so many times the pixels of one picture: small files can hold minutes of them.
+const DRAWN_FACTOR: u64 = 2;
+/// Frames of more pixels than this together are coded in one way only: others would cost seconds for 1 %.
+const ONE_WAY_PIXELS: u64 = 64_000_000;
 
 /// Makes a GIF file lighter.
 ///
@@ -72,7 +78,8 @@ fn lossless(
     options: &Options,
     budget: Budget,
 ) -> Result<Option<Candidate>, ImageError> {
-    let Some(bytes) = rewrite::smaller(file, options.effort, budget)? else { return Ok(None) };
+    let effort = if file.drawn_pixels() > ONE_WAY_PIXELS { Effort::Fast } else { options.effort };
+    let Some(bytes) = rewrite::smaller(file, effort, budget)? else { return Ok(None) };
     if bytes.len() >= source.len() {
         return Ok(None);
     }
@@ -84,6 +91,7 @@ fn check(file: &File<'_>, bytes: usize, limits: &Limits) -> Result<(), ImageErro
     let pixels = u64::from(file.screen.width) * u64::from(file.screen.height);
     let memory = (bytes as u64).saturating_mul(3).saturating_add(pixels.saturating_mul(BYTES_PER_PIXEL) + DICTIONARY);
     Limits::check(Limit::Pixels, pixels, limits.pixels)?;
+    Limits::check(Limit::Pixels, file.drawn_pixels(), limits.pixels.saturating_mul(DRAWN_FACTOR))?;
     Limits::check(Limit::Frames, file.images().count() as u64, limits.frames.into())?;
     Limits::check(Limit::Memory, memory, limits.memory)
 }
@@ -97,7 +105,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::optimize::{Effort, Encoded, MetadataPolicy, MetadataState, Unchanged};
+    use crate::optimize::{Encoded, MetadataPolicy, MetadataState, Unchanged};
 
     /// Black, red, green, blue.
     pub const FOUR: [[u8; 3]; 4] = [[0; 3], [255, 0, 0], [0, 255, 0], [0, 0, 255]];
@@ -255,7 +263,7 @@ mod tests {
             let global = if self.below(4) == 0 { vec![] } else { self.colours(30) };
             let loops = (self.below(2) == 0).then(|| self.below(5) as u16);
             let background = if global.is_empty() { 9 } else { self.below(global.len() as u32) as u8 };
-            let shots = (0..1 + self.below(8)).map(|_| self.shot(width, height, global.len())).collect();
+            let shots = (0..=self.below(8)).map(|_| self.shot(width, height, global.len())).collect();
             Animation { width, height, global, background, loops, shots }
         }
 
@@ -345,7 +353,7 @@ mod tests {
         let mut outcomes = [0; 3];
         for _ in 0..2000 {
             let mut file = whole.clone();
-            for _ in 0..1 + dice.below(3) {
+            for _ in 0..=dice.below(3) {
                 let at = dice.below(file.len() as u32) as usize;
                 file[at] = dice.below(256) as u8;
             }
@@ -450,10 +458,12 @@ mod tests {
 
     #[test]
     fn headers_over_a_limit_are_refused() {
-        let limits = Limits { pixels: 32 * 24, frames: 6, ..Limits::default() };
+        // Six frames of one picture's pixels each.
+        let limits = Limits { pixels: 32 * 24 * 3, frames: 6, ..Limits::default() };
         let with = |limits| optimize(&moving().file(), &Options { limits, ..Options::default() }, Budget::UNLIMITED);
         assert!(with(limits.clone()).is_ok());
         for (limits, expected) in [
+            (Limits { pixels: 32 * 24 * 3 - 1, ..limits.clone() }, Limit::Pixels),
             (Limits { pixels: 32 * 24 - 1, ..limits.clone() }, Limit::Pixels),
             (Limits { frames: 5, ..limits.clone() }, Limit::Frames),
             (Limits { memory: 1 << 20, ..limits }, Limit::Memory),

@@ -108,7 +108,7 @@ impl<'c> Used<'c> {
         let entries = colours.len() + usize::from(clear);
         let clear = clear.then_some(colours.len() as u8);
         let local = bytes(&colours, table_size(entries));
-        (entries <= MOST).then(|| self.labels(of_index, clear, Some(local)))
+        (entries <= MOST).then(|| self.labels(&of_index, clear, Some(local)))
     }
 
     /// Labels of the global table, if it has what is needed.
@@ -124,15 +124,15 @@ impl<'c> Used<'c> {
         }
         let unused = || (0..=(shared.entries - 1) as u8).find(|label| !of_index.contains(&Some(*label)));
         let clear = if clear { Some(unused()?) } else { None };
-        Some(self.labels(of_index, clear, None))
+        Some(self.labels(&of_index, clear, None))
     }
 
-    fn labels(&self, of_index: [Option<u8>; MOST], clear: Option<u8>, local: Option<Vec<u8>>) -> Labels {
+    fn labels(&self, of_index: &[Option<u8>; MOST], clear: Option<u8>, local: Option<Vec<u8>>) -> Labels {
         let used = of_index.iter().copied().flatten().chain(clear.filter(|_| self.leaves_out));
         let highest = used.max().unwrap_or(0);
         // At least 2, also for two colours (GIF89a, appendix F).
         let code_size = (u8::BITS - highest.leading_zeros()).max(2) as u8;
-        Labels { of_index, clear, code_size, local }
+        Labels { of_index: *of_index, clear, code_size, local }
     }
 }
 

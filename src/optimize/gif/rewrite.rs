@@ -75,7 +75,9 @@ fn share(file: &File<'_>, budget: Budget) -> Result<Option<Global>, ImageError> 
         },
     };
     gathering.add(&background.into_iter().collect());
-    frames.iter().for_each(|colours| gathering.add(colours));
+    for colours in &frames {
+        gathering.add(colours);
+    }
     let shared = gathering.shared(!opaque || frames.len() > 1);
     let background = background.and_then(|colour| shared.label(colour)).unwrap_or(0);
     Ok(Some(Global { shared: Some(shared), background }))
@@ -116,17 +118,18 @@ fn code(frame: &Frame<'_>, shared: Option<&Shared>, encoder: &mut Encoder, effor
 }
 
 fn modes(cropped: &Cropped, effort: Effort) -> &'static [Mode] {
-    let free = || cropped.pixels.iter().filter(|pixel| *pixel & FREE != 0);
-    if effort == Effort::Fast || free().next().is_none() {
-        return &[Mode::AsBefore];
+    if effort == Effort::Fast {
+        return &[Mode::LeftOut];
     }
+    let free = || cropped.pixels.iter().filter(|pixel| *pixel & FREE != 0);
     let (mut omitted, mut drawn) = (false, false);
     free().for_each(|pixel| if pixel & OMITTED != 0 { omitted = true } else { drawn = true });
     match (omitted, drawn) {
         (true, true) => &[Mode::AsBefore, Mode::LeftOut, Mode::Either, Mode::Drawn],
         // As before is all or nothing.
         (true, false) => &[Mode::AsBefore, Mode::Either, Mode::Drawn],
-        (false, _) => &[Mode::AsBefore, Mode::LeftOut, Mode::Either],
+        (false, true) => &[Mode::AsBefore, Mode::LeftOut, Mode::Either],
+        (false, false) => &[Mode::AsBefore],
     }
 }
 
