@@ -8,6 +8,8 @@ mod png;
 mod score;
 mod search;
 mod ssimulacra2;
+mod views;
+mod webp;
 
 pub mod budget;
 pub mod error;
@@ -42,8 +44,8 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         Format::Jpeg => within_limits().and_then(|()| guarded(|| jpeg::optimize(source, options, budget))),
         Format::Png => within_limits().and_then(|()| guarded(|| png::optimize(source, options, budget))),
         Format::Gif => within_limits().and_then(|()| guarded(|| gif::optimize(source, options, budget))),
-        Format::WebP
-        | Format::Avif
+        Format::WebP => within_limits().and_then(|()| guarded(|| webp::optimize(source, options, budget))),
+        Format::Avif
         | Format::Heic
         | Format::JpegXl
         | Format::Jpeg2000
@@ -57,7 +59,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     }
 }
 
-/// The SSIMULACRA2 score of a JPEG or PNG file against its source: both turned upright, alpha over black and over
+/// The SSIMULACRA2 score of a JPEG, PNG or still WebP file against its source: both turned upright, alpha over black and over
 /// white, of which the lower counts (100 = identical). A GIF file shows the same frames (100), or is an error.
 ///
 /// # Errors
@@ -67,7 +69,8 @@ pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
         Some(Format::Jpeg) => guarded(|| jpeg::score(source, distorted)),
         Some(Format::Png) => guarded(|| png::score(source, distorted)),
         Some(Format::Gif) => guarded(|| gif::score(source, distorted)),
-        Some(format) => Err(ImageError::malformed(format, "only JPEG, PNG and GIF can be scored")),
+        Some(Format::WebP) => guarded(|| webp::score(source, distorted)),
+        Some(format) => Err(ImageError::malformed(format, "only JPEG, PNG, WebP and GIF can be scored")),
         None => Err(ImageError::malformed(Format::Jpeg, "no image")),
     }
 }

@@ -92,6 +92,12 @@ pub enum Method {
     GifStrip,
     /// GIF: same frames on display, cropped and coded anew.
     GifLossless,
+    /// WebP: metadata taken out, the coded image byte for byte.
+    WebpStrip,
+    /// WebP: same pixels, coded anew by libwebp.
+    WebpLossless,
+    /// WebP: coded anew by libwebp as VP8, alpha exact.
+    WebpLossy,
 }
 
 impl Method {
@@ -104,8 +110,10 @@ impl Method {
             | Self::PngStrip
             | Self::PngLossless
             | Self::GifStrip
-            | Self::GifLossless => true,
-            Self::JpegCoefficients | Self::JpegPixels | Self::PngQuantized => false,
+            | Self::GifLossless
+            | Self::WebpStrip
+            | Self::WebpLossless => true,
+            Self::JpegCoefficients | Self::JpegPixels | Self::PngQuantized | Self::WebpLossy => false,
         }
     }
 }
@@ -122,6 +130,9 @@ impl fmt::Display for Method {
             Self::PngQuantized => "png-quantized",
             Self::GifStrip => "gif-strip",
             Self::GifLossless => "gif-lossless",
+            Self::WebpStrip => "webp-strip",
+            Self::WebpLossless => "webp-lossless",
+            Self::WebpLossy => "webp-lossy",
         })
     }
 }
@@ -135,7 +146,7 @@ pub enum Reason {
     NotAnImage,
     /// An image, of a format Karui does not rewrite.
     FormatNotRewritten,
-    /// A JPEG of a coding process that Karui does not rewrite: arithmetic, 12-bit, lossless, hierarchical.
+    /// A coding that Karui does not rewrite: arithmetic, 12-bit, lossless, hierarchical JPEG; animated WebP.
     CodingNotRewritten,
     /// Nothing found that saves enough within the quality target.
     NoGain,
