@@ -149,7 +149,10 @@ impl<'a> File<'a> {
             return Err(malformed("no image"));
         }
         let ambiguous = this.images().any(|image| image.is_ambiguous(screen.rect(), global));
-        this.ambiguous |= ambiguous;
+        // What it does not cover, some fill with its table's first colour.
+        let is_bare =
+            |first: &Image<'_>| first.rect != screen.rect() && first.transparent().is_none() && first.local.is_some();
+        this.ambiguous |= ambiguous || this.images().next().is_some_and(is_bare);
         Ok(this)
     }
 

@@ -332,18 +332,21 @@ mod tests {
     #[test]
     fn any_animation_looks_as_before() {
         let mut dice = Dice(0x9E37_79B9);
-        let mut saved = 0;
-        for round in 0..600 {
+        let (mut rounds, mut saved) = (0, 0);
+        for round in 0..700 {
             let file = dice.animation().file();
             let parsed = File::parse(&file).unwrap();
-            assert!(!parsed.ambiguous, "round {round}");
+            if parsed.ambiguous {
+                continue;
+            }
+            rounds += 1;
             let effort = if round % 4 == 0 { Effort::Fast } else { Effort::Default };
             let smaller = rewrite::smaller(&parsed, effort, Budget::UNLIMITED).unwrap().unwrap();
             assert!(shown(&file) == shown(&smaller), "round {round}");
             assert!(proof::are_same(&file, &smaller, Budget::UNLIMITED).unwrap(), "round {round}");
             saved += usize::from(smaller.len() < file.len());
         }
-        assert!(saved > 590, "{saved}");
+        assert!(rounds > 500 && saved * 60 > rounds * 59, "{saved} of {rounds}");
     }
 
     #[test]
@@ -397,11 +400,12 @@ mod tests {
     #[test]
     fn what_decoders_disagree_about_is_stripped_at_most() {
         let comment = b"\x21\xFE\x02hi\0".to_vec();
-        let odd: [fn(&mut Animation); 6] = [
+        let odd: [fn(&mut Animation); 7] = [
             |animation| animation.shots[1].left = 1,
             |animation| animation.shots[1].disposal = 4,
             |animation| animation.shots[1].interlaced = true,
             |animation| animation.global.clear(),
+            |animation| (animation.height, animation.shots[0].local) = (10, FOUR.to_vec()),
             |animation| animation.shots[0].before = b"\x21\xF9\x04\0\0\0\0\0".to_vec(),
             |animation| animation.shots[1].before = b"\x21\x01\x0C0123456789ab\0".to_vec(),
         ];
@@ -416,6 +420,16 @@ mod tests {
             let stripped = optimized(&animation.file(), &Options::default());
             assert_eq!((stripped.method, stripped.bytes), (Method::GifStrip, plain));
         }
+    }
+
+    #[test]
+    fn colours_that_the_bare_canvas_may_get_stay() {
+        let mut animation = Animation::of(32, &[&[2; 32 * 8], &[3; 32 * 8]]);
+        (animation.height, animation.background) = (20, 1);
+        let encoded = optimized(&animation.file(), &Options::default());
+        let file = File::parse(&encoded.bytes).unwrap();
+        let colour = |index: u8| &file.global.unwrap()[usize::from(index) * 3..][..3];
+        assert_eq!((colour(0), colour(file.screen.background)), (&FOUR[0][..], &FOUR[1][..]));
     }
 
     #[test]

@@ -26,11 +26,11 @@ impl Gathering {
         }
     }
 
-    /// The colours, those of the most frames first, so that frames of few colours get by with short codes.
+    /// The colours: `first`, then those of the most frames, so that frames of few colours get by with short codes.
     /// `clear` asks for one entry more, for pixels that are left out.
-    pub fn shared(self, clear: bool) -> Shared {
+    pub fn shared(self, first: Option<Pixel>, clear: bool) -> Shared {
         let mut colours: Vec<_> = self.colours.into_iter().collect();
-        colours.sort_by_key(|(_, frames)| std::cmp::Reverse(*frames));
+        colours.sort_by_key(|(colour, frames)| (Some(*colour) != first, std::cmp::Reverse(*frames)));
         let colours: Vec<Pixel> = colours.into_iter().map(|(colour, _)| colour).collect();
         let spare = usize::from(clear && colours.len() < MOST);
         Shared { entries: table_size(colours.len() + spare), colours }

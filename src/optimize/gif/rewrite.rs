@@ -63,22 +63,26 @@ fn share(file: &File<'_>, budget: Budget) -> Result<Option<Global>, ImageError> 
     if !done {
         return Ok(None);
     }
-    // Where the canvas shows through, some fill it with the background colour, if there is a table that has one.
+    // Where the canvas shows through, some fill it with the background colour, if there is a table that has one, some
+    // with the table's first.
     let index = file.screen.background;
     let mut gathering = Gathering::default();
-    let background = match file.global {
-        _ if opaque => None,
+    let (background, first) = match file.global {
+        _ if opaque => (None, None),
         None => return Ok(Some(Global { shared: None, background: index })),
-        Some(palette) => match table(palette, None)[usize::from(index)] {
-            TRANSPARENT => return Ok(None),
-            colour => Some(colour),
-        },
+        Some(palette) => {
+            let table = table(palette, None);
+            match table[usize::from(index)] {
+                TRANSPARENT => return Ok(None),
+                colour => (Some(colour), Some(table[0])),
+            }
+        }
     };
-    gathering.add(&background.into_iter().collect());
+    gathering.add(&background.into_iter().chain(first).collect());
     for colours in &frames {
         gathering.add(colours);
     }
-    let shared = gathering.shared(!opaque || frames.len() > 1);
+    let shared = gathering.shared(first, !opaque || frames.len() > 1);
     let background = background.and_then(|colour| shared.label(colour)).unwrap_or(0);
     Ok(Some(Global { shared: Some(shared), background }))
 }
