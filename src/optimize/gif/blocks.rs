@@ -149,11 +149,17 @@ impl<'a> File<'a> {
             return Err(malformed("no image"));
         }
         let ambiguous = this.images().any(|image| image.is_ambiguous(screen.rect(), global));
-        // What it does not cover, some fill with its table's first colour.
-        let is_bare =
-            |first: &Image<'_>| first.rect != screen.rect() && first.transparent().is_none() && first.local.is_some();
-        this.ambiguous |= ambiguous || this.images().next().is_some_and(is_bare);
+        this.ambiguous |= ambiguous || this.images().next().is_some_and(|first| this.fills_differ(first));
         Ok(this)
+    }
+
+    /// Whether some fill the canvas with a colour that has no meaning. If the first frame is opaque, those without alpha
+    /// fill what it does not cover with its table's first colour, and what is cleared later with the one that stands
+    /// where pixels are transparent.
+    fn fills_differ(&self, first: &Image<'_>) -> bool {
+        let clears = |image: &Image<'_>| image.disposal() == Disposal::Background && image.transparent().is_some();
+        let is_bare = first.rect != self.screen.rect() && first.local.is_some();
+        first.transparent().is_none() && (is_bare || self.images().any(clears))
     }
 
     fn read_blocks(&mut self, rest: &mut &'a [u8]) -> Result<(), ImageError> {

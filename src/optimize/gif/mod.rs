@@ -333,7 +333,7 @@ mod tests {
     fn any_animation_looks_as_before() {
         let mut dice = Dice(0x9E37_79B9);
         let (mut rounds, mut saved) = (0, 0);
-        for round in 0..700 {
+        for round in 0..1000 {
             let file = dice.animation().file();
             let parsed = File::parse(&file).unwrap();
             if parsed.ambiguous {
@@ -400,12 +400,13 @@ mod tests {
     #[test]
     fn what_decoders_disagree_about_is_stripped_at_most() {
         let comment = b"\x21\xFE\x02hi\0".to_vec();
-        let odd: [fn(&mut Animation); 7] = [
+        let odd: [fn(&mut Animation); 8] = [
             |animation| animation.shots[1].left = 1,
             |animation| animation.shots[1].disposal = 4,
             |animation| animation.shots[1].interlaced = true,
             |animation| animation.global.clear(),
             |animation| (animation.height, animation.shots[0].local) = (10, FOUR.to_vec()),
+            |animation| (animation.shots[1].disposal, animation.shots[1].transparent) = (2, Some(3)),
             |animation| animation.shots[0].before = b"\x21\xF9\x04\0\0\0\0\0".to_vec(),
             |animation| animation.shots[1].before = b"\x21\x01\x0C0123456789ab\0".to_vec(),
         ];
