@@ -2,6 +2,7 @@
 
 use rgb::RGBA8;
 
+use super::compare::Picture;
 use super::score::{Rgb, judge};
 
 /// Decoded pixels, row by row.
@@ -21,6 +22,12 @@ impl Pixels {
     #[must_use]
     pub fn is_transparent(&self) -> bool {
         self.rgba.iter().any(|p| p.a != 255)
+    }
+
+    /// As viewers show it: upright, over black, and where any pixel is not opaque over white as well.
+    pub(super) fn shown(&self, orientation: u8) -> Picture {
+        let over = |background| self.over(background).upright(orientation);
+        Picture { over_black: over(BLACK), over_white: self.is_transparent().then(|| over(WHITE)) }
     }
 
     fn over(&self, background: u8) -> Rgb {

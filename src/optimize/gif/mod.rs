@@ -17,7 +17,6 @@ use blocks::File;
 use canvas::Canvas;
 
 use super::candidate::{Candidate, Context, choose};
-use super::score::IDENTICAL;
 use super::{
     Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason, left_alone,
 };
@@ -60,15 +59,6 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     }
     let context = Context { bytes: source.len(), info, stripped, budget_cut };
     Ok(choose(context, candidates, options))
-}
-
-/// 100 for a GIF file that shows what the other one shows.
-///
-/// # Errors
-/// [`ImageError::Malformed`] where either cannot be decoded, or they differ: GIF is never changed but without loss.
-pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    let same = proof::are_same(source, distorted, Budget::UNLIMITED).map_err(|error| malformed(error.to_string()))?;
-    if same { Ok(IDENTICAL) } else { Err(malformed("the two do not show the same frames")) }
 }
 
 /// None where the proof fails that it shows the same, or where there is no time for it.
@@ -394,7 +384,7 @@ mod tests {
         assert_eq!(frames.iter().map(|frame| frame.1).collect::<Vec<_>>(), [7, 7, 300, 7, 7, 7]);
         let fast = optimized(&file, &Options { effort: Effort::Fast, ..Options::default() });
         assert!(shown(&fast.bytes) == shown(&file));
-        assert_eq!(score(&file, &encoded.bytes), Ok(IDENTICAL));
+        assert!(proof::are_same(&file, &encoded.bytes, Budget::UNLIMITED).unwrap());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Islow IDCT (jidctint.c), triangle chroma upsampling (jdsample.c), JFIF's conversion (jdcolor.c). Loops run by index
 //! over slices of one length, which the compiler makes vectors of.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, clippy::inline_always)]
 
 use std::num::Wrapping;
 
@@ -53,9 +53,9 @@ impl<'a, F: FnMut(usize, usize, &mut [Block])> Rows<'a, F> {
     pub fn new(layout: &'a Layout, fill: F) -> Option<Self> {
         let known = matches!((layout.model, layout.components.len()), (ColorModel::Gray, 1) | (ColorModel::YCbCr, 3));
         let planes = layout.components.iter().map(|c| Plane::new(layout, c)).collect::<Option<Vec<_>>>()?;
-        let full = vec![vec![0; layout.width + BLOCK]; planes.len()];
+        let at_full_size = vec![vec![0; layout.width + BLOCK]; planes.len()];
         let colors = std::array::from_fn(|_| vec![0; layout.width]);
-        known.then(|| Self { layout, fill, planes, next: 0, full, colors })
+        known.then(|| Self { layout, fill, planes, next: 0, full: at_full_size, colors })
     }
 
     /// The next row's red, green and blue.
@@ -64,7 +64,7 @@ impl<'a, F: FnMut(usize, usize, &mut [Block])> Rows<'a, F> {
         self.next += 1;
         for (index, (plane, full)) in self.planes.iter_mut().zip(&mut self.full).enumerate() {
             plane.decode_for(y, |row, blocks| (self.fill)(index, row, blocks));
-            plane.upsample(y, &mut full[..self.layout.width + 1]);
+            plane.upsample(y, &mut full[..=self.layout.width]);
         }
         match &self.full[..] {
             [luma, cb, cr] => {

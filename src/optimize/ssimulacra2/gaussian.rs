@@ -3,6 +3,7 @@
 //! Source: libjxl, `gauss_blur.cc`, after Charalampidis, "Recursive Implementation of the Gaussian Filter Using Truncated
 //! Cosine Functions" (2016). Its rounding errors add up along rows and columns: a smooth picture of eight megapixels scores
 //! one point lower by it than by exact arithmetic. Since scores are what that code says they are, they add up here, too.
+#![allow(clippy::needless_range_loop, clippy::inline_always)]
 
 use archmage::{autoversion, incant, magetypes};
 use magetypes::simd::generic::f32x8;

@@ -133,7 +133,7 @@ mod tests {
 
     /// Noise, coarse levels and a smear, which fill different parts of the metric.
     fn distortions(width: usize, source: &[u8]) -> Vec<Vec<u8>> {
-        let noise = |(i, v): (usize, &u8)| v.wrapping_add((i * 2_654_435_761 >> 9 & 7) as u8).max(v / 2);
+        let noise = |(i, v): (usize, &u8)| v.wrapping_add((((i * 2_654_435_761) >> 9) & 7) as u8).max(v / 2);
         let smear = |i: usize| {
             let left = if i % (width * 3) >= 3 { i - 3 } else { i };
             source[i].midpoint(source[left])

@@ -2,7 +2,7 @@
 //!
 //! Additions, multiplications and fused ones in one order, so that every machine comes to the same bits. Loops run by index
 //! over slices of one length, which the compiler makes vectors of; iterators it does not inline into functions for a CPU.
-#![allow(clippy::needless_range_loop)]
+#![allow(clippy::needless_range_loop, clippy::inline_always, clippy::many_single_char_names)]
 
 use archmage::autoversion;
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 use bitstream::{Bitstream, Coding};
 use chunks::{Chunks, Kept};
 use libwebp::{Source, Way};
-use lossy::{Aim, Lossy, Picture};
+use lossy::{Aim, Lossy};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
+use super::compare::{Fault, Picture};
 use super::score as metric;
-use super::views::{Pixels, Views};
+use super::views::Pixels;
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
     Unchanged, left_alone,
@@ -76,25 +77,15 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     Ok(choose(context, candidates, options))
 }
 
-/// The score of one still WebP file against another.
+/// The picture as viewers show it.
 ///
 /// # Errors
-/// [`ImageError::Malformed`] where either cannot be decoded, is animated, or they differ in size.
-pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    let (source, distorted) = ((Chunks::parse(source)?, source), (Chunks::parse(distorted)?, distorted));
-    let [reference, other] = [&source, &distorted].map(|(chunks, file)| {
-        let still = chunks.still.ok_or_else(|| malformed("animations cannot be scored"))?;
-        decode(file, still)
-    });
-    let (reference, other) = (reference?, other?);
-    if (reference.width, reference.height) != (other.width, other.height) {
-        return Err(malformed("the two pictures differ in size"));
-    }
-    if reference.rgba == other.rgba {
-        return Ok(metric::IDENTICAL);
-    }
-    let views = Views::new(&reference, source.0.orientation());
-    views.score(&other.rgba.iter().copied()).ok_or_else(|| malformed("too small to be scored"))
+/// [`Fault`] where it is damaged, over a limit or animated.
+pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
+    let chunks = Chunks::parse(file)?;
+    Limits::check(Limit::Pixels, Cost::of(&chunks, file.len()).pixels, limits.pixels)?;
+    let still = chunks.still.ok_or(Fault::Unscorable("is an animated WebP"))?;
+    Ok(decode(file, still)?.shown(chunks.orientation()))
 }
 
 /// A still picture to be coded anew.
@@ -117,7 +108,7 @@ impl Job<'_> {
         if is_empty || (target.is_none() && !is_lossless) {
             return Ok((Vec::new(), false));
         }
-        let picture = self.picture()?;
+        let picture = self.decoded()?;
         let lossy = match target {
             Some(target) => self.lossy(&picture, target)?,
             None => Lossy { found: None, budget_cut: false },
@@ -141,14 +132,14 @@ impl Job<'_> {
         Ok((candidates, budget_cut))
     }
 
-    fn picture(&self) -> Result<Picture, ImageError> {
+    fn decoded(&self) -> Result<lossy::Picture, ImageError> {
         let pixels = decode(self.source, self.still)?;
         let yuv = match self.still.coding {
             Coding::Lossy => Some(libwebp::decode_yuv(self.source, pixels.width, pixels.height).map_err(malformed)?),
             Coding::Lossless => None,
         };
         let alpha = pixels.is_transparent().then(|| pixels.rgba.iter().map(|pixel| pixel.a).collect());
-        Ok(Picture { pixels, yuv, alpha })
+        Ok(lossy::Picture { pixels, yuv, alpha })
     }
 
     /// The score to reach with loss; `None` where there must be none, or none more.
@@ -159,7 +150,7 @@ impl Job<'_> {
         }
     }
 
-    fn lossy(&self, picture: &Picture, target: f64) -> Result<Lossy, ImageError> {
+    fn lossy(&self, picture: &lossy::Picture, target: f64) -> Result<Lossy, ImageError> {
         let of_source = self.still.settings.map(|settings| lossy::quality_of(settings.finest));
         // Of a lossless image nothing was lost yet.
         let savings = if of_source.is_some() { LOSSY_SAVINGS } else { 0.0 };
@@ -240,7 +231,7 @@ mod tests {
     use super::chunks::tests::file;
     use super::libwebp::tests::waves;
     use super::*;
-    use crate::optimize::{Encoded, MetadataPolicy, MetadataState};
+    use crate::optimize::{Encoded, MetadataPolicy, MetadataState, score};
 
     const LOSSLESS: Options = Options {
         quality: Quality::Lossless,
@@ -411,14 +402,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_scored_is_an_error() {
-        assert!(
-            score(
-                &lossy(90, 255),
-                &libwebp::encode(&Source::Pixels(&waves(9, 9, 255)), Way::Lossless { level: 0 }).unwrap()
-            )
-            .is_err()
-        );
+    fn animations_have_no_score() {
+        let animation = file(&[(b"VP8X", &[2, 0, 0, 0, 8, 0, 0, 8, 0, 0]), (b"ANMF", b"a frame ")]);
+        assert!(matches!(picture(&animation, &Limits::default()), Err(Fault::Unscorable(_))));
         assert_eq!(score(&lossless(80), &lossless(80)), Ok(100.0));
     }
 }
