@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::score::{IDENTICAL, Rgb, judge};
-use super::{Format, ImageError, Limit, Limits, guarded, jpeg, png};
+use super::{Format, ImageError, Limit, Limits, guarded, jpeg, png, webp};
 
 /// Up to this many pixels Butteraugli runs over the whole picture, for 142 bytes a pixel; above that over strips of so many
 /// rows, which does not change what it finds.
@@ -86,7 +86,7 @@ impl fmt::Display for Side {
 }
 
 impl Pair {
-    /// Decodes two JPEG or PNG files, in any combination, each turned upright by its own EXIF orientation. Colour profiles
+    /// Decodes two JPEG, PNG or still WebP files, in any combination, each turned upright by its own EXIF orientation. Colour profiles
     /// are not applied.
     ///
     /// What has no score (CMYK, more than 8 bits per sample, PQ, animations) is taken where the two decode to the same
@@ -151,6 +151,7 @@ fn picture(file: &[u8]) -> Result<Picture, Fault> {
     match Format::sniff(file) {
         Some(Format::Jpeg) => guarded(|| jpeg::picture(file, &limits)),
         Some(Format::Png) => guarded(|| png::picture(file, &limits)),
+        Some(Format::WebP) => guarded(|| webp::picture(file, &limits)),
         Some(format) => Err(Fault::OtherFormat(format)),
         None => Err(Fault::NotAnImage),
     }

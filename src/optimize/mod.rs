@@ -2,12 +2,15 @@
 
 mod candidate;
 mod compare;
+mod gif;
 mod jpeg;
 mod metadata;
 mod png;
 mod score;
 mod search;
 mod ssimulacra2;
+mod views;
+mod webp;
 
 pub mod budget;
 pub mod error;
@@ -44,9 +47,9 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     match format {
         Format::Jpeg => within_limits().and_then(|()| guarded(|| jpeg::optimize(source, options, budget))),
         Format::Png => within_limits().and_then(|()| guarded(|| png::optimize(source, options, budget))),
-        Format::Gif
-        | Format::WebP
-        | Format::Avif
+        Format::Gif => within_limits().and_then(|()| guarded(|| gif::optimize(source, options, budget))),
+        Format::WebP => within_limits().and_then(|()| guarded(|| webp::optimize(source, options, budget))),
+        Format::Avif
         | Format::Heic
         | Format::JpegXl
         | Format::Jpeg2000
@@ -60,8 +63,8 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     }
 }
 
-/// The SSIMULACRA2 score of a JPEG or PNG file against its source: both turned upright, alpha over black and over
-/// white, of which the lower counts (100 = identical).
+/// The SSIMULACRA2 score of a JPEG, PNG or still WebP file against its source: both turned upright, alpha over black and
+/// over white, of which the lower counts (100 = identical).
 ///
 /// # Errors
 /// [`CompareError`] where either cannot be decoded, or they differ in size.

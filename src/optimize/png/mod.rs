@@ -7,13 +7,13 @@ mod quantize;
 mod text;
 
 use chunks::{Chunks, Color, Kept};
-use pixels::Views;
 use quantize::Indexed;
 
 use super::candidate::{Candidate, Context, choose};
 use super::compare::{Fault, Picture};
 use super::metadata::exif;
 use super::score as metric;
+use super::views::{Pixels, Views};
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
     left_alone,
@@ -152,7 +152,7 @@ fn quantization_target(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> O
     (quantizable && cost.quantize <= options.limits.memory).then_some(target)
 }
 
-fn decode(file: &[u8]) -> Result<pixels::Pixels, ImageError> {
+fn decode(file: &[u8]) -> Result<Pixels, ImageError> {
     pixels::decode(file).map_err(malformed)
 }
 

@@ -3,8 +3,8 @@
 use imagequant::{Attributes, Histogram, Image};
 use rgb::RGBA8;
 
-use super::pixels::{Pixels, Views};
 use crate::optimize::search::{Search, Verdict};
+use crate::optimize::views::{Pixels, Views};
 
 /// A picture in at most 256 colours.
 pub struct Indexed {
