@@ -150,6 +150,8 @@ fn a_single_file_lands_under_its_own_name() {
         "bytes_out",
         "method",
         "score",
+        "check",
+        "budget_cut",
         "metadata",
         "millis",
     ];
