@@ -4,9 +4,8 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes per pixel that an image may need while it is searched and scored at full size: SSIMULACRA2 on the whole
-/// image takes 105, pixels and coefficients the rest.
-const BYTES_PER_PIXEL: u64 = 120;
+/// Bytes per pixel that an image may need while it is searched and scored: a PNG whose colours are reduced takes the most.
+const BYTES_PER_PIXEL: u64 = 48;
 
 /// Where the pixel count cannot be told: as many bytes of pixels per byte of file as a dense PNG has.
 const BYTES_PER_FILE_BYTE: u64 = 20;

@@ -78,6 +78,14 @@ impl Judge {
         self.drift.push(reference, distorted);
     }
 
+    /// The next rows of both, of pictures of the same size.
+    pub fn push_all(&mut self, reference: &Rgb, distorted: &Rgb) {
+        for y in 0..reference.height {
+            let (a, b) = (reference.row(y), distorted.row(y));
+            self.push(a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
+        }
+    }
+
     /// The score, or 0 where colours drift by more than `max_drift`: the metric compares structure, and forgives a few
     /// levels of shift over wide areas, which a palette makes of a smooth gradient, and eyes see.
     #[must_use]
@@ -95,10 +103,7 @@ pub fn judge(reference: &Rgb, distorted: &Rgb, max_drift: f64) -> Option<f64> {
         return None;
     }
     let mut judge = Judge::new(reference.width, reference.height)?;
-    for y in 0..reference.height {
-        let (a, b) = (reference.row(y), distorted.row(y));
-        judge.push(a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
-    }
+    judge.push_all(reference, distorted);
     Some(judge.finish(max_drift))
 }
 

@@ -18,6 +18,7 @@ mod segments;
 mod splice;
 mod tables;
 mod target;
+mod upright;
 
 use coefficients::Blocks;
 use libjpeg::{Coded, Fault, Script};
