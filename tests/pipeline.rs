@@ -161,14 +161,14 @@ async fn an_image_arrives_lighter_and_as_good_as_promised() {
 #[tokio::test]
 async fn a_recognized_image_arrives_with_its_true_type() {
     let world = World::new().await;
-    let gif = b"GIF89a\x01\x00\x01\x00";
-    let job = world.told("a.jpg", world.put("a.jpg", gif).content_type("image/jpeg"), gif.len()).await;
+    let tiff = b"II*\0\x08\0\0\0";
+    let job = world.told("a.jpg", world.put("a.jpg", tiff).content_type("image/jpeg"), tiff.len()).await;
 
     let report = world.run(&job).await;
 
     assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "format-not-rewritten"));
-    assert_eq!(report.format, Some("gif"));
-    assert_eq!(world.arrived("a.jpg").await.unwrap().content_type(), Some("image/gif"));
+    assert_eq!(report.format, Some("tiff"));
+    assert_eq!(world.arrived("a.jpg").await.unwrap().content_type(), Some("image/tiff"));
 }
 
 #[tokio::test]
@@ -256,15 +256,15 @@ async fn what_is_over_a_limit_is_copied_unread() {
 async fn withhold_stores_nothing_that_could_not_be_stripped() {
     let world = World::new().await;
     let mut policy = Policy { unstrippable: Unstrippable::Withhold, ..Policy::to_bucket(DESTINATION) };
-    let job = world.job("a.gif", b"GIF89a\x01\x00\x01\x00").await;
+    let job = world.job("a.tif", b"II*\0\x08\0\0\0").await;
 
     let report = world.pipeline(policy.clone()).run(&job, None).await;
     assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "withheld"));
-    assert!(world.arrived("a.gif").await.is_none());
+    assert!(world.arrived("a.tif").await.is_none());
 
     policy.options.metadata = MetadataPolicy::All;
     assert_eq!(world.pipeline(policy).run(&job, None).await.outcome, Outcome::Unchanged);
-    assert!(world.arrived("a.gif").await.is_some());
+    assert!(world.arrived("a.tif").await.is_some());
 }
 
 // Repeats, stale events, forgeries, loops

@@ -15,6 +15,7 @@ struct Karui {
 #[derive(Subcommand)]
 enum Command {
     Optimize(karui::cli::OptimizeArgs),
+    Score(karui::cli::ScoreArgs),
     #[cfg(feature = "dev")]
     Dev(karui::dev::DevArgs),
 }
@@ -22,6 +23,7 @@ enum Command {
 fn main() -> ExitCode {
     match Karui::parse().command {
         Command::Optimize(args) => karui::cli::optimize(args),
+        Command::Score(args) => karui::cli::score(&args),
         #[cfg(feature = "dev")]
         Command::Dev(args) => karui::dev::run(args),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::optimize::{Budget, Effort, MetadataPolicy, Options, Quality};
 
-/// Make JPEG and PNG files lighter, down to a promised quality and no further
+/// Make JPEG, PNG, WebP and GIF files lighter, down to a promised quality and no further
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are just that")]
 #[command(

@@ -4,9 +4,8 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes per pixel that an image may need while it is searched and scored at full size: SSIMULACRA2 on the whole
-/// image takes 105, pixels and coefficients the rest.
-const BYTES_PER_PIXEL: u64 = 120;
+/// Bytes per pixel that an image may need while it is searched and scored: a PNG whose colours are reduced takes the most.
+const BYTES_PER_PIXEL: u64 = 48;
 
 /// Where the pixel count cannot be told: as many bytes of pixels per byte of file as a dense PNG has.
 const BYTES_PER_FILE_BYTE: u64 = 20;
@@ -29,7 +28,7 @@ pub fn need(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
     Ok(working.saturating_add(length.saturating_mul(2)))
 }
 
-/// Width × height as the header of a PNG or JPEG has them.
+/// Width × height as the header of a PNG, JPEG, GIF or WebP has them.
 fn pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     file.seek(SeekFrom::Start(0))?;
     let mut magic = [0; 2];
@@ -44,7 +43,35 @@ fn pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
             Ok(Some(u64::from(u32::from_be_bytes(width)) * u64::from(u32::from_be_bytes(height))))
         }
         [0xff, 0xd8] => jpeg_pixels(file),
+        [b'G', b'I'] => {
+            // GIF89a, 18: the logical screen descriptor follows the signature.
+            file.seek(SeekFrom::Start(6))?;
+            let mut screen = [0; 4];
+            file.read_exact(&mut screen)?;
+            let [w0, w1, h0, h1] = screen;
+            Ok(Some(u64::from(u16::from_le_bytes([w0, w1])) * u64::from(u16::from_le_bytes([h0, h1]))))
+        }
+        [b'R', b'I'] => {
+            let mut header = [0; 30];
+            file.seek(SeekFrom::Start(0))?;
+            file.read_exact(&mut header)?;
+            Ok(webp_pixels(&header))
+        }
         _ => Ok(None),
+    }
+}
+
+/// Of the first chunk, whichever it is (RFC 9649, 2.5 to 2.7).
+fn webp_pixels(header: &[u8; 30]) -> Option<u64> {
+    let number = |at: usize, bytes: usize| {
+        header[at..at + bytes].iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
+    };
+    match &header[12..16] {
+        b"VP8X" => Some((number(24, 3) + 1) * (number(27, 3) + 1)),
+        // 14 bits for each size.
+        b"VP8L" => Some(((number(21, 2) & 0x3FFF) + 1) * (((number(21, 4) >> 14) & 0x3FFF) + 1)),
+        b"VP8 " => Some((number(26, 2) & 0x3FFF) * (number(28, 2) & 0x3FFF)),
+        _ => None,
     }
 }
 
@@ -125,10 +152,24 @@ mod tests {
             ("photo-rotated.jpg", Some(512 * 400)),
             ("photo-progressive.jpg", Some(640 * 427)),
             ("icon.png", Some(256 * 256)),
-            ("animated.gif", None),
+            ("animated.gif", Some(160 * 160)),
         ] {
             assert_eq!(pixels(&mut Cursor::new(fixture(name))).unwrap(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn webp_tells_its_pixels_in_three_ways() {
+        let of = |chunk: &[u8]| {
+            let mut header = b"RIFF\0\0\0\0WEBP".to_vec();
+            header.extend(chunk);
+            header.resize(30, 0);
+            pixels(&mut Cursor::new(header)).unwrap()
+        };
+        assert_eq!(of(b"VP8X\x0A\0\0\0\0\0\0\0\x08\0\0\x04\0\0"), Some(9 * 5));
+        assert_eq!(of(b"VP8L\x05\0\0\0\x2F\x08\0\x01\0"), Some(9 * 5));
+        assert_eq!(of(b"VP8 \x0A\0\0\0\x10\0\0\x9D\x01\x2A\x09\0\x05\0"), Some(9 * 5));
+        assert_eq!(of(b"JUNK"), None);
     }
 
     #[test]

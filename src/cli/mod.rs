@@ -1,11 +1,12 @@
-//! `karui optimize`: the engine for files and folders. Owns arguments, walking, writing and what is printed; decides
-//! nothing about images.
+//! `karui optimize` and `karui score`: the engine for files and folders. Owns arguments, walking, writing and what is
+//! printed; decides nothing about images.
 //!
-//! stdout carries nothing but results (JSON lines, or the image where `-` was asked for); people read stderr.
+//! stdout carries nothing but results (a score, JSON lines, or the image where `-` was asked for); people read stderr.
 
 mod args;
 mod memory;
 mod report;
+mod score;
 mod stream;
 mod table;
 mod walk;
@@ -15,6 +16,7 @@ mod write;
 use std::process::ExitCode;
 
 pub use args::OptimizeArgs;
+pub use score::{ScoreArgs, score};
 pub use table::Table;
 
 /// A file failed, or a result could not be written.

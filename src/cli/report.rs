@@ -254,11 +254,11 @@ mod tests {
 
     #[test]
     fn a_format_that_is_not_read_has_no_size() {
-        let info = ImageInfo { format: Format::Gif, width: 0, height: 0 };
+        let info = ImageInfo { format: Format::Tiff, width: 0, height: 0 };
         let (reason, metadata) = (Reason::FormatNotRewritten, MetadataState::Kept);
         let why = Unchanged { reason, info: Some(info), metadata, budget_cut: false };
-        let row = Row::new(Path::new("a.gif"), 9, Some(Format::Gif), &Ok(Outcome::Unchanged(why)));
-        assert_eq!((row.format, row.width), (Some("gif"), None));
+        let row = Row::new(Path::new("a.tif"), 9, Some(Format::Tiff), &Ok(Outcome::Unchanged(why)));
+        assert_eq!((row.format, row.width), (Some("tiff"), None));
     }
 
     #[test]

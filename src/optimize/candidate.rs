@@ -52,7 +52,7 @@ pub fn choose(source: Context, candidates: Vec<Candidate>, options: &Options) ->
 }
 
 /// What is in a file from which nothing was removed: under a policy that keeps all, whatever was there.
-fn unstripped(policy: MetadataPolicy) -> MetadataState {
+pub(super) fn unstripped(policy: MetadataPolicy) -> MetadataState {
     match policy {
         MetadataPolicy::All => MetadataState::Kept,
         MetadataPolicy::Safe | MetadataPolicy::None => MetadataState::Clean,

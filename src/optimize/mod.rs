@@ -1,12 +1,16 @@
 //! The engine: bytes of an image in, lighter bytes out. Pure: no network, no files, no environment.
 
 mod candidate;
+mod compare;
+mod gif;
 mod jpeg;
 mod metadata;
 mod png;
 mod score;
 mod search;
 mod ssimulacra2;
+mod views;
+mod webp;
 
 pub mod budget;
 pub mod error;
@@ -18,6 +22,9 @@ pub mod outcome;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use budget::Budget;
+#[cfg(feature = "cli")]
+pub use compare::Butteraugli;
+pub use compare::{CompareError, Fault, Pair, Side};
 pub use error::{ImageError, Limit};
 pub use format::Format;
 pub use limits::Limits;
@@ -40,9 +47,9 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     match format {
         Format::Jpeg => within_limits().and_then(|()| guarded(|| jpeg::optimize(source, options, budget))),
         Format::Png => within_limits().and_then(|()| guarded(|| png::optimize(source, options, budget))),
-        Format::Gif
-        | Format::WebP
-        | Format::Avif
+        Format::Gif => within_limits().and_then(|()| guarded(|| gif::optimize(source, options, budget))),
+        Format::WebP => within_limits().and_then(|()| guarded(|| webp::optimize(source, options, budget))),
+        Format::Avif
         | Format::Heic
         | Format::JpegXl
         | Format::Jpeg2000
@@ -56,26 +63,21 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     }
 }
 
-/// The SSIMULACRA2 score of a JPEG or PNG file against its source: both turned upright, alpha over black and over
-/// white, of which the lower counts (100 = identical).
+/// The SSIMULACRA2 score of a JPEG, PNG or still WebP file against its source: both turned upright, alpha over black and
+/// over white, of which the lower counts (100 = identical).
 ///
 /// # Errors
-/// [`ImageError::Malformed`] where either cannot be decoded, or they differ in format or size.
-pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    match Format::sniff(source) {
-        Some(Format::Jpeg) => guarded(|| jpeg::score(source, distorted)),
-        Some(Format::Png) => guarded(|| png::score(source, distorted)),
-        Some(format) => Err(ImageError::malformed(format, "only JPEG and PNG can be scored")),
-        None => Err(ImageError::malformed(Format::Jpeg, "no image")),
-    }
+/// [`CompareError`] where either cannot be decoded, or they differ in size.
+pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, CompareError> {
+    Pair::decode(source, distorted)?.ssimulacra2()
 }
 
 /// The engine's door: a codec that panics costs its own image and nothing else.
-fn guarded<T>(work: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageError> {
+fn guarded<T, E: From<ImageError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let message = payload.downcast_ref::<String>().map(String::as_str);
         let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(ImageError::CodecPanic(message.to_owned()))
+        Err(ImageError::CodecPanic(message.to_owned()).into())
     })
 }
 

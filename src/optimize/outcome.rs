@@ -90,6 +90,16 @@ pub enum Method {
     PngQuantized,
     /// PNG: residuals of the Average filter rounded to few values, packed by oxipng.
     PngNearLossless,
+    /// GIF: metadata taken out, the coded frames byte for byte.
+    GifStrip,
+    /// GIF: same frames on display, cropped and coded anew.
+    GifLossless,
+    /// WebP: metadata taken out, the coded image byte for byte.
+    WebpStrip,
+    /// WebP: same pixels, coded anew by libwebp.
+    WebpLossless,
+    /// WebP: coded anew by libwebp as VP8, alpha exact.
+    WebpLossy,
 }
 
 impl Method {
@@ -97,8 +107,19 @@ impl Method {
     #[must_use]
     pub fn is_lossless(self) -> bool {
         match self {
-            Self::JpegStrip | Self::JpegTranscode | Self::PngStrip | Self::PngLossless => true,
-            Self::JpegCoefficients | Self::JpegPixels | Self::PngQuantized | Self::PngNearLossless => false,
+            Self::JpegStrip
+            | Self::JpegTranscode
+            | Self::PngStrip
+            | Self::PngLossless
+            | Self::GifStrip
+            | Self::GifLossless
+            | Self::WebpStrip
+            | Self::WebpLossless => true,
+            Self::JpegCoefficients
+            | Self::JpegPixels
+            | Self::PngQuantized
+            | Self::PngNearLossless
+            | Self::WebpLossy => false,
         }
     }
 }
@@ -114,6 +135,11 @@ impl fmt::Display for Method {
             Self::PngLossless => "png-lossless",
             Self::PngQuantized => "png-quantized",
             Self::PngNearLossless => "png-near-lossless",
+            Self::GifStrip => "gif-strip",
+            Self::GifLossless => "gif-lossless",
+            Self::WebpStrip => "webp-strip",
+            Self::WebpLossless => "webp-lossless",
+            Self::WebpLossy => "webp-lossy",
         })
     }
 }
@@ -127,7 +153,7 @@ pub enum Reason {
     NotAnImage,
     /// An image, of a format Karui does not rewrite.
     FormatNotRewritten,
-    /// A JPEG of a coding process that Karui does not rewrite: arithmetic, 12-bit, lossless, hierarchical.
+    /// A coding that Karui does not rewrite: arithmetic, 12-bit, lossless, hierarchical JPEG; animated WebP.
     CodingNotRewritten,
     /// Nothing found that saves enough within the quality target.
     NoGain,

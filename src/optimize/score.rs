@@ -42,10 +42,15 @@ impl Rgb {
         Self { width, height, samples }
     }
 
-    fn rows(&self) -> impl Iterator<Item = &[u8]> {
-        self.samples.chunks_exact(self.width.max(1) * 3)
+    /// The samples of a row by channel.
+    fn row(&self, y: usize) -> [Vec<u8>; 3] {
+        let row = &self.samples[y * self.width * 3..][..self.width * 3];
+        [0, 1, 2].map(|channel| row.iter().skip(channel).step_by(3).copied().collect())
     }
 }
+
+/// Red, green and blue samples of a row of pixels.
+pub type Row<'a> = [&'a [u8]; 3];
 
 /// Bytes of memory that a judgement needs for pictures of this width in pixels, beside the pictures.
 #[must_use]
@@ -67,10 +72,18 @@ impl Judge {
         Some(Self { comparison: Comparison::new(width, height)?, drift: Drift::new(width, height) })
     }
 
-    /// The next row of both: red, green, blue of each pixel.
-    pub fn push(&mut self, reference: &[u8], distorted: &[u8]) {
+    /// The next row of both, as long as the pictures are wide.
+    pub fn push(&mut self, reference: Row<'_>, distorted: Row<'_>) {
         self.comparison.push(reference, distorted);
         self.drift.push(reference, distorted);
+    }
+
+    /// The next rows of both, of pictures of the same size.
+    pub fn push_all(&mut self, reference: &Rgb, distorted: &Rgb) {
+        for y in 0..reference.height {
+            let (a, b) = (reference.row(y), distorted.row(y));
+            self.push(a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
+        }
     }
 
     /// The score, or 0 where colours drift by more than `max_drift`: the metric compares structure, and forgives a few
@@ -90,7 +103,7 @@ pub fn judge(reference: &Rgb, distorted: &Rgb, max_drift: f64) -> Option<f64> {
         return None;
     }
     let mut judge = Judge::new(reference.width, reference.height)?;
-    reference.rows().zip(distorted.rows()).for_each(|(a, b)| judge.push(a, b));
+    judge.push_all(reference, distorted);
     Some(judge.finish(max_drift))
 }
 
@@ -114,7 +127,7 @@ impl Drift {
         Self { width, height, rows: 0, cells: vec![([0; 3], 0); width.min(GRID) * height.min(GRID)] }
     }
 
-    fn push(&mut self, reference: &[u8], distorted: &[u8]) {
+    fn push(&mut self, reference: Row<'_>, distorted: Row<'_>) {
         let y = self.rows;
         self.rows += 1;
         if !y.is_multiple_of(EACH) {
@@ -125,8 +138,9 @@ impl Drift {
         for (column, (sums, count)) in cells.iter_mut().enumerate() {
             // The pixels x for which x · columns / width is this column.
             let [from, to] = [column, column + 1].map(|c| (c * self.width).div_ceil(columns));
-            for (a, b) in reference[from * 3..to * 3].chunks_exact(3).zip(distorted[from * 3..to * 3].chunks_exact(3)) {
-                (0..3).for_each(|i| sums[i] += i64::from(a[i]) - i64::from(b[i]));
+            let sum = |samples: &[u8]| samples[from..to].iter().map(|&v| i64::from(v)).sum::<i64>();
+            for channel in 0..3 {
+                sums[channel] += sum(reference[channel]) - sum(distorted[channel]);
             }
             *count += (to - from) as i64;
         }
@@ -195,7 +209,8 @@ mod tests {
     fn every_pixel_of_a_row_falls_into_one_cell() {
         for width in [1, 31, 32, 33, 100, 1001] {
             let mut drift = Drift::new(width, 1);
-            drift.push(&vec![9; width * 3], &vec![4; width * 3]);
+            let (nines, fours) = (vec![9; width], vec![4; width]);
+            drift.push([&nines; 3], [&fours; 3]);
             assert_eq!(drift.cells.iter().map(|(_, count)| count).sum::<i64>(), width as i64);
             assert!((drift.mean() - 5.0).abs() < 1e-9, "{width}");
         }

@@ -50,7 +50,7 @@ impl Cause {
         }
         Self::of_size(head.size, limits).or(match format {
             None => Some(Self::Unchanged(Reason::NotAnImage)),
-            Some(Format::Jpeg | Format::Png) => None,
+            Some(Format::Jpeg | Format::Png | Format::Gif | Format::WebP) => None,
             Some(_) => Some(Self::Unchanged(Reason::FormatNotRewritten)),
         })
     }
@@ -148,7 +148,9 @@ mod tests {
     fn only_what_the_engine_rewrites_is_read() {
         assert_eq!(cause(9, None, Some(Format::Jpeg)), None);
         assert_eq!(cause(9, None, Some(Format::Png)), None);
-        assert_eq!(cause(9, None, Some(Format::Gif)), Some(Cause::Unchanged(Reason::FormatNotRewritten)));
+        assert_eq!(cause(9, None, Some(Format::Gif)), None);
+        assert_eq!(cause(9, None, Some(Format::WebP)), None);
+        assert_eq!(cause(9, None, Some(Format::Tiff)), Some(Cause::Unchanged(Reason::FormatNotRewritten)));
         assert_eq!(cause(9, None, None), Some(Cause::Unchanged(Reason::NotAnImage)));
         assert_eq!(cause(0, None, None), Some(Cause::Unchanged(Reason::Empty)));
         let over = ImageError::LimitExceeded { limit: Limit::Bytes, value: 1001, max: 1000 };

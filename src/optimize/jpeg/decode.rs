@@ -1,13 +1,16 @@
 //! Coefficients decoded to rows of colours, one row of blocks at a time: bit for bit what libjpeg-turbo does by default
 //! with a file of them, so that a file can be judged before it is written.
 //!
-//! Islow IDCT (jidctint.c), triangle chroma upsampling (jdsample.c), JFIF's conversion (jdcolor.c).
+//! Islow IDCT (jidctint.c), triangle chroma upsampling (jdsample.c), JFIF's conversion (jdcolor.c). Loops run by index
+//! over slices of one length, which the compiler makes vectors of.
+#![allow(clippy::needless_range_loop, clippy::inline_always)]
 
 use std::num::Wrapping;
 
 use archmage::autoversion;
 
 use super::coefficients::{BLOCK, Block, ColorModel, Component, Layout};
+use crate::optimize::score::Row;
 
 /// Rows of samples that a component keeps: what a row of MCUs has at the most, and as many before it.
 const RING: usize = 2 * 4 * BLOCK;
@@ -22,6 +25,8 @@ pub struct Rows<'a, F> {
     next: usize,
     /// A row of each component at full size.
     full: Vec<Vec<u8>>,
+    /// A row of red, green, blue.
+    colors: [Vec<u8>; 3],
 }
 
 /// A component's last rows of samples.
@@ -37,6 +42,8 @@ struct Plane {
     /// Rows decoded.
     decoded: usize,
     blocks: Vec<Block>,
+    /// A row on its way to twice the width.
+    wide: Vec<u16>,
 }
 
 impl<'a, F: FnMut(usize, usize, &mut [Block])> Rows<'a, F> {
@@ -46,22 +53,26 @@ impl<'a, F: FnMut(usize, usize, &mut [Block])> Rows<'a, F> {
     pub fn new(layout: &'a Layout, fill: F) -> Option<Self> {
         let known = matches!((layout.model, layout.components.len()), (ColorModel::Gray, 1) | (ColorModel::YCbCr, 3));
         let planes = layout.components.iter().map(|c| Plane::new(layout, c)).collect::<Option<Vec<_>>>()?;
-        let full = vec![vec![0; layout.width + BLOCK]; planes.len()];
-        known.then(|| Self { layout, fill, planes, next: 0, full })
+        let at_full_size = vec![vec![0; layout.width + BLOCK]; planes.len()];
+        let colors = std::array::from_fn(|_| vec![0; layout.width]);
+        known.then(|| Self { layout, fill, planes, next: 0, full: at_full_size, colors })
     }
 
-    /// Writes the next row's red, green, blue to `out`, which is as long as the picture is wide, times three.
-    pub fn read(&mut self, out: &mut [u8]) {
+    /// The next row's red, green and blue.
+    pub fn read(&mut self) -> Row<'_> {
         let y = self.next;
         self.next += 1;
         for (index, (plane, full)) in self.planes.iter_mut().zip(&mut self.full).enumerate() {
             plane.decode_for(y, |row, blocks| (self.fill)(index, row, blocks));
-            plane.upsample(y, &mut full[..self.layout.width + 1]);
+            plane.upsample(y, &mut full[..=self.layout.width]);
         }
         match &self.full[..] {
-            [gray] => out.chunks_exact_mut(3).zip(gray).for_each(|(pixel, v)| pixel.fill(*v)),
-            [luma, cb, cr, ..] => to_rgb(luma, cb, cr, out),
-            _ => {}
+            [luma, cb, cr] => {
+                to_rgb(luma, cb, cr, &mut self.colors);
+                self.colors.each_ref().map(Vec::as_slice)
+            }
+            // Gray, of which there is but one.
+            components => [0; 3].map(|luma| &components[luma][..self.layout.width]),
         }
     }
 }
@@ -116,6 +127,7 @@ impl Plane {
             samples: vec![0; stride * RING],
             decoded: 0,
             blocks: vec![[0; 64]; component.columns],
+            wide: vec![0; width],
         })
     }
 
@@ -130,121 +142,165 @@ impl Plane {
         }
     }
 
-    fn row(&self, y: usize) -> &[u8] {
-        let at = y.min(self.height - 1) % RING * self.stride;
-        &self.samples[at..at + self.width]
-    }
-
-    fn upsample(&self, y: usize, out: &mut [u8]) {
+    fn upsample(&mut self, y: usize, out: &mut [u8]) {
+        let row = |y: usize| {
+            let at = y.min(self.height - 1) % RING * self.stride;
+            &self.samples[at..at + self.width]
+        };
         // Of two rows of pixels the upper one leans on the samples above, the lower one on those below.
         let (near, upper) = (y / 2, y.is_multiple_of(2));
         let far = if upper { near.saturating_sub(1) } else { near + 1 };
         match self.upsampling {
             Upsampling::Repeated(1, down) => {
-                let row = self.row(y / down);
+                let row = row(y / down);
                 out[..row.len()].copy_from_slice(row);
             }
             Upsampling::Repeated(across, down) => {
-                let row = self.row(y / down);
+                let row = row(y / down);
                 out.chunks_mut(across).zip(row).for_each(|(out, sample)| out.fill(*sample));
             }
-            Upsampling::Across => triangle_across(self.row(y), out),
-            Upsampling::Down => triangle_down(self.row(near), self.row(far), if upper { 1 } else { 2 }, out),
-            Upsampling::Both => triangle(self.row(near), self.row(far), out),
+            Upsampling::Across => {
+                widen_samples(row(y), &mut self.wide);
+                doubled(&self.wide, &TRIANGLE_ACROSS, out);
+            }
+            Upsampling::Down => triangle_down(row(near), row(far), if upper { 1 } else { 2 }, out),
+            Upsampling::Both => {
+                weighed(row(near), row(far), &mut self.wide);
+                doubled(&self.wide, &TRIANGLE, out);
+            }
         }
     }
 }
 
-/// `h2v1_fancy_upsample`.
 #[autoversion(v3, neon)]
-fn triangle_across(row: &[u8], out: &mut [u8]) {
-    let last = row.len() - 1;
-    let wide = |v: u8| u16::from(v);
-    out[0] = row[0];
-    out[1] = ((wide(row[0]) * 3 + wide(row[1]) + 2) >> 2) as u8;
-    for (around, out) in row.windows(3).zip(out[2..].chunks_exact_mut(2)) {
-        let near = u16::from(around[1]) * 3;
-        out[0] = ((near + u16::from(around[0]) + 1) >> 2) as u8;
-        out[1] = ((near + u16::from(around[2]) + 2) >> 2) as u8;
-    }
-    out[2 * last] = ((wide(row[last]) * 3 + wide(row[last - 1]) + 1) >> 2) as u8;
-    if let Some(out) = out.get_mut(2 * last + 1) {
-        *out = row[last];
+fn widen_samples(row: &[u8], wide: &mut [u16]) {
+    let n = wide.len();
+    let row = &row[..n];
+    for i in 0..n {
+        wide[i] = row[i].into();
     }
 }
 
 /// `h1v2_fancy_upsample`.
 #[autoversion(v3, neon)]
 fn triangle_down(near: &[u8], far: &[u8], bias: u16, out: &mut [u8]) {
-    for ((near, far), out) in near.iter().zip(far).zip(out) {
-        *out = ((u16::from(*near) * 3 + u16::from(*far) + bias) >> 2) as u8;
+    let n = near.len();
+    let (far, out) = (&far[..n], &mut out[..n]);
+    for i in 0..n {
+        out[i] = ((u16::from(near[i]) * 3 + u16::from(far[i]) + bias) >> 2) as u8;
     }
 }
 
-/// `h2v2_fancy_upsample`.
+/// Three quarters of one row, and one of the next, times four.
 #[autoversion(v3, neon)]
-fn triangle(near: &[u8], far: &[u8], out: &mut [u8]) {
-    let last = near.len() - 1;
-    let sum = |i: usize| u16::from(near[i]) * 3 + u16::from(far[i]);
-    out[0] = ((sum(0) * 4 + 8) >> 4) as u8;
-    out[1] = ((sum(0) * 3 + sum(1) + 7) >> 4) as u8;
-    for ((near, far), out) in near.windows(3).zip(far.windows(3)).zip(out[2..].chunks_exact_mut(2)) {
-        let before = u16::from(near[0]) * 3 + u16::from(far[0]);
-        let here = u16::from(near[1]) * 3 + u16::from(far[1]);
-        let after = u16::from(near[2]) * 3 + u16::from(far[2]);
-        out[0] = ((here * 3 + before + 8) >> 4) as u8;
-        out[1] = ((here * 3 + after + 7) >> 4) as u8;
+fn weighed(near: &[u8], far: &[u8], sums: &mut [u16]) {
+    let n = sums.len();
+    let (near, far) = (&near[..n], &far[..n]);
+    for i in 0..n {
+        sums[i] = u16::from(near[i]) * 3 + u16::from(far[i]);
     }
-    out[2 * last] = ((sum(last) * 3 + sum(last - 1) + 8) >> 4) as u8;
+}
+
+/// How a triangle filter rounds on the left and on the right of a sample, and the bits it then drops.
+struct Rounding {
+    left: u16,
+    right: u16,
+    shift: u32,
+}
+
+/// `h2v1_fancy_upsample`.
+const TRIANGLE_ACROSS: Rounding = Rounding { left: 1, right: 2, shift: 2 };
+/// `h2v2_fancy_upsample`.
+const TRIANGLE: Rounding = Rounding { left: 8, right: 7, shift: 4 };
+
+/// Two samples of each: three quarters of it, and one of its neighbour on either side, or of itself at the edges. The
+/// last one is left out where `out` is too short for it.
+fn doubled(row: &[u16], rounding: &Rounding, out: &mut [u8]) {
+    let last = row.len() - 1;
+    let &Rounding { left, right, shift } = rounding;
+    let edges = [0, last].map(|i| row[i] * 4);
+    if last > 0 {
+        between(row, rounding, &mut out[1..=2 * last]);
+    }
+    out[0] = ((edges[0] + left) >> shift) as u8;
     if let Some(out) = out.get_mut(2 * last + 1) {
-        *out = ((sum(last) * 4 + 7) >> 4) as u8;
+        *out = ((edges[1] + right) >> shift) as u8;
+    }
+}
+
+/// What lies between each sample and the next.
+#[autoversion(v3, neon)]
+fn between(row: &[u16], rounding: &Rounding, out: &mut [u8]) {
+    let pairs = row.len() - 1;
+    let (near, far, out) = (&row[..pairs], &row[1..=pairs], &mut out[..2 * pairs]);
+    let &Rounding { left, right, shift } = rounding;
+    for i in 0..pairs {
+        out[2 * i] = ((near[i] * 3 + far[i] + right) >> shift) as u8;
+        out[2 * i + 1] = ((far[i] * 3 + near[i] + left) >> shift) as u8;
     }
 }
 
 /// JFIF's conversion with the factors of jdcolor.c, in 1/65,536.
 #[autoversion(v3, neon)]
-fn to_rgb(luma: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
+fn to_rgb(luma: &[u8], cb: &[u8], cr: &[u8], out: &mut [Vec<u8>; 3]) {
     const RED_OF_CR: i32 = 91_881;
     const BLUE_OF_CB: i32 = 116_130;
     const GREEN_OF_CR: i32 = -46_802;
     const GREEN_OF_CB: i32 = -22_554;
     const HALF: i32 = 1 << 15;
-    for (((luma, cb), cr), out) in luma.iter().zip(cb).zip(cr).zip(out.chunks_exact_mut(3)) {
-        let (luma, cb, cr) = (i32::from(*luma), i32::from(*cb) - 128, i32::from(*cr) - 128);
-        out[0] = (luma + ((RED_OF_CR * cr + HALF) >> 16)).clamp(0, 255) as u8;
-        out[1] = (luma + ((GREEN_OF_CB * cb + GREEN_OF_CR * cr + HALF) >> 16)).clamp(0, 255) as u8;
-        out[2] = (luma + ((BLUE_OF_CB * cb + HALF) >> 16)).clamp(0, 255) as u8;
+    let n = out[0].len();
+    let [red, green, blue] = out;
+    let (red, green, blue) = (&mut red[..n], &mut green[..n], &mut blue[..n]);
+    let (luma, cb, cr) = (&luma[..n], &cb[..n], &cr[..n]);
+    for i in 0..n {
+        let (luma, cb, cr) = (i32::from(luma[i]), i32::from(cb[i]) - 128, i32::from(cr[i]) - 128);
+        red[i] = (luma + ((RED_OF_CR * cr + HALF) >> 16)).clamp(0, 255) as u8;
+        green[i] = (luma + ((GREEN_OF_CB * cb + GREEN_OF_CR * cr + HALF) >> 16)).clamp(0, 255) as u8;
+        blue[i] = (luma + ((BLUE_OF_CB * cb + HALF) >> 16)).clamp(0, 255) as u8;
     }
 }
 
 /// The inverse DCT of a row of blocks, each dequantized by `steps`, to eight rows of samples.
 #[autoversion(v3, neon)]
 fn inverse_row(blocks: &[Block], steps: &[i32; 64], out: &mut [u8], stride: usize) {
-    for (column, block) in blocks.iter().enumerate() {
-        let left = column * BLOCK;
-        if block[1..].iter().all(|c| *c == 0) {
+    for column in 0..blocks.len() {
+        let (block, left) = (&blocks[column], column * BLOCK);
+        if is_flat(block) {
             // Both passes come to this where there is but a mean.
             let mean = i32::from(block[0]).wrapping_mul(steps[0]).clamp(-OUT_OF_RANGE, OUT_OF_RANGE);
             let sample = (((mean << PASS1_BITS) + (1 << (PASS1_BITS + 2))) >> (PASS1_BITS + 3)) + CENTER;
-            let sample = sample.clamp(0, 255) as u8;
-            (0..BLOCK).for_each(|y| out[y * stride + left..][..BLOCK].fill(sample));
+            let row = [sample.clamp(0, 255) as u8; BLOCK];
+            for y in 0..BLOCK {
+                out[y * stride + left..][..BLOCK].copy_from_slice(&row);
+            }
             continue;
         }
         let mut rows = [[Wrapping(0_i32); BLOCK]; BLOCK];
-        for (y, row) in rows.iter_mut().enumerate() {
-            for (x, value) in row.iter_mut().enumerate() {
-                *value = Wrapping(i32::from(block[y * BLOCK + x]).wrapping_mul(steps[y * BLOCK + x]));
+        for y in 0..BLOCK {
+            for x in 0..BLOCK {
+                rows[y][x] = Wrapping(i32::from(block[y * BLOCK + x]).wrapping_mul(steps[y * BLOCK + x]));
             }
         }
         let columns = transposed(&inverse_pass(&rows, CONST_BITS - PASS1_BITS));
         let samples = transposed(&inverse_pass(&columns, CONST_BITS + PASS1_BITS + 3));
-        for (y, row) in samples.iter().enumerate() {
-            let out = &mut out[y * stride + left..][..BLOCK];
-            for (out, value) in out.iter_mut().zip(row) {
-                *out = (value.0.clamp(-OUT_OF_RANGE, OUT_OF_RANGE) + CENTER).clamp(0, 255) as u8;
+        for y in 0..BLOCK {
+            let mut row = [0; BLOCK];
+            for x in 0..BLOCK {
+                row[x] = (samples[y][x].0.clamp(-OUT_OF_RANGE, OUT_OF_RANGE) + CENTER).clamp(0, 255) as u8;
             }
+            out[y * stride + left..][..BLOCK].copy_from_slice(&row);
         }
     }
+}
+
+/// Whether a block holds nothing but its mean.
+#[inline(always)]
+fn is_flat(block: &Block) -> bool {
+    let mut any = 0;
+    for k in 1..64 {
+        any |= block[k];
+    }
+    any == 0
 }
 
 /// jidctint.c: bits of the constants' fractions, and those that the first pass leaves for the second.
@@ -259,7 +315,13 @@ type Square = [[Wrapping<i32>; BLOCK]; BLOCK];
 
 #[inline(always)]
 fn transposed(square: &Square) -> Square {
-    std::array::from_fn(|y| std::array::from_fn(|x| square[x][y]))
+    let mut out = [[Wrapping(0); BLOCK]; BLOCK];
+    for y in 0..BLOCK {
+        for x in 0..BLOCK {
+            out[y][x] = square[x][y];
+        }
+    }
+    out
 }
 
 /// One dimension of the inverse DCT (jidctint.c, `jpeg_idct_islow`), of eight columns side by side: the vertical one.
@@ -325,8 +387,11 @@ mod tests {
             out.copy_from_slice(source.row(component, row));
         })
         .unwrap();
-        let mut samples = vec![0; layout.width * layout.height * 3];
-        samples.chunks_exact_mut(layout.width * 3).for_each(|row| rows.read(row));
+        let mut samples = Vec::new();
+        for _ in 0..layout.height {
+            let [red, green, blue] = rows.read();
+            (0..layout.width).for_each(|x| samples.extend([red[x], green[x], blue[x]]));
+        }
         samples
     }
 

@@ -5,8 +5,9 @@ use super::coefficients::{Blocks, Coefficients};
 use super::libjpeg::{Coded, Fault};
 use super::mosaic;
 use super::pixels::Pixels;
-use super::recompress::{Chroma, Recompressor, SLOPE, STEPS, UPRIGHT};
+use super::recompress::{Chroma, Recompressor, SLOPE, STEPS};
 use super::target::{Aim, Answer, Found, search};
+use super::upright::UPRIGHT;
 use crate::optimize::candidate::Candidate;
 use crate::optimize::outcome::Check;
 use crate::optimize::score::Judge;
@@ -68,7 +69,7 @@ pub fn once(source: Coded<'_>, about: About<'_>, target: f64) -> Result<Lossy, F
         return Ok(written.map_or(Lossy::NOTHING, |bytes| Lossy::unmeasured(bytes, Method::JpegCoefficients)));
     }
     let pixels = Pixels::decode(about.file, about.max_scans, about.orientation)?;
-    Ok(Lossy::unmeasured(pixels.encode(pixels.first_step(target + MARGIN))?, Method::JpegPixels))
+    Ok(Lossy::unmeasured(pixels.encode(Pixels::first_step(target + MARGIN))?, Method::JpegPixels))
 }
 
 /// The lightest encoding found that reaches the target.
@@ -103,17 +104,14 @@ fn write(source: Coded<'_>, chroma: Chroma, step: i32, bits_per_pixel: f64) -> R
     if recompressor.is_lossless_at(step) {
         return Ok(None);
     }
-    let written = match recompressor.in_place(step) {
-        Some(in_place) => {
-            drop(recompressor);
-            in_place.write(source)?
-        }
-        None => {
-            let written = recompressor.encode(step)?;
-            drop(recompressor);
-            drop(source);
-            written
-        }
+    let written = if let Some(in_place) = recompressor.in_place(step) {
+        drop(recompressor);
+        in_place.write(source)?
+    } else {
+        let written = recompressor.encode(step)?;
+        drop(recompressor);
+        drop(source);
+        written
     };
     Ok(Some(written.proven()?))
 }

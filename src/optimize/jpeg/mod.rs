@@ -18,6 +18,7 @@ mod segments;
 mod splice;
 mod tables;
 mod target;
+mod upright;
 
 use coefficients::Blocks;
 use libjpeg::{Coded, Fault, Script};
@@ -26,6 +27,7 @@ use segments::{Process, Segments, Trailing};
 use splice::Kept;
 
 use super::candidate::{Candidate, Context, choose};
+use super::compare::{self, Picture};
 use super::score as metric;
 use super::{
     Budget, Check, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options,
@@ -93,23 +95,35 @@ fn before_unknown_data(
     Ok(Outcome::Optimized(Encoded { bytes, info, method, score, check, metadata, budget_cut }))
 }
 
-/// The score of one JPEG file against another, both decoded as libjpeg-turbo does by default; of CMYK files only where
-/// they decode to the same.
+/// The picture as viewers show it, decoded as libjpeg-turbo does by default.
 ///
 /// # Errors
-/// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
-pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    let malformed = |fault: Fault| ImageError::malformed(Format::Jpeg, fault.to_string());
-    let planes = |file| libjpeg::decode_planes(file, u32::MAX).map_err(malformed);
-    if planes(source)? == planes(distorted)? {
-        return Ok(metric::IDENTICAL);
+/// [`compare::Fault`] where it is damaged or over a limit, is CMYK, or coded as libjpeg does not decode.
+pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, compare::Fault> {
+    let segments = Segments::parse(file)?;
+    Cost::of(&segments, file.len()).check_size(limits)?;
+    if !is_decodable(&segments) {
+        return Err(compare::Fault::Unscorable("is an arithmetic-coded, lossless or 12-bit JPEG"));
     }
-    let orientation = Segments::parse(source)?.orientation();
-    let picture = |file| Ok(libjpeg::decode_rgb(file, u32::MAX).map_err(malformed)?.upright(orientation));
-    let (reference, distorted) = (picture(source)?, picture(distorted)?);
-    metric::judge(&reference, &distorted, f64::INFINITY).ok_or_else(|| {
-        ImageError::malformed(Format::Jpeg, "the two pictures differ in size, or are too small to score")
-    })
+    match segments.frame.components.len() {
+        1 | 3 => {}
+        4 => return Err(compare::Fault::Unscorable("is a CMYK JPEG")),
+        _ => return Err(compare::Fault::Unscorable("is a JPEG of unknown colours")),
+    }
+    let picture = libjpeg::decode_rgb(file, limits.scans).map_err(|fault| refused(fault, limits.scans))?;
+    Ok(Picture { over_black: picture.upright(segments.orientation()), over_white: None })
+}
+
+/// Whether two files decode to the same components and are turned alike, CMYK files included.
+///
+/// # Errors
+/// [`ImageError::Malformed`] where either cannot be decoded.
+pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, ImageError> {
+    let planes = |file| {
+        libjpeg::decode_planes(file, u32::MAX).map_err(|fault| ImageError::malformed(Format::Jpeg, fault.to_string()))
+    };
+    let orientation = |file| Ok::<_, ImageError>(Segments::parse(file)?.orientation());
+    Ok(orientation(a)? == orientation(b)? && planes(a)? == planes(b)?)
 }
 
 /// A lossy file that keeps more of the coded image than this is measured against a lossless one; what keeps less is
@@ -211,8 +225,12 @@ impl Cost {
     }
 
     fn check(&self, limits: &Limits) -> Result<(), ImageError> {
-        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
-        Limits::check(Limit::Scans, self.scans, limits.scans.into())?;
+        self.check_size(limits)?;
         Limits::check(Limit::Memory, self.lossless, limits.memory)
+    }
+
+    fn check_size(&self, limits: &Limits) -> Result<(), ImageError> {
+        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
+        Limits::check(Limit::Scans, self.scans, limits.scans.into())
     }
 }

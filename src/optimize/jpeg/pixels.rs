@@ -28,13 +28,13 @@ impl Pixels {
 
     /// From the target alone: the median over photographs.
     #[must_use]
-    pub fn first_step(&self, target: f64) -> i32 {
+    pub fn first_step(target: f64) -> i32 {
         ((142.0 + (target - 75.0) * 2.4).round() as i32).clamp(COARSEST, FINEST)
     }
 
     #[must_use]
     pub fn aim(&self, target: f64) -> Aim {
-        let first = self.first_step(target);
+        let first = Self::first_step(target);
         Aim { target, steps: COARSEST..=FINEST, slope: SLOPE, first, pixels: self.planes.width * self.planes.height }
     }
 

@@ -11,7 +11,8 @@ use super::libjpeg::{Coded, Fault, Script, Written, write_coefficients};
 use super::requantize::{Quantizer, Requantizer, coarsened};
 use super::scans;
 use super::tables::{Role, table};
-use crate::optimize::score::{self, Judge, Rgb};
+use super::upright::{self, UPRIGHT};
+use crate::optimize::score::Judge;
 
 /// Steps of the dial per unit of q: real-valued, to land just above the target.
 const GRAIN: f64 = 4.0;
@@ -122,20 +123,26 @@ impl<'a> Recompressor<'a> {
     pub fn score(&self, step: i32, orientation: u8) -> Option<f64> {
         let made = self.at(step);
         let source = self.source.layout();
-        let mut reference =
-            Rows::new(source, |component, row, out| out.copy_from_slice(self.source.row(component, row)))?;
-        let mut distorted = Rows::new(&made.layout, |component, row, out| made.fill(self.source, component, row, out))?;
-        let (width, height) = (source.width, source.height);
-        if orientation > UPRIGHT {
-            let [a, b] = [&mut reference as &mut dyn Read, &mut distorted].map(|rows| picture(rows, width, height));
-            return score::judge(&a.upright(orientation), &b.upright(orientation), MAX_DRIFT);
-        }
+        let (width, height) = upright::size(source, orientation);
         let mut judge = Judge::new(width, height)?;
-        let (mut a, mut b) = (vec![0; width * 3], vec![0; width * 3]);
-        for _ in 0..height {
-            reference.read(&mut a);
-            distorted.read(&mut b);
-            judge.push(&a, &b);
+        if orientation == UPRIGHT {
+            let keep = |component, row, out: &mut [Block]| out.copy_from_slice(self.source.row(component, row));
+            let mut reference = Rows::new(source, keep)?;
+            let mut distorted =
+                Rows::new(&made.layout, |component, row, out| made.fill(self.source, component, row, 0, out))?;
+            for _ in 0..height {
+                judge.push(reference.read(), distorted.read());
+            }
+            return Some(judge.finish(MAX_DRIFT));
+        }
+        for area in upright::bands(source, orientation) {
+            let a = upright::decoded(source, &area, orientation, &mut |component, row, left, out| {
+                out.copy_from_slice(&self.source.row(component, row)[left..left + out.len()]);
+            })?;
+            let b = upright::decoded(&made.layout, &area, orientation, &mut |component, row, left, out| {
+                made.fill(self.source, component, row, left, out);
+            })?;
+            judge.push_all(&a, &b);
         }
         Some(judge.finish(MAX_DRIFT))
     }
@@ -153,7 +160,7 @@ impl<'a> Recompressor<'a> {
                 made.layout.components[index].table.hash(&mut hasher);
                 last = Some(index);
             }
-            made.fill(self.source, index, row, out);
+            made.fill(self.source, index, row, 0, out);
             out.hash(&mut hasher);
         })?;
         Ok(Written::new(bytes, hasher.finish()))
@@ -190,9 +197,6 @@ impl<'a> Recompressor<'a> {
     }
 }
 
-/// EXIF's value for a picture that is not turned.
-pub const UPRIGHT: u8 = 1;
-
 /// What a source becomes at one step.
 struct Made<'a> {
     layout: Layout,
@@ -207,13 +211,14 @@ enum Plane<'a> {
 }
 
 impl Made<'_> {
-    fn fill(&self, source: &dyn Blocks, index: usize, row: usize, out: &mut [Block]) {
+    /// Fills in blocks of a component's row, from column `left` on.
+    fn fill(&self, source: &dyn Blocks, index: usize, row: usize, left: usize, out: &mut [Block]) {
         match &self.planes[index] {
             Plane::Kept(requantizer) => {
-                out.copy_from_slice(source.row(index, row));
+                out.copy_from_slice(&source.row(index, row)[left..left + out.len()]);
                 requantizer.apply(out);
             }
-            Plane::Halved(halved, quantizer) => quantizer.apply(&halved.blocks[row * halved.columns..], out),
+            Plane::Halved(halved, quantizer) => quantizer.apply(&halved.blocks[row * halved.columns + left..], out),
         }
     }
 }
@@ -237,23 +242,6 @@ fn script(layout: &Layout) -> Script<'static> {
     scans::script(layout.components.len()).map_or(Script::Recommended, Script::Fixed)
 }
 
-/// What hands out rows of pixels.
-trait Read {
-    fn read(&mut self, out: &mut [u8]);
-}
-
-impl<F: FnMut(usize, usize, &mut [Block])> Read for Rows<'_, F> {
-    fn read(&mut self, out: &mut [u8]) {
-        Rows::read(self, out);
-    }
-}
-
-fn picture(rows: &mut dyn Read, width: usize, height: usize) -> Rgb {
-    let mut samples = vec![0; width * height * 3];
-    samples.chunks_exact_mut(width * 3).for_each(|row| rows.read(row));
-    Rgb { width, height, samples }
-}
-
 /// The directions in which chroma has luma's resolution, or `None` where it cannot be halved to 4:2:0.
 fn axes(layout: &Layout) -> Option<Axes> {
     let [luma, cb, cr] = &layout.components[..] else { return None };
@@ -273,6 +261,7 @@ mod tests {
     use crate::optimize::jpeg::coefficients::Coefficients;
     use crate::optimize::jpeg::libjpeg::tests::picture;
     use crate::optimize::jpeg::libjpeg::{decode_rgb, encode};
+    use crate::optimize::score::judge;
 
     const SAMPLINGS: [(usize, usize); 5] = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)];
 
@@ -316,14 +305,14 @@ mod tests {
     #[test]
     fn a_score_is_that_of_the_finished_file() {
         for sampling in SAMPLINGS {
-            let file = encode(&picture(143, 87, sampling.0, sampling.1), 10).unwrap();
+            let file = encode(&picture(143, 187, sampling.0, sampling.1), 10).unwrap();
             let source = held(&file);
             for chroma in [Chroma::Kept, Chroma::Halved] {
                 let Some(recompressor) = Recompressor::new(&source, chroma, 1.0) else { continue };
-                for orientation in [1, 3, 6] {
+                for orientation in 1..9 {
                     let [a, b] = [&file, &written(&recompressor, 260)]
                         .map(|file| decode_rgb(file, 100).unwrap().upright(orientation));
-                    let of_file = score::judge(&a, &b, MAX_DRIFT).unwrap();
+                    let of_file = judge(&a, &b, MAX_DRIFT).unwrap();
                     let foreseen = recompressor.score(260, orientation).unwrap();
                     assert!((of_file - foreseen).abs() < 1e-9, "{sampling:?} {chroma:?}: {foreseen}, is {of_file}");
                 }

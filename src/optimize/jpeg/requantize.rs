@@ -1,14 +1,22 @@
 //! Coarser steps for coefficients that are quantized already. Pure arithmetic on blocks.
 //!
-//! A step that would grow by less than two stays: requantizing by a ratio between one and two adds an error and saves
-//! next to nothing. What grows is quantized with a dead zone, wider for high frequencies, in place of a trellis.
+//! A step that would grow by less than about two stays: requantizing by a ratio between one and two adds an error and
+//! saves next to nothing. What grows is quantized with a dead zone, wider for high frequencies, in place of a trellis.
 
 use archmage::autoversion;
 
 use super::coefficients::{Block, Table};
 
-/// A wanted step below so many times the source's is not worth the error.
-const LEAST_RATIO: u16 = 2;
+/// A wanted step below so many times the source's is not worth the error: of the lowest frequency, and how much less of
+/// the highest. Two for all would let all steps of a standard table grow at once, a point of score or more that no q lies
+/// within; over 54 photographs the spread saves 0.5 % at equal score.
+const LEAST_RATIO: f64 = 2.4;
+const RATIO_SPREAD: f64 = 0.8;
+
+/// Where a coefficient lies between the mean, 0, and the highest frequency, 1.
+fn frequency(k: usize) -> f64 {
+    (k / 8 + k % 8) as f64 / 14.0
+}
 /// The largest magnitude that Huffman coding has a category for at 8 bits (T.81, F.1.2.2.1).
 const MAX_COEFFICIENT: f32 = 1023.0;
 
@@ -16,8 +24,9 @@ const MAX_COEFFICIENT: f32 = 1023.0;
 #[must_use]
 pub fn coarsened(wanted: &Table, source: &Table) -> Table {
     let mut steps = *source;
-    for (step, &wanted) in steps.iter_mut().zip(wanted) {
-        if wanted >= step.saturating_mul(LEAST_RATIO) {
+    for (k, (step, &wanted)) in steps.iter_mut().zip(wanted).enumerate() {
+        let least = f64::from(*step) * (LEAST_RATIO - RATIO_SPREAD * frequency(k));
+        if f64::from(wanted) >= least {
             *step = wanted;
         }
     }
@@ -30,8 +39,7 @@ fn dead_zone(q: f64) -> [f64; 64] {
     let at_all = 0.62 - 0.08 * ((q - 60.0) / 15.0).clamp(0.0, 1.2);
     let mut zone = [0.5; 64];
     for (k, zone) in zone.iter_mut().enumerate().skip(1) {
-        let frequency = (k / 8 + k % 8) as f64 / 14.0;
-        *zone = (at_all + 0.2 * (frequency - 0.3)).clamp(0.5, 0.95);
+        *zone = (at_all + 0.2 * (frequency(k) - 0.3)).clamp(0.5, 0.95);
     }
     zone
 }
@@ -130,12 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_would_grow_by_less_than_two_are_kept() {
-        let (mut wanted, mut source) = ([9; 64], [5; 64]);
-        (wanted[1], source[1]) = (10, 5);
+    fn steps_that_would_grow_by_less_than_about_two_are_kept() {
+        let (mut wanted, mut source) = ([10; 64], [5; 64]);
         (wanted[2], source[2]) = (1, 40_000);
         let steps = coarsened(&wanted, &source);
-        assert_eq!((steps[0], steps[1], steps[2]), (5, 10, 40_000));
+        assert_eq!((steps[0], steps[2], steps[63]), (5, 40_000, 10));
+        wanted[0] = 12;
+        assert_eq!(coarsened(&wanted, &source)[0], 12);
     }
 
     #[test]

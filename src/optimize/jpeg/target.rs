@@ -54,12 +54,15 @@ const WHOLE_TRIALS: usize = 7;
 const SAMPLE_TRIALS: usize = 6;
 /// Whole trials of a large image at the most.
 const ROUNDS: i32 = 4;
+/// Points of score that another whole trial must promise to come nearer, where there is an answer already.
+const LEAST_GAIN: f64 = 0.25;
 /// A mosaic scores higher than the image it is from, by this much on average.
 const MOSAIC_BIAS: f64 = 2.0;
 /// Above this many pixels a whole trial costs too much: the sample answers alone.
 const WHOLE_PIXELS: usize = 40_000_000;
-/// What the sample must show above the target, its bias included, where it answers alone.
-const MARGIN: f64 = MOSAIC_BIAS + 2.0;
+/// What the sample must show above the target, its bias included, where it answers alone. Of 28 photographs from 1.5 to
+/// 22 MP the whole scored 0.7 above what the sample foretold (standard deviation 0.75), and 1.5 below at the worst.
+const MARGIN: f64 = MOSAIC_BIAS + 1.5;
 
 /// Searches. `whole` and `sample` score a step; the sample comes with its number of pixels.
 pub fn search(
@@ -90,16 +93,17 @@ fn by_sample(aim: &Aim, whole: &mut impl FnMut(i32) -> f64, sample: &mut Sample<
         return Answer { found: alone(aim, sample, aim.first), budget_cut: false };
     }
     let mut offset = MOSAIC_BIAS;
-    let (mut first, mut best, mut tried): (i32, Option<Found>, Vec<i32>) = (aim.first, None, Vec::new());
+    let (mut best, mut before): (Option<Found>, Option<Trial>) = (None, None);
     for round in 0..ROUNDS {
+        let first = before.map_or(aim.first, |trial| trial.step);
         let Some(expected) = sample.coarsest(aim, aim.target + offset, first) else { break };
-        if tried.contains(&expected.step) {
+        let is_near = |before: Trial| (before.score - expected.score).abs() < LEAST_GAIN;
+        if before.is_some_and(|before| before.step == expected.step || best.is_some() && is_near(before)) {
             break;
         }
         if !budget.allows(sample.time_of(aim.pixels)) {
             return Answer { found: best.or_else(|| alone(aim, sample, first)), budget_cut: true };
         }
-        tried.push(expected.step);
         let score = whole(expected.step);
         if score >= aim.target + ROUNDING && best.is_none_or(|best| expected.step < best.step) {
             best = Some(Found { step: expected.step, score, check: Check::Whole });
@@ -109,7 +113,7 @@ fn by_sample(aim: &Aim, whole: &mut impl FnMut(i32) -> f64, sample: &mut Sample<
         }
         // Where corrections fall short time and again, the next one is more careful.
         offset = expected.score - score + ROUNDING + TOLERANCE * (0.5 + 0.5 * f64::from(round));
-        first = expected.step;
+        before = Some(expected);
     }
     Answer { found: best, budget_cut: false }
 }

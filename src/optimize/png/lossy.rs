@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::near_lossless::{self, Rounded};
 use super::pack::{self, Known};
-use super::pixels::{Channels, Views};
+use super::pixels::Channels;
 use super::quantize::{self, Indexed};
 use super::traits::Kind;
 use crate::optimize::search::Verdict;
+use crate::optimize::views::Views;
 use crate::optimize::{Budget, Effort, Method};
 
 /// What is asked of a picture.

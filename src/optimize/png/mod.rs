@@ -13,14 +13,15 @@ mod traits;
 use std::time::Duration;
 
 use chunks::{Chunks, Color};
-use pack::Known;
-use pixels::Views;
-use traits::Traits;
 use lossy::{Aim, Coded, Lossy, Profile};
+use pack::Known;
+use traits::Traits;
 
 use super::candidate::{Candidate, Context, choose};
+use super::compare::{Fault, Picture};
 use super::metadata::exif;
 use super::score as metric;
+use super::views::Pixels;
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
     left_alone,
@@ -93,21 +94,34 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     Ok(choose(context, candidates, options))
 }
 
-/// The score of one PNG file against another; of more than 8 bits per sample only where they decode to the same.
+/// The picture as viewers show it.
 ///
 /// # Errors
-/// [`ImageError::Malformed`] where either cannot be decoded, or they differ in size.
-pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, ImageError> {
-    if pixels::are_same(source, distorted).map_err(malformed)? {
-        return Ok(metric::IDENTICAL);
+/// [`Fault`] where it is damaged or over a limit, animated, or beyond 8-bit sRGB.
+pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
+    let chunks = Chunks::parse(file)?;
+    Limits::check(Limit::Pixels, Cost::of(&chunks, file.len()).pixels, limits.pixels)?;
+    if chunks.animation.is_some() {
+        return Err(Fault::Unscorable("is an animated PNG"));
     }
-    let orientation = orientation(&Chunks::parse(source)?);
-    let (source, distorted) = (decode(source)?, decode(distorted)?);
-    if (source.width, source.height) != (distorted.width, distorted.height) {
-        return Err(malformed("the two pictures differ in size"));
+    if chunks.header.depth > 8 {
+        return Err(Fault::Unscorable("has more than 8 bits per sample"));
     }
-    let score = Views::new(&source, orientation).score(|y, row| row.copy_from_slice(distorted.row(y)));
-    score.ok_or_else(|| malformed("too small to be scored"))
+    if is_beyond_srgb(&chunks) {
+        return Err(Fault::Unscorable("has a transfer function (PQ, HLG, linear) far from sRGB's"));
+    }
+    Ok(decode(file)?.shown(orientation(&chunks)))
+}
+
+/// Whether two files decode to the same pixels, to the last of 16 bits and in every frame, of the same transfer
+/// function, and are turned alike.
+///
+/// # Errors
+/// [`ImageError::Malformed`] where either cannot be decoded.
+pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, ImageError> {
+    let (chunks_a, chunks_b) = (Chunks::parse(a)?, Chunks::parse(b)?);
+    let alike = orientation(&chunks_a) == orientation(&chunks_b) && transfer(&chunks_a) == transfer(&chunks_b);
+    Ok(alike && pixels::are_same(a, b).map_err(malformed)?)
 }
 
 /// The same pixels in fewer bytes; none where nothing is gained, or where the proof fails that they are the same.
@@ -134,6 +148,20 @@ fn orientation(chunks: &Chunks<'_>) -> u8 {
     chunks.data(*b"eXIf").and_then(exif::orientation).unwrap_or(1)
 }
 
+/// The transfer characteristics of cICP, and the gamma of gAMA in 1/100,000.
+fn transfer(chunks: &Chunks<'_>) -> (Option<u8>, Option<u32>) {
+    let gamma = chunks.data(*b"gAMA").and_then(|data| data.first_chunk());
+    let characteristics = chunks.data(*b"cICP").and_then(|data| data.get(1).copied());
+    (characteristics, gamma.map(|gamma| u32::from_be_bytes(*gamma)))
+}
+
+/// Whether its samples mean something else than the sRGB curve that the score supposes.
+fn is_beyond_srgb(chunks: &Chunks<'_>) -> bool {
+    let (characteristics, gamma) = transfer(chunks);
+    characteristics.is_some_and(|code| BEYOND_SRGB.contains(&code))
+        || gamma.is_some_and(|gamma| !SRGB_LIKE_GAMMA.contains(&gamma))
+}
+
 /// Whether pixels are looked at: a single picture of 8 bits, of more colours than a palette names.
 fn is_looked_at(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> bool {
     let header = chunks.header;
@@ -144,10 +172,6 @@ fn is_looked_at(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> bool {
 /// What to reach by changing pixels; `None` where they stay.
 fn aim(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<Aim> {
     let Quality::Target(target) = options.quality else { return None };
-    let transfer = chunks.data(*b"cICP").and_then(|data| data.get(1).copied());
-    let gamma = chunks.data(*b"gAMA").and_then(|data| data.first_chunk()).map(|gamma| u32::from_be_bytes(*gamma));
-    let judged = transfer.is_none_or(|transfer| !BEYOND_SRGB.contains(&transfer))
-        && gamma.is_none_or(|gamma| SRGB_LIKE_GAMMA.contains(&gamma));
     let profile = match chunks.data(*b"iCCP") {
         None => Profile::None,
         Some(_) if chunks.header.color.is_gray() => Profile::Gray,
@@ -155,10 +179,10 @@ fn aim(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<Aim> {
     };
     let (orientation, effort, trials) = (orientation(chunks), options.effort, trials(cost, options.effort));
     let target = target + ROUNDING;
-    judged.then_some(Aim { target, orientation, profile, effort, trials })
+    (!is_beyond_srgb(chunks)).then_some(Aim { target, orientation, profile, effort, trials })
 }
 
-fn decode(file: &[u8]) -> Result<pixels::Pixels, ImageError> {
+fn decode(file: &[u8]) -> Result<Pixels, ImageError> {
     pixels::decode(file).map_err(malformed)
 }
 
@@ -196,9 +220,7 @@ impl Cost {
             frames: chunks.animation.map_or(1, |animation| animation.frames.into()),
             raw,
             lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
-            lossy: pixels
-                .saturating_mul(LOSSY_BYTES_PER_PIXEL)
-                .saturating_add(metric::memory(header.width.into())),
+            lossy: pixels.saturating_mul(LOSSY_BYTES_PER_PIXEL).saturating_add(metric::memory(header.width.into())),
         }
     }
 

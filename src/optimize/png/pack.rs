@@ -3,10 +3,11 @@
 use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, Options, PngError, RawImage};
 
 use super::near_lossless::Rounded;
-use super::pixels::{Channels, Pixels};
+use super::pixels::Channels;
 use super::quantize::Indexed;
 use super::traits::{Kind, Traits};
 use crate::optimize::Effort;
+use crate::optimize::views::Pixels;
 
 /// Below this libdeflate's levels cost 8 % of bytes.
 const FAST_DEFLATE: u8 = 6;
@@ -86,7 +87,7 @@ const SAMPLE_ONE_IN: usize = 8;
 const SAMPLE_BAND: usize = 16;
 
 /// The filter that packs a sample best: photographs are alike throughout.
-fn best_filter(pixels: &Pixels, traits: &Traits) -> FilterStrategy {
+fn best_filter(pixels: &Pixels, traits: Traits) -> FilterStrategy {
     let channels = traits.channels;
     let bands = pixels.rgba.chunks(pixels.width * SAMPLE_BAND).step_by(SAMPLE_ONE_IN);
     let samples: Vec<u8> = bands.flatten().flat_map(|pixel| channels.samples(*pixel)).collect();

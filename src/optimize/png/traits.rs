@@ -2,7 +2,8 @@
 
 use rgb::RGBA8;
 
-use super::pixels::{Channels, Pixels};
+use super::pixels::Channels;
+use crate::optimize::views::Pixels;
 
 /// How a picture is coded best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +90,8 @@ impl Count {
                 residual(pixel.g, left.g, above.g),
                 residual(pixel.b, left.b, above.b),
             ];
-            let foretold = residuals.iter().all(|residual| residual.abs() <= NEAR)
-                && residual(pixel.a, left.a, above.a) == 0;
+            let foretold =
+                residuals.iter().all(|residual| residual.abs() <= NEAR) && residual(pixel.a, left.a, above.a) == 0;
             self.surprises += u64::from(!foretold);
             for residual in residuals {
                 if let Some(seen) = self.residuals.get_mut((residual + SMALL) as usize) {
@@ -106,5 +107,36 @@ impl Count {
         let last = self.residuals.iter().rposition(|seen| *seen).unwrap_or(0);
         let there = self.residuals[first..=last].iter().filter(|seen| **seen).count();
         (there as f64) < (last - first + 1) as f64 * ROUNDED_SHARE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Traits {
+        let at = |i: usize| {
+            let [r, g, b] = pixel(i % 64, i / 64);
+            RGBA8::new(r, g, b, 255)
+        };
+        Traits::of(&Pixels { width: 64, height: 64, rgba: (0..64 * 64).map(at).collect() })
+    }
+
+    fn grain(x: usize, y: usize, most: u32) -> u8 {
+        (((x * 31 + y * 977) as u32).wrapping_mul(2_654_435_761) >> 16) as u8 % most as u8
+    }
+
+    #[test]
+    fn flat_areas_make_a_graphic_and_grain_a_photograph() {
+        let boxes = of(|x, y| if (x / 16 + y / 16) % 2 == 0 { [250; 3] } else { [20, 60, 90] });
+        let grainy = of(|x, y| [100 + grain(x, y, 90), 90 + grain(y, x, 90), 40 + grain(x + 1, y, 90)]);
+        assert!(boxes.is_graphic && !grainy.is_graphic && grainy.kind == Kind::Sharp);
+    }
+
+    #[test]
+    fn what_is_foretold_by_its_neighbours_is_smooth() {
+        let soft = of(|x, y| [(x * 2) as u8 + grain(x, y, 4), (y * 2) as u8 + grain(y, x, 4), 90 + grain(x, y + 1, 4)]);
+        assert!(soft.kind == Kind::Smooth && soft.channels == Channels::Rgb);
+        assert_eq!(of(|x, y| [(x + y) as u8; 3]).channels, Channels::Gray);
     }
 }

@@ -1,94 +1,128 @@
 //! One scale of the metric: rows of both pictures come in, are blurred and compared, and go on to the next at half size.
 
-use super::rows::{self, BLUR_ROWS, Blurred, Linear, Own, REACH};
+use super::gaussian::{self, DELAY, Down, Interleaved, LANES, Row, SPAN};
+use super::rows::{self, BLURRED, Linear, TILE};
 use super::weights::PARTS;
 
 /// Channels that are compared: X, Y, B.
 const CHANNELS: usize = 3;
+/// Rows that are blurred across at a time, both pictures side by side.
+const BAND: usize = LANES / 2;
+/// Rows that are kept: as they came until those that their blur needs are there, and blurred across while they are needed,
+/// by whole bands.
+const KEPT: usize = BAND + DELAY;
+const KEPT_BLURRED: usize = (BAND + SPAN).next_multiple_of(BAND);
 
 pub struct Scale {
     /// Pixels.
     width: usize,
     height: usize,
-    /// Rows that came in, and that were compared.
+    /// Rows that came in, and of those that were blurred.
     pushed: usize,
-    compared: usize,
+    blurred: usize,
+    /// The last two rows of both pictures: row `y` at `y % 2`.
+    rows: [[Linear; 2]; 2],
+    /// Where rows of X and Y go that are not compared.
+    unused: [Vec<f32>; 2],
     channels: [Option<Channel>; CHANNELS],
-    /// The upper one of two rows, which wait to be halved.
-    upper: Option<[Linear; 2]>,
+    scratch: Scratch,
 }
 
-/// A channel's last rows, and what they came to.
+/// A channel that is compared.
 struct Channel {
-    /// Row `y` at `y % BLUR_ROWS`, blurred across.
-    blurred: Vec<Blurred>,
-    own: Vec<Own>,
+    /// Pixels.
+    width: usize,
+    /// Rows of both pictures: row `y` at `y % KEPT`.
+    rows: Vec<[Row; 2]>,
+    /// For each quantity its rows blurred across: row `y` at `y % KEPT_BLURRED`.
+    across: [Vec<Row>; BLURRED],
+    down: [Down; BLURRED],
     sums: [f64; PARTS],
+}
+
+/// What rows are blurred across in.
+struct Scratch {
+    pictures: Interleaved,
+    products: Interleaved,
+    blurred: Vec<[f32; LANES]>,
 }
 
 impl Scale {
     /// Of this size in pixels; `needed` says which channels count.
     #[must_use]
     pub fn new((width, height): (usize, usize), needed: [bool; CHANNELS]) -> Self {
-        let channel = |needed: bool| {
-            needed.then(|| Channel {
-                blurred: (0..BLUR_ROWS).map(|_| rows::blank(width)).collect(),
-                own: (0..BLUR_ROWS).map(|_| rows::blank(width)).collect(),
-                sums: [0.0; PARTS],
-            })
-        };
-        Self { width, height, pushed: 0, compared: 0, channels: needed.map(channel), upper: None }
+        let linear = || [Linear::blank(width), Linear::blank(width)];
+        Self {
+            width,
+            height,
+            pushed: 0,
+            blurred: 0,
+            rows: [linear(), linear()],
+            unused: rows::blank(width),
+            channels: needed.map(|needed| needed.then(|| Channel::new(width))),
+            scratch: Scratch {
+                pictures: Interleaved::blank(width),
+                products: Interleaved::blank(width),
+                blurred: Vec::new(),
+            },
+        }
     }
 
-    /// Takes a row of each picture; answers a row of each at half the size where it completes one.
-    pub fn push(&mut self, pair: [Linear; 2]) -> Option<[Linear; 2]> {
-        let slot = self.pushed % BLUR_ROWS;
-        if self.channels.iter().any(Option::is_some) {
-            let with_blue = self.channels[2].is_some();
-            let xyb = pair.each_ref().map(|row| rows::xyb(row, with_blue));
-            for (index, channel) in self.channels.iter_mut().enumerate() {
-                if let Some(channel) = channel {
-                    rows::blur_across(
-                        &xyb[0][index],
-                        &xyb[1][index],
-                        &mut channel.blurred[slot],
-                        &mut channel.own[slot],
-                    );
-                }
-            }
-        }
+    /// Where the next row of each picture goes, for [`take`](Self::take).
+    pub fn next(&mut self) -> &mut [Linear; 2] {
+        &mut self.rows[self.pushed % 2]
+    }
+
+    /// Takes the row; answers whether it completes two, for [`halve`](Self::halve).
+    pub fn take(&mut self) -> bool {
+        self.convert();
         self.pushed += 1;
-        if self.pushed > REACH {
+        if self.pushed == self.blurred + BAND {
             self.compare();
         }
-        match self.upper.take() {
-            Some(upper) => Some(halved(&upper, &pair)),
-            None => {
-                self.upper = Some(pair);
-                None
-            }
-        }
+        self.pushed.is_multiple_of(2)
     }
 
-    /// Compares the rows that waited for more below them; answers what [`push`](Self::push) would at one more row.
-    pub fn finish(&mut self) -> Option<[Linear; 2]> {
-        while self.compared < self.pushed {
-            self.compare();
-        }
-        // The last row of an odd number is averaged with itself.
-        self.upper.take().map(|pair| halved(&pair, &pair))
-    }
-
-    /// Compares the next row, blurred down over what lies around it; beyond the picture everything is 0.
-    fn compare(&mut self) {
-        let y = self.compared;
-        let inside = |row: usize| (REACH..self.pushed + REACH).contains(&row);
+    /// Compares the rows that waited for more below them; answers whether the last is one without a second.
+    pub fn finish(&mut self) -> bool {
+        self.compare();
         for channel in self.channels.iter_mut().flatten() {
-            let around: [Option<&Blurred>; BLUR_ROWS] =
-                std::array::from_fn(|i| inside(y + i).then(|| &channel.blurred[(y + i - REACH) % BLUR_ROWS]));
-            rows::compare(&around, &channel.own[y % BLUR_ROWS], self.width, &mut channel.sums);
+            (self.pushed..self.pushed + DELAY).for_each(|step| channel.compare(step, self.pushed));
         }
-        self.compared += 1;
+        !self.pushed.is_multiple_of(2)
+    }
+
+    /// Writes the last two rows at half the size; a row without a second is averaged with itself.
+    pub fn halve(&self, half: &mut [Linear; 2]) {
+        let lower = &self.rows[(self.pushed - 1) % 2];
+        let upper = if self.pushed.is_multiple_of(2) { &self.rows[0] } else { lower };
+        for (half, (upper, lower)) in half.iter_mut().zip(upper.iter().zip(lower)) {
+            half.halve(upper, lower);
+        }
+    }
+
+    /// Turns the row that came in into channels.
+    fn convert(&mut self) {
+        if self.channels.iter().all(Option::is_none) {
+            return;
+        }
+        let slot = self.pushed % KEPT;
+        let [x, y, b] = &mut self.channels;
+        let [unused_x, unused_y] = &mut self.unused;
+        for (picture, row) in self.rows[self.pushed % 2].iter().enumerate() {
+            let x = x.as_mut().map_or(&mut unused_x[..], |x| x.row_mut(slot, picture));
+            let y = y.as_mut().map_or(&mut unused_y[..], |y| y.row_mut(slot, picture));
+            rows::xyb(row, x, y, b.as_mut().map(|b| b.row_mut(slot, picture)));
+        }
+    }
+
+    /// Compares what the rows that came in since make comparable.
+    fn compare(&mut self) {
+        for channel in self.channels.iter_mut().flatten() {
+            channel.blur(self.blurred, &mut self.scratch);
+            (self.blurred..self.pushed).for_each(|step| channel.compare(step, self.pushed));
+        }
+        self.blurred = self.pushed;
     }
 
     /// For each channel the means and the L4 norms of its parts.
@@ -103,6 +137,52 @@ impl Scale {
     }
 }
 
-fn halved(upper: &[Linear; 2], lower: &[Linear; 2]) -> [Linear; 2] {
-    [0, 1].map(|i| upper[i].halved(&lower[i]))
+impl Channel {
+    fn new(width: usize) -> Self {
+        Self {
+            width,
+            rows: (0..KEPT).map(|_| [gaussian::blank(width), gaussian::blank(width)]).collect(),
+            across: std::array::from_fn(|_| vec![gaussian::blank(width); KEPT_BLURRED]),
+            down: std::array::from_fn(|_| Down::blank(width)),
+            sums: [0.0; PARTS],
+        }
+    }
+
+    fn row_mut(&mut self, slot: usize, picture: usize) -> &mut [f32] {
+        &mut self.rows[slot][picture].as_flattened_mut()[..self.width]
+    }
+
+    /// Blurs a band of rows across; of the last one those that are there count.
+    fn blur(&mut self, first: usize, scratch: &mut Scratch) {
+        let Scratch { pictures, products, blurred } = scratch;
+        let [a, b, a_squared, b_squared, product] =
+            self.across.each_mut().map(|rows| rows[first % KEPT_BLURRED..][..BAND].iter_mut());
+        let row = |lane: usize| &self.rows[(first + lane % BAND) % KEPT][lane / BAND];
+        pictures.take(&std::array::from_fn(row));
+        pictures.blur(blurred, a.chain(b));
+        products.square(pictures);
+        products.blur(blurred, a_squared.chain(b_squared));
+        products.multiply(pictures);
+        products.blur(blurred, product);
+    }
+
+    /// Takes row `step` blurred across, or none where it is not below `rows`, and compares the row that is blurred then.
+    fn compare(&mut self, step: usize, rows: usize) {
+        const NOTHING: &[f32] = &[0.0; TILE];
+        let own = step.checked_sub(DELAY).map(|row| self.rows[row % KEPT].each_ref());
+        let mut blurred = [[0.0; TILE]; BLURRED];
+        for left in (0..self.width).step_by(TILE) {
+            let right = (left + TILE).min(self.width);
+            for (quantity, out) in blurred.iter_mut().enumerate() {
+                let row = |row: usize| &self.across[quantity][row % KEPT_BLURRED].as_flattened()[left..right];
+                let above = step.checked_sub(SPAN).map_or(NOTHING, row);
+                let below = if step < rows { row(step) } else { NOTHING };
+                self.down[quantity].step(left, [above, below], &mut out[..right - left]);
+            }
+            if let Some(own) = own {
+                rows::compare(&blurred, own.map(|row| &row.as_flattened()[left..right]), &mut self.sums);
+            }
+        }
+        self.down.iter_mut().for_each(Down::advance);
+    }
 }

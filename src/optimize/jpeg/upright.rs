@@ -1,0 +1,100 @@
+//! A picture as viewers turn it, band by band, so that a photograph taken upright needs no more memory than any other.
+
+use std::ops::Range;
+
+use super::coefficients::{BLOCK, Block, Layout};
+use super::decode::Rows;
+use crate::optimize::score::Rgb;
+
+/// Rows of a band.
+const BAND: usize = 128;
+
+/// EXIF's value for a picture that is not turned, and the first of those that exchange width and height (Exif 2.32, 4.6.4).
+pub const UPRIGHT: u8 = 1;
+const TRANSPOSED: u8 = 5;
+const ORIENTATIONS: Range<u8> = 1..9;
+
+/// The bands of a stored picture from the top of the upright one, each as the pixels it has in the stored one.
+pub fn bands(layout: &Layout, orientation: u8) -> impl Iterator<Item = Area> {
+    let (width, height) = (layout.width, layout.height);
+    let length = if is_transposed(orientation) { width } else { height };
+    (0..length).step_by(BAND).map(move |first| {
+        let rows = first..(first + BAND).min(length);
+        // Of a picture that is turned round the last rows, or columns, come first.
+        let along = if matches!(orientation, 3 | 4 | 7 | 8) { length - rows.end..length - rows.start } else { rows };
+        if is_transposed(orientation) {
+            Area { across: along, down: 0..height }
+        } else {
+            Area { across: 0..width, down: along }
+        }
+    })
+}
+
+/// Width and height of the upright picture, in pixels.
+#[must_use]
+pub fn size(layout: &Layout, orientation: u8) -> (usize, usize) {
+    if is_transposed(orientation) { (layout.height, layout.width) } else { (layout.width, layout.height) }
+}
+
+fn is_transposed(orientation: u8) -> bool {
+    ORIENTATIONS.contains(&orientation) && orientation >= TRANSPOSED
+}
+
+/// Part of a stored picture, in pixels.
+pub struct Area {
+    across: Range<usize>,
+    down: Range<usize>,
+}
+
+/// A part of a picture, upright. `fill` receives a component, a row of its blocks and where in the row the wanted ones
+/// begin. `None` as of [`Rows`].
+pub fn decoded(
+    layout: &Layout,
+    area: &Area,
+    orientation: u8,
+    fill: &mut dyn FnMut(usize, usize, usize, &mut [Block]),
+) -> Option<Rgb> {
+    let (max_h, max_v) = layout.max_factors();
+    let (across, down) = (Span::around(&area.across, max_h * BLOCK), Span::around(&area.down, max_v * BLOCK));
+    let mut part = layout.clone();
+    part.width = across.end.min(layout.width) - across.start;
+    part.height = down.end.min(layout.height) - down.start;
+    // Of each component the blocks to the left and above.
+    let mut before = Vec::new();
+    for component in &mut part.components {
+        let (left, right) = (across.mcus.start * component.h, across.mcus.end * component.h);
+        let (top, bottom) = (down.mcus.start * component.v, down.mcus.end * component.v);
+        component.columns = right.min(component.columns) - left;
+        component.rows = bottom.min(component.rows) - top;
+        before.push((left, top));
+    }
+    let mut rows = Rows::new(&part, |component, row, out: &mut [Block]| {
+        let (left, top) = before[component];
+        fill(component, top + row, left, out);
+    })?;
+    let (width, height) = (area.across.len(), area.down.len());
+    let mut samples = Vec::with_capacity(width * height * 3);
+    for y in down.start..area.down.end {
+        let [red, green, blue] = rows.read();
+        if y >= area.down.start {
+            let left = area.across.start - across.start;
+            (left..left + width).for_each(|x| samples.extend([red[x], green[x], blue[x]]));
+        }
+    }
+    Some(Rgb { width, height, samples }.upright(orientation))
+}
+
+/// What has to be decoded for a range of pixels: whole MCUs, and one more on either side, since upsampled chroma leans on
+/// its neighbours.
+struct Span {
+    mcus: Range<usize>,
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    fn around(pixels: &Range<usize>, mcu: usize) -> Self {
+        let mcus = (pixels.start / mcu).saturating_sub(1)..pixels.end.div_ceil(mcu) + 1;
+        Self { start: mcus.start * mcu, end: mcus.end * mcu, mcus }
+    }
+}

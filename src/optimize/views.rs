@@ -1,0 +1,155 @@
+//! A picture with transparency, and how it looks over a background: what candidates are scored against.
+
+use rgb::RGBA8;
+
+use super::compare::Picture;
+use super::score::{Judge, Rgb, judge};
+
+/// Decoded pixels, row by row.
+pub struct Pixels {
+    /// Pixels.
+    pub width: usize,
+    pub height: usize,
+    pub rgba: Vec<RGBA8>,
+}
+
+/// What an image with transparency is judged on: viewers show it on dark and on light pages.
+const BLACK: u8 = 0;
+const WHITE: u8 = 255;
+
+impl Pixels {
+    /// Whether any pixel is not opaque.
+    #[must_use]
+    pub fn is_transparent(&self) -> bool {
+        self.rgba.iter().any(|p| p.a != 255)
+    }
+
+    /// As viewers show it: upright, over black, and where any pixel is not opaque over white as well.
+    pub(super) fn shown(&self, orientation: u8) -> Picture {
+        let over = |background| self.over(background).upright(orientation);
+        Picture { over_black: over(BLACK), over_white: self.is_transparent().then(|| over(WHITE)) }
+    }
+
+    fn over(&self, background: u8) -> Rgb {
+        Rgb { width: self.width, height: self.height, samples: flatten(&self.rgba, background) }
+    }
+
+    #[must_use]
+    pub fn row(&self, y: usize) -> &[RGBA8] {
+        &self.rgba[y * self.width..][..self.width]
+    }
+}
+
+/// How a picture looks, and how much candidates look like it: its pixels over black and, where any is transparent, over
+/// white.
+pub struct Views<'a> {
+    pixels: &'a Pixels,
+    /// EXIF's.
+    orientation: u8,
+    backgrounds: &'static [u8],
+}
+
+/// Mean difference of a channel, of 255, from which fewer colours are seen as other colours: dithering keeps below it.
+const MAX_DRIFT: f64 = 3.0;
+
+impl<'a> Views<'a> {
+    #[must_use]
+    pub fn new(pixels: &'a Pixels, orientation: u8) -> Self {
+        let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
+        Self { pixels, orientation, backgrounds }
+    }
+
+    /// The score over the background on which it is worse, 0 where colours drift; `None` where the picture is too small
+    /// for a score. `fill` writes one row of the candidate, from the first to the last.
+    #[must_use]
+    pub fn score(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<f64> {
+        if self.orientation != 1 {
+            return self.score_upright(fill);
+        }
+        let Pixels { width, height, .. } = *self.pixels;
+        let new_judge = |background: &u8| Some((*background, Judge::new(width, height)?));
+        let mut judges = self.backgrounds.iter().map(new_judge).collect::<Option<Vec<_>>>()?;
+        let mut candidate = vec![RGBA8::default(); width];
+        for y in 0..height {
+            fill(y, &mut candidate);
+            for (background, judge) in &mut judges {
+                let [reference, candidate] = [self.pixels.row(y), &candidate].map(|row| planes(row, *background));
+                judge.push(reference.each_ref().map(Vec::as_slice), candidate.each_ref().map(Vec::as_slice));
+            }
+        }
+        Some(judges.into_iter().map(|(_, judge)| judge.finish(MAX_DRIFT)).fold(f64::INFINITY, f64::min))
+    }
+
+    /// The same for what viewers turn: whole pictures are needed for that.
+    fn score_upright(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<f64> {
+        let Pixels { width, height, .. } = *self.pixels;
+        let mut rgba = vec![RGBA8::default(); width * height];
+        rgba.chunks_exact_mut(width).enumerate().for_each(|(y, row)| fill(y, row));
+        let candidate = Pixels { width, height, rgba };
+        let over = |pixels: &Pixels, background| pixels.over(background).upright(self.orientation);
+        let score = |background: &u8| judge(&over(self.pixels, *background), &over(&candidate, *background), MAX_DRIFT);
+        self.backgrounds.iter().map(score).try_fold(f64::INFINITY, |worst, score| Some(worst.min(score?)))
+    }
+}
+
+/// A pixel over a background: red, green, blue.
+fn shown_over(pixel: RGBA8, background: u8) -> [u8; 3] {
+    let alpha = u32::from(pixel.a);
+    let over = |v: u8| ((u32::from(v) * alpha + u32::from(background) * (255 - alpha) + 127) / 255) as u8;
+    if pixel.a == 255 { [pixel.r, pixel.g, pixel.b] } else { [over(pixel.r), over(pixel.g), over(pixel.b)] }
+}
+
+fn flatten(pixels: &[RGBA8], background: u8) -> Vec<u8> {
+    pixels.iter().flat_map(|pixel| shown_over(*pixel, background)).collect()
+}
+
+/// The same by colour.
+fn planes(pixels: &[RGBA8], background: u8) -> [Vec<u8>; 3] {
+    let mut planes = [0; 3].map(|_| Vec::with_capacity(pixels.len()));
+    for pixel in pixels {
+        for (plane, sample) in planes.iter_mut().zip(shown_over(*pixel, background)) {
+            plane.push(sample);
+        }
+    }
+    planes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alpha_shows_the_background() {
+        let pixels = [255, 0, 51].map(|alpha| RGBA8::new(200, 100, 0, alpha));
+        let over = |background| flatten(&pixels, background);
+        assert_eq!(over(0), [200, 100, 0, 0, 0, 0, 40, 20, 0]);
+        assert_eq!(over(255), [200, 100, 0, 255, 255, 255, 244, 224, 204]);
+    }
+
+    fn score(source: &Pixels, orientation: u8, other: &[RGBA8]) -> f64 {
+        let fill = |y: usize, row: &mut [RGBA8]| row.copy_from_slice(&other[y * source.width..][..source.width]);
+        Views::new(source, orientation).score(fill).unwrap()
+    }
+
+    #[test]
+    fn what_shows_only_on_white_counts() {
+        let opaque_white = vec![RGBA8::new(255, 255, 255, 255); 256];
+        let mut hole = opaque_white.clone();
+        hole[100].a = 0;
+        let source = Pixels { width: 16, height: 16, rgba: hole.clone() };
+        assert!(score(&source, 1, &hole) > 99.9);
+        // Filling the hole with white is invisible on white, and plain on black.
+        assert!(score(&source, 1, &opaque_white) < 90.0);
+    }
+
+    #[test]
+    fn a_turned_picture_is_scored_as_it_is_shown() {
+        let pixel = |i: usize| RGBA8::new((i * 37) as u8, (i % 33 * 7) as u8, 90, 255);
+        let source = Pixels { width: 33, height: 20, rgba: (0..33 * 20).map(pixel).collect() };
+        let other: Vec<_> = source.rgba.iter().map(|p| RGBA8::new(p.r, p.g, p.b / 2, 255)).collect();
+        assert!(score(&source, 6, &source.rgba) > 99.9);
+        // Turned twice, rows are in reverse order: another picture to the metric, and nearly the same score.
+        let [stored, turned] = [1, 3].map(|orientation| score(&source, orientation, &other));
+        assert!((stored - turned).abs() < 3.0, "{stored} {turned}");
+    }
+}

@@ -1,0 +1,410 @@
+//! WebP: stripped, or a still picture coded anew by libwebp, with or without loss; the smallest that holds wins.
+
+mod bitstream;
+mod chunks;
+mod libwebp;
+mod lossy;
+mod yuv;
+
+use std::time::Duration;
+
+use bitstream::{Bitstream, Coding};
+use chunks::{Chunks, Kept};
+use libwebp::{Source, Way};
+use lossy::{Aim, Lossy};
+
+use super::candidate::{Candidate, Context, choose, unstripped};
+use super::compare::{Fault, Picture};
+use super::score as metric;
+use super::views::Pixels;
+use super::{
+    Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
+    Unchanged, left_alone,
+};
+
+/// Bytes of working memory per pixel, with alpha: pixels, planes, views, and the result decoded. Measured: 31.
+const LOSSY_BYTES_PER_PIXEL: u64 = 36;
+/// Where it is coded without loss, of noise: libwebp's chains and references above all. Measured of photographs: 24.
+const LOSSLESS_BYTES_PER_PIXEL: u64 = 60;
+/// Trials on a picture of so many pixels, and of more: each costs 0.1 s a megapixel.
+const MANY_TRIALS: (u64, usize) = (2_000_000, 6);
+const SOME_TRIALS: (u64, usize) = (8_000_000, 4);
+const FEW_TRIALS: usize = 2;
+/// Share of the coded image that a second loss must save to be worth it.
+const LOSSY_SAVINGS: f64 = 0.10;
+/// Pixels per byte from which an image is as good as empty: seconds of work on 38 bytes gain nothing.
+const EMPTY_PIXELS_PER_BYTE: u64 = 1_000;
+/// Of a lossless image of more pixels than these, a lossy file below this share is enough: coding it without loss as
+/// well would cost seconds more, and seldom halves it.
+const BOTH_PIXELS: u64 = 2_000_000;
+const LOSSLESS_FROM: f64 = 0.5;
+
+/// Makes a WebP file lighter.
+///
+/// # Errors
+/// [`ImageError`] where it is damaged or over a limit.
+pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
+    let chunks = Chunks::parse(source)?;
+    let info = ImageInfo { format: Format::WebP, width: chunks.width, height: chunks.height };
+    if chunks.signed {
+        return Ok(left_alone(Reason::Signed, Some(info)));
+    }
+    if chunks.trailing {
+        return Ok(left_alone(Reason::TrailingData, Some(info)));
+    }
+    let cost = Cost::of(&chunks, source.len());
+    cost.check(&options.limits)?;
+
+    let kept = chunks.filter(options.metadata);
+    let mut candidates = Vec::new();
+    let mut budget_cut = false;
+    match chunks.still.filter(|_| !chunks.ambiguous) {
+        Some(still) => {
+            let job = Job { source, chunks: &chunks, still, kept: &kept, cost: &cost, options, budget };
+            (candidates, budget_cut) = job.recode()?;
+        }
+        None if !kept.stripped => {
+            let metadata = unstripped(options.metadata);
+            let left = Unchanged { reason: Reason::CodingNotRewritten, info: Some(info), metadata, budget_cut };
+            return Ok(Outcome::Unchanged(left));
+        }
+        None => {}
+    }
+    if kept.stripped {
+        candidates.push(Candidate::lossless(kept.splice(), Method::WebpStrip));
+    }
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, budget_cut };
+    Ok(choose(context, candidates, options))
+}
+
+/// The picture as viewers show it.
+///
+/// # Errors
+/// [`Fault`] where it is damaged, over a limit or animated.
+pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
+    let chunks = Chunks::parse(file)?;
+    Limits::check(Limit::Pixels, Cost::of(&chunks, file.len()).pixels, limits.pixels)?;
+    let still = chunks.still.ok_or(Fault::Unscorable("is an animated WebP"))?;
+    Ok(decode(file, still)?.shown(chunks.orientation()))
+}
+
+/// A still picture to be coded anew.
+struct Job<'a> {
+    source: &'a [u8],
+    chunks: &'a Chunks<'a>,
+    still: Bitstream,
+    kept: &'a Kept<'a>,
+    cost: &'a Cost,
+    options: &'a Options,
+    budget: Budget,
+}
+
+impl Job<'_> {
+    /// The candidates, and whether time ended the search for them early.
+    fn recode(&self) -> Result<(Vec<Candidate>, bool), ImageError> {
+        let is_lossless = self.still.coding == Coding::Lossless;
+        let target = self.target();
+        let is_empty = self.cost.pixels / EMPTY_PIXELS_PER_BYTE > self.chunks.coded_bytes() as u64;
+        if is_empty || (target.is_none() && !is_lossless) {
+            return Ok((Vec::new(), false));
+        }
+        let picture = self.decoded()?;
+        let lossy = match target {
+            Some(target) => self.lossy(&picture, target)?,
+            None => Lossy { found: None, budget_cut: false },
+        };
+        let mut budget_cut = lossy.budget_cut;
+        let mut candidates = Vec::new();
+        let coded_bytes = self.chunks.coded_bytes() as f64;
+        let is_small = |(file, _): &(Vec<u8>, f64)| (file.len() as f64) < coded_bytes * LOSSLESS_FROM;
+        let is_enough = self.cost.pixels > BOTH_PIXELS && lossy.found.as_ref().is_some_and(is_small);
+        if is_lossless && !is_enough && self.cost.lossless <= self.options.limits.memory {
+            if self.budget.allows(Duration::ZERO) {
+                candidates.extend(self.lossless(&picture.pixels)?);
+            } else {
+                budget_cut = true;
+            }
+        }
+        if let Some((file, score)) = lossy.found {
+            let (bytes, method) = (self.kept.assemble(&file)?, Method::WebpLossy);
+            candidates.push(Candidate { bytes, method, score: Some(score), check: Check::Whole });
+        }
+        Ok((candidates, budget_cut))
+    }
+
+    fn decoded(&self) -> Result<lossy::Picture, ImageError> {
+        let pixels = decode(self.source, self.still)?;
+        let yuv = match self.still.coding {
+            Coding::Lossy => Some(libwebp::decode_yuv(self.source, pixels.width, pixels.height).map_err(malformed)?),
+            Coding::Lossless => None,
+        };
+        let alpha = pixels.is_transparent().then(|| pixels.rgba.iter().map(|pixel| pixel.a).collect());
+        Ok(lossy::Picture { pixels, yuv, alpha })
+    }
+
+    /// The score to reach with loss; `None` where there must be none, or none more.
+    fn target(&self) -> Option<f64> {
+        match self.options.quality {
+            Quality::Target(target) if !self.still.settings.is_some_and(lossy::is_own_output) => Some(target),
+            Quality::Target(_) | Quality::Lossless => None,
+        }
+    }
+
+    fn lossy(&self, picture: &lossy::Picture, target: f64) -> Result<Lossy, ImageError> {
+        let of_source = self.still.settings.map(|settings| lossy::quality_of(settings.finest));
+        // Of a lossless image nothing was lost yet.
+        let savings = if of_source.is_some() { LOSSY_SAVINGS } else { 0.0 };
+        let aim = Aim {
+            target,
+            finest: of_source.unwrap_or(lossy::FINEST).min(lossy::FINEST),
+            first: first_quality(target, self.options.effort),
+            trials: self.trials(),
+            most: (self.chunks.coded_bytes() as f64 * (1.0 - savings)) as usize,
+        };
+        lossy::to_target(picture, self.chunks.orientation(), aim, self.budget).map_err(malformed)
+    }
+
+    /// How many qualities may be tried.
+    fn trials(&self) -> usize {
+        let of_size = [MANY_TRIALS, SOME_TRIALS].into_iter().find(|(most, _)| self.cost.pixels <= *most);
+        match self.options.effort {
+            Effort::Fast => 1,
+            Effort::Default => of_size.map_or(FEW_TRIALS, |(_, trials)| trials),
+        }
+    }
+
+    /// The same pixels in fewer bytes; none where the proof fails that they are the same.
+    fn lossless(&self, pixels: &Pixels) -> Result<Option<Candidate>, ImageError> {
+        let level = match self.options.effort {
+            Effort::Fast => 1,
+            Effort::Default => 6,
+        };
+        let file = libwebp::encode(&Source::Pixels(pixels), Way::Lossless { level }).map_err(malformed)?;
+        let same = decode(&file, self.still)?.rgba == pixels.rgba;
+        let bytes = self.kept.assemble(&file)?;
+        Ok(same.then(|| Candidate::lossless(bytes, Method::WebpLossless)))
+    }
+}
+
+/// The quality that is tried first: that which reaches the target on most pictures.
+fn first_quality(target: f64, effort: Effort) -> u8 {
+    // The one trial of the fast way should do.
+    let margin = if effort == Effort::Fast { 6.0 } else { 0.0 };
+    (78.0 + (target - 75.0) + margin).clamp(0.0, 100.0) as u8
+}
+
+fn decode(file: &[u8], still: Bitstream) -> Result<Pixels, ImageError> {
+    libwebp::decode(file, still.width as usize, still.height as usize).map_err(malformed)
+}
+
+fn malformed(detail: impl Into<String>) -> ImageError {
+    ImageError::malformed(Format::WebP, detail)
+}
+
+/// What an image asks for, from its header.
+struct Cost {
+    pixels: u64,
+    /// Bytes of working memory.
+    least: u64,
+    lossless: u64,
+}
+
+impl Cost {
+    fn of(chunks: &Chunks<'_>, bytes: usize) -> Self {
+        let pixels = u64::from(chunks.width).saturating_mul(chunks.height.into());
+        let files = (bytes as u64).saturating_mul(3);
+        let memory = |per_pixel: u64| files.saturating_add(pixels.saturating_mul(per_pixel));
+        let lossy = memory(LOSSY_BYTES_PER_PIXEL).saturating_add(metric::memory(chunks.width.into()));
+        // Animations are never decoded.
+        let least = if chunks.still.is_some() { lossy } else { files };
+        Self { pixels, least, lossless: memory(LOSSLESS_BYTES_PER_PIXEL) }
+    }
+
+    fn check(&self, limits: &Limits) -> Result<(), ImageError> {
+        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
+        Limits::check(Limit::Memory, self.least, limits.memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chunks::tests::file;
+    use super::libwebp::tests::waves;
+    use super::*;
+    use crate::optimize::{Encoded, MetadataPolicy, MetadataState, score};
+
+    const LOSSLESS: Options = Options {
+        quality: Quality::Lossless,
+        metadata: MetadataPolicy::Safe,
+        effort: Effort::Default,
+        min_savings: Options::DEFAULT_MIN_SAVINGS,
+        limits: Limits { bytes: 1 << 30, pixels: 1 << 30, scans: 1, frames: 1, memory: 1 << 30 },
+    };
+
+    fn lossy(quality: u8, alpha: u8) -> Vec<u8> {
+        libwebp::encode(&Source::Pixels(&waves(160, 96, alpha)), Way::Lossy { quality, sharpness: 0 }).unwrap()
+    }
+
+    fn lossless(alpha: u8) -> Vec<u8> {
+        libwebp::encode(&Source::Pixels(&waves(160, 96, alpha)), Way::Lossless { level: 0 }).unwrap()
+    }
+
+    /// An extended file with this image and EXIF that says where it was.
+    fn with_place(image: &[u8]) -> Vec<u8> {
+        let source = Chunks::parse(image).unwrap();
+        assert!(source.still.is_some_and(|still| !still.has_alpha));
+        let exif = crate::optimize::metadata::exif::tests::camera_block(crate::optimize::metadata::ByteOrder::Big);
+        let kind = if source.still.is_some_and(|still| still.coding == Coding::Lossy) { b"VP8 " } else { b"VP8L" };
+        // The image of a simple file follows the headers of file and chunk.
+        file(&[(b"VP8X", &[0x08, 0, 0, 0, 159, 0, 0, 95, 0, 0]), (kind, &image[20..]), (b"EXIF", &exif)])
+    }
+
+    fn run(source: &[u8], options: &Options) -> Outcome {
+        optimize(source, options, Budget::UNLIMITED).unwrap()
+    }
+
+    fn optimized(source: &[u8], options: &Options) -> Encoded {
+        match run(source, options) {
+            Outcome::Optimized(encoded) => encoded,
+            Outcome::Unchanged(unchanged) => panic!("{unchanged:?}"),
+        }
+    }
+
+    fn reason(source: &[u8], options: &Options) -> Reason {
+        match run(source, options) {
+            Outcome::Unchanged(unchanged) => unchanged.reason,
+            Outcome::Optimized(encoded) => panic!("{}", encoded.method),
+        }
+    }
+
+    #[test]
+    fn a_fine_lossy_file_gets_lighter_once() {
+        for alpha in [255, 80] {
+            let source = lossy(98, alpha);
+            let encoded = optimized(&source, &Options::default());
+            assert_eq!((encoded.method, encoded.check), (Method::WebpLossy, Check::Whole));
+            assert!(encoded.bytes.len() * 10 <= source.len() * 9);
+            let score = score(&source, &encoded.bytes).unwrap();
+            assert!(score >= 75.0 && Some(score) == encoded.score);
+            let [a, b] = [&source, &encoded.bytes].map(|file| libwebp::decode(file, 160, 96).unwrap());
+            assert!(a.rgba.iter().zip(&b.rgba).all(|(a, b)| a.a == b.a), "alpha is exact");
+            for target in [75.0, 40.0] {
+                let again = Options { quality: Quality::Target(target), ..Options::default() };
+                assert_eq!(reason(&encoded.bytes, &again), Reason::NoGain);
+            }
+        }
+    }
+
+    #[test]
+    fn a_coarse_lossy_file_stays() {
+        assert_eq!(reason(&lossy(50, 255), &Options::default()), Reason::NoGain);
+        assert_eq!(reason(&lossy(98, 255), &LOSSLESS), Reason::NoGain);
+    }
+
+    #[test]
+    fn a_lossless_file_loses_nothing_where_that_is_asked_for() {
+        for alpha in [255, 80, 0] {
+            let source = lossless(alpha);
+            let encoded = optimized(&source, &LOSSLESS);
+            assert_eq!(
+                (encoded.method, encoded.check, encoded.score),
+                (Method::WebpLossless, Check::Lossless, Some(100.0))
+            );
+            assert_eq!(libwebp::decode(&encoded.bytes, 160, 96).unwrap().rgba, waves(160, 96, alpha).rgba);
+        }
+    }
+
+    #[test]
+    fn a_lossless_file_becomes_lossy_where_that_is_smaller_and_holds() {
+        let source = lossless(255);
+        let encoded = optimized(&source, &Options::default());
+        assert!(encoded.score.is_some_and(|score| score >= 75.0));
+        assert!(encoded.bytes.len() <= optimized(&source, &LOSSLESS).bytes.len());
+        let fast = optimized(&source, &Options { effort: Effort::Fast, ..Options::default() });
+        assert!(fast.score.is_some_and(|score| score >= 75.0));
+    }
+
+    #[test]
+    fn metadata_goes_by_policy_whatever_becomes_of_the_image() {
+        let holds_place = |bytes: &[u8]| bytes.windows(8).any(|window| window == b"latitude");
+        for image in [lossy(98, 255), lossy(50, 255), lossless(255)] {
+            let source = with_place(&image);
+            assert!(holds_place(&source));
+            for quality in [Quality::Lossless, Quality::DEFAULT] {
+                let encoded = optimized(&source, &Options { quality, ..Options::default() });
+                assert_eq!(encoded.metadata, MetadataState::Stripped);
+                assert!(!holds_place(&encoded.bytes), "{}", encoded.method);
+                let (before, after) = (Chunks::parse(&source).unwrap(), Chunks::parse(&encoded.bytes).unwrap());
+                assert_eq!(before.orientation(), after.orientation());
+            }
+        }
+        let all = Options { metadata: MetadataPolicy::All, ..Options::default() };
+        let encoded = optimized(&with_place(&lossy(98, 255)), &all);
+        assert_eq!((encoded.method, encoded.metadata), (Method::WebpLossy, MetadataState::Kept));
+        assert!(holds_place(&encoded.bytes));
+    }
+
+    #[test]
+    fn an_animation_is_stripped_at_most() {
+        let frames: [(&[u8; 4], &[u8]); 2] = [(b"ANIM", &[0; 6]), (b"ANMF", b"a frame ")];
+        let plain = file(&[&[(b"VP8X", &[2, 0, 0, 0, 8, 0, 0, 8, 0, 0][..])], &frames[..]].concat());
+        assert_eq!(reason(&plain, &Options::default()), Reason::CodingNotRewritten);
+        let parts = [&[(b"VP8X", &[6, 0, 0, 0, 8, 0, 0, 8, 0, 0][..])], &frames[..], &[(b"XMP ", b"<x/>")]].concat();
+        let stripped = optimized(&file(&parts), &Options::default());
+        assert_eq!((stripped.method, stripped.bytes), (Method::WebpStrip, plain));
+    }
+
+    #[test]
+    fn signed_and_followed_files_stay() {
+        let source = lossy(98, 255);
+        let signed =
+            file(&[(b"VP8X", &[0, 0, 0, 0, 159, 0, 0, 95, 0, 0]), (b"VP8 ", &source[20..]), (b"C2PA", b"jumb")]);
+        assert_eq!(reason(&signed, &Options::default()), Reason::Signed);
+        assert_eq!(reason(&[&source[..], b"PK"].concat(), &Options::default()), Reason::TrailingData);
+    }
+
+    #[test]
+    fn headers_over_a_limit_are_refused_before_any_pixel() {
+        // 16,384 pixels each way, in 38 bytes or less.
+        let bomb = file(&[(b"VP8L", &[0x2F, 0xFF, 0xFF, 0xFF, 0x0F, 0x07, 0x10, 0x11])]);
+        let error = optimize(&bomb, &Options::default(), Budget::UNLIMITED).unwrap_err();
+        assert!(matches!(error, ImageError::LimitExceeded { limit: Limit::Pixels, .. }), "{error}");
+        // As many as are allowed, in as few bytes.
+        let flat = file(&[(b"VP8L", &[0x2F, 0x87, 0x13, 0xE2, 0x04, 0x07, 0x10, 0x11])]);
+        assert_eq!(reason(&flat, &Options::default()), Reason::NoGain);
+        let limits = Limits { memory: 100_000, ..Limits::default() };
+        let error =
+            optimize(&lossy(98, 255), &Options { limits, ..Options::default() }, Budget::UNLIMITED).unwrap_err();
+        assert!(matches!(error, ImageError::LimitExceeded { limit: Limit::Memory, .. }), "{error}");
+    }
+
+    #[test]
+    fn damaged_bytes_cost_no_panic() {
+        let limits = Limits { pixels: 40 * 30 * 2, ..Limits::default() };
+        let options = Options { limits, ..LOSSLESS };
+        let ways = [Way::Lossy { quality: 90, sharpness: 0 }, Way::Lossless { level: 0 }];
+        for source in ways.map(|way| libwebp::encode(&Source::Pixels(&waves(40, 30, 80)), way).unwrap()) {
+            let mut at = 12;
+            while at < source.len() {
+                for value in [0, 0x55, 0xFF] {
+                    let mut damaged = source.clone();
+                    damaged[at] = value;
+                    if let Ok(Outcome::Optimized(encoded)) = optimize(&damaged, &options, Budget::UNLIMITED) {
+                        assert_eq!(score(&damaged, &encoded.bytes), Ok(100.0));
+                    }
+                }
+                at += if at < 60 { 1 } else { 29 };
+            }
+            for length in (0..source.len()).step_by(31) {
+                assert!(optimize(&source[..length], &options, Budget::UNLIMITED).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn animations_have_no_score() {
+        let animation = file(&[(b"VP8X", &[2, 0, 0, 0, 8, 0, 0, 8, 0, 0]), (b"ANMF", b"a frame ")]);
+        assert!(matches!(picture(&animation, &Limits::default()), Err(Fault::Unscorable(_))));
+        assert_eq!(score(&lossless(80), &lossless(80)), Ok(100.0));
+    }
+}
