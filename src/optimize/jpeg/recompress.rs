@@ -136,10 +136,10 @@ impl<'a> Recompressor<'a> {
             return Some(judge.finish(MAX_DRIFT));
         }
         for area in upright::bands(source, orientation) {
-            let a = upright::decoded(source, &area, orientation, &mut |component, row, left, out| {
+            let a = upright::decoded(source, &area, orientation, |component, row, left, out| {
                 out.copy_from_slice(&self.source.row(component, row)[left..left + out.len()]);
             })?;
-            let b = upright::decoded(&made.layout, &area, orientation, &mut |component, row, left, out| {
+            let b = upright::decoded(&made.layout, &area, orientation, |component, row, left, out| {
                 made.fill(self.source, component, row, left, out);
             })?;
             judge.push_all(&a, &b);

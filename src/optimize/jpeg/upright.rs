@@ -52,7 +52,7 @@ pub fn decoded(
     layout: &Layout,
     area: &Area,
     orientation: u8,
-    fill: &mut dyn FnMut(usize, usize, usize, &mut [Block]),
+    mut fill: impl FnMut(usize, usize, usize, &mut [Block]),
 ) -> Option<Rgb> {
     let (max_h, max_v) = layout.max_factors();
     let (across, down) = (Span::around(&area.across, max_h * BLOCK), Span::around(&area.down, max_v * BLOCK));
