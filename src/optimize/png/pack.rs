@@ -34,7 +34,7 @@ pub struct Known<'a> {
 pub fn lossless(file: &[u8], raw_bytes: usize, known: Option<Known<'_>>, effort: Effort) -> Result<Vec<u8>, String> {
     let mut options = match known {
         Some(Known { pixels, traits }) if traits.kind == Kind::Smooth || !traits.is_graphic => Options {
-            filters: [best_filter(pixels, &traits)].into_iter().collect(),
+            filters: [best_filter(pixels, traits)].into_iter().collect(),
             deflater: deflater(level(&SMOOTH_DEFLATE, raw_bytes, effort)),
             ..Options::default()
         },
