@@ -78,7 +78,7 @@ pub fn to_target(known: Known<'_>, aim: Aim, budget: Budget) -> Result<Lossy, St
         };
         let goes_on = || clock.verdict(PACK_ROUNDED);
         if let Some(rounded) = near_lossless::to_target(pixels, channels, &views, aim.target, aim.trials, goes_on) {
-            files.push(rounded_file(rounded, clock.effort(aim.effort, PACK_ROUNDED))?);
+            files.push(rounded_file(rounded, traits.is_graphic, clock.effort(aim.effort, PACK_ROUNDED))?);
         }
     }
     let coded = files.into_iter().min_by_key(|file| file.bytes.len());
@@ -90,9 +90,9 @@ fn indexed_file(indexed: &Indexed, effort: Effort) -> Result<Coded, String> {
     Ok(Coded { bytes, method: Method::PngQuantized, score: indexed.score })
 }
 
-fn rounded_file(rounded: Rounded, effort: Effort) -> Result<Coded, String> {
+fn rounded_file(rounded: Rounded, is_graphic: bool, effort: Effort) -> Result<Coded, String> {
     let score = rounded.score;
-    Ok(Coded { bytes: pack::rounded(rounded, effort)?, method: Method::PngNearLossless, score })
+    Ok(Coded { bytes: pack::rounded(rounded, is_graphic, effort)?, method: Method::PngNearLossless, score })
 }
 
 /// Watches the budget: what was found must still be packed in it.

@@ -3,6 +3,7 @@
 
 mod chunks;
 mod lossy;
+mod mosaic;
 mod near_lossless;
 mod pack;
 mod pixels;
@@ -33,7 +34,7 @@ const PACK_FACTOR: u64 = 5;
 const LOSSY_BYTES_PER_PIXEL: u64 = 28;
 /// Palettes that are tried on a picture of so many pixels: more would cost seconds.
 const MANY_TRIALS: (u64, usize) = (3_000_000, 4);
-const SOME_TRIALS: (u64, usize) = (8_000_000, 2);
+const SOME_TRIALS: (u64, usize) = (8_000_000, 3);
 /// Above this many pixels a palette that holds is enough: packing without loss as well would cost seconds more.
 const ONE_CANDIDATE_PIXELS: u64 = 8_000_000;
 /// A lossy file of less than this much of the source is smaller than any lossless one, but for sources that were hardly
@@ -140,7 +141,7 @@ fn packed(
 fn trials(cost: &Cost, effort: Effort) -> usize {
     match effort {
         Effort::Fast => 1,
-        Effort::Default => [MANY_TRIALS, SOME_TRIALS].iter().find(|(most, _)| cost.pixels <= *most).map_or(1, |t| t.1),
+        Effort::Default => [MANY_TRIALS, SOME_TRIALS].iter().find(|(most, _)| cost.pixels <= *most).map_or(2, |t| t.1),
     }
 }
 
