@@ -20,7 +20,9 @@ pub fn of(pixels: &Pixels) -> Option<Pixels> {
     let mut rgba = Vec::with_capacity(side * side * GRID * GRID);
     for top in rows {
         for y in top..top + side {
-            columns.iter().for_each(|left| rgba.extend_from_slice(&pixels.row(y)[*left..left + side]));
+            for left in &columns {
+                rgba.extend_from_slice(&pixels.row(y)[*left..left + side]);
+            }
         }
     }
     Some(Pixels { width: side * GRID, height: side * GRID, rgba })
