@@ -187,7 +187,7 @@ impl Cost {
         let bytes = bytes as u64;
         Self {
             pixels,
-            frames: chunks.animation.map_or(1, |animation| animation.frames.into()),
+            frames: chunks.animation.map_or(1, |animation| animation.frames).max(chunks.frames).into(),
             raw,
             lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
             quantize: pixels
