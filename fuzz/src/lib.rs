@@ -2,11 +2,14 @@
 //!
 //! Libraries of their own so that Karui's tests can replay them without libFuzzer.
 
+mod bits;
 pub mod bytes;
 pub mod door;
+pub mod gif_file;
 pub mod jpeg_file;
 pub mod metadata_file;
 pub mod png_file;
+pub mod webp_file;
 
 use bytes::Bytes;
 use door::Order;
@@ -86,6 +89,18 @@ pub fn png_pixels(data: &[u8]) {
 #[must_use]
 pub fn small_png(choices: &[u8]) -> Vec<u8> {
     Png::of(&mut Bytes::new(choices)).write()
+}
+
+/// A small sound GIF file of these choices.
+#[must_use]
+pub fn small_gif(choices: &[u8]) -> Vec<u8> {
+    gif_file::of(&mut Bytes::new(choices))
+}
+
+/// A small sound lossless WebP file of these choices.
+#[must_use]
+pub fn small_webp(choices: &[u8]) -> Vec<u8> {
+    webp_file::of(&mut Bytes::new(choices))
 }
 
 /// A sound picture with chosen metadata in well-formed segments or chunks, under every policy.

@@ -7,12 +7,18 @@ use miniz_oxide::deflate::compress_to_vec_zlib;
 use super::bytes::Bytes;
 use super::jpeg_file::{Jpeg, adobe, jfif};
 use super::png_file::Png;
+use super::{gif_file, webp_file};
 
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
-/// A JPEG or PNG file with any number of blocks.
+/// A file of any format with any number of blocks.
 pub fn of(bytes: &mut Bytes<'_>) -> Vec<u8> {
-    if bytes.flag() { png(bytes) } else { jpeg(bytes) }
+    match bytes.below(8) {
+        0..=2 => jpeg(bytes),
+        3..=5 => png(bytes),
+        6 => gif_file::with_extensions(bytes),
+        _ => webp_file::of(bytes),
+    }
 }
 
 /// A block's bytes, as long as the next word says.

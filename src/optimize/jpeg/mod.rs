@@ -236,3 +236,6 @@ impl Cost {
         Limits::check(Limit::Scans, self.scans, limits.scans.into())
     }
 }
+
+#[cfg(test)]
+mod tests;
