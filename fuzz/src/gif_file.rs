@@ -10,7 +10,7 @@ pub fn of(bytes: &mut Bytes<'_>) -> Vec<u8> {
     let has_palette = bytes.below(8) > 0;
     let mut out = if bytes.below(8) > 0 { b"GIF89a".to_vec() } else { b"GIF87a".to_vec() };
     out.extend([width as u8, 0, height as u8, 0]);
-    out.extend([if has_palette { 0x80 | depth - 1 } else { 0 }, bytes.byte(), 0]);
+    out.extend([if has_palette { 0x80 | (depth - 1) } else { 0 }, bytes.byte(), 0]);
     if has_palette {
         palette(&mut out, depth, bytes);
     }
@@ -89,17 +89,14 @@ fn frame(out: &mut Vec<u8>, (width, height): (usize, usize), depth: Option<u8>, 
     let (width, height) = (bytes.below(width - left) + 1, bytes.below(height - top) + 1);
     let interlaced = if bytes.below(4) == 3 { 0x40 } else { 0 };
     out.extend([0x2C, left as u8, 0, top as u8, 0, width as u8, 0, height as u8, 0]);
-    let depth = match depth.filter(|_| bytes.below(4) > 0 || bytes.is_empty()) {
-        Some(depth) => {
-            out.push(interlaced);
-            depth
-        }
-        None => {
-            let own = bytes.below(8) as u8 + 1;
-            out.push(0x80 | interlaced | own - 1);
-            palette(out, own, bytes);
-            own
-        }
+    let depth = if let Some(global) = depth.filter(|_| bytes.below(4) > 0 || bytes.is_empty()) {
+        out.push(interlaced);
+        global
+    } else {
+        let own = bytes.below(8) as u8 + 1;
+        out.push(0x80 | interlaced | (own - 1));
+        palette(out, own, bytes);
+        own
     };
     let size = depth.max(2);
     out.push(size);

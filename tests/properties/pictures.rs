@@ -73,8 +73,8 @@ impl Picture {
     /// A component's mean over some pixels, those at the edges again beyond them.
     fn mean(&self, left: usize, top: usize, across: usize, down: usize, component: usize) -> f64 {
         let pixel = |i: usize| {
-            let (x, y) = ((left + i % across).min(self.width - 1), (top + i / across).min(self.height - 1));
-            let [r, g, b] = self.pixels[y * self.width + x].map(f64::from);
+            let (column, row) = ((left + i % across).min(self.width - 1), (top + i / across).min(self.height - 1));
+            let [r, g, b] = self.pixels[row * self.width + column].map(f64::from);
             // JFIF (ITU-T T.871, 7).
             match component {
                 0 => 0.299 * r + 0.587 * g + 0.114 * b,
@@ -92,7 +92,7 @@ fn grain(random: &mut Random, x: usize, y: usize) -> [u8; 3] {
 
 /// Bars of one pixel and of three, dark on light.
 fn text(_: &mut Random, x: usize, y: usize) -> [u8; 3] {
-    let ink = y % 12 < 8 && (x % 7 == 1 || x % 7 == 4 && y % 3 == 0 || y % 12 == 4 && x % 7 < 4);
+    let ink = y % 12 < 8 && (x % 7 == 1 || x % 7 == 4 && y.is_multiple_of(3) || y % 12 == 4 && x % 7 < 4);
     if ink { [20, 20, 60] } else { [250, 248, 240] }
 }
 
