@@ -82,7 +82,6 @@ fn replay(target: &str) {
         run(&seed);
         for _ in 0..MUTATIONS {
             let input = random.mutated(&seed);
-            if std::env::var_os("DUMP").is_some() { fs::write("/tmp/fuzz/last", &input).unwrap(); }
             if std::panic::catch_unwind(|| run(&input)).is_err() {
                 let path = std::env::temp_dir().join(format!("karui-fuzz-{name}"));
                 fs::write(&path, input).unwrap();

@@ -43,13 +43,8 @@ impl Order {
 
     #[must_use]
     pub fn lossless(metadata: MetadataPolicy) -> Self {
-        let options = Options {
-            quality: Quality::Lossless,
-            metadata,
-            effort: Effort::Fast,
-            min_savings: 0.0,
-            limits: LIMITS,
-        };
+        let options =
+            Options { quality: Quality::Lossless, metadata, effort: Effort::Fast, min_savings: 0.0, limits: LIMITS };
         Self { options, budget: Budget::UNLIMITED }
     }
 

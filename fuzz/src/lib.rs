@@ -14,8 +14,11 @@ use jpeg_file::Jpeg;
 use karui::optimize::{Format, MetadataPolicy};
 use png_file::Png;
 
-/// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+/// A target: its name, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 8] = [
     ("sniff", sniff),
     ("jpeg", jpeg),
     ("jpeg_coefficients", jpeg_coefficients),
