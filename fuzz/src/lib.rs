@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets: what each makes of the fuzzer's bytes. What is asserted stands in `door`.
 //!
-//! A library of their own, so that Karui's tests can replay them without libFuzzer.
+//! A library of its own, so that Karui's tests can replay them without libFuzzer.
 
 mod bits;
 pub mod bytes;
@@ -17,10 +17,11 @@ use jpeg_file::Jpeg;
 use karui::optimize::{Format, MetadataPolicy};
 use png_file::Png;
 
-pub type Target = fn(&[u8]);
+/// A target: its name, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target by its name.
-pub const TARGETS: [(&str, Target); 8] = [
+/// Every target.
+pub const TARGETS: [Target; 8] = [
     ("sniff", sniff),
     ("jpeg", jpeg),
     ("jpeg_coefficients", jpeg_coefficients),
