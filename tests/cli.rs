@@ -402,6 +402,7 @@ fn what_cannot_be_scored_ends_with_1_and_names_file_fault_and_remedy() {
         .with("truncated.jpg", "cut.jpg")
         .with_bytes(&sample("icon.png")[..2000], "cut.png")
         .with("animated.gif", "b.gif")
+        .with_bytes(b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", "c.bmp")
         .with("notes.txt", "notes.txt")
         .with("cmyk.jpg", "cmyk.jpg")
         .with("sixteen-bit.png", "deep.png")
@@ -414,7 +415,8 @@ fn what_cannot_be_scored_ends_with_1_and_names_file_fault_and_remedy() {
         (["a.jpg", "no.jpg"], ["no.jpg: No such file", "give a JPEG or PNG"]),
         (["cut.jpg", "a.jpg"], ["cut.jpg cannot be decoded: malformed jpeg: Premature end", "take a whole copy"]),
         (["a.jpg", "cut.png"], ["cut.png cannot be decoded: malformed png", "take a whole copy"]),
-        (["a.jpg", "b.gif"], ["b.gif is a gif file", "convert it to PNG"]),
+        (["a.jpg", "b.gif"], ["b.gif is a GIF", "still pictures"]),
+        (["a.jpg", "c.bmp"], ["c.bmp is a bmp file", "convert it to PNG"]),
         (["notes.txt", "a.jpg"], ["notes.txt is not an image", "give a JPEG or PNG"]),
         (["a.jpg", "empty"], ["empty is not an image", "give a JPEG or PNG"]),
         (["a.jpg", "cmyk.jpg"], ["cmyk.jpg is a CMYK JPEG", "convert both"]),

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::score::{IDENTICAL, Rgb, judge};
-use super::{Format, ImageError, Limit, Limits, guarded, jpeg, png, webp};
+use super::{Format, ImageError, Limit, Limits, gif, guarded, jpeg, png, webp};
 
 /// Up to this many pixels Butteraugli runs over the whole picture, for 142 bytes a pixel; above that over strips of so many
 /// rows, which does not change what it finds.
@@ -152,6 +152,7 @@ fn picture(file: &[u8]) -> Result<Picture, Fault> {
         Some(Format::Jpeg) => guarded(|| jpeg::picture(file, &limits)),
         Some(Format::Png) => guarded(|| png::picture(file, &limits)),
         Some(Format::WebP) => guarded(|| webp::picture(file, &limits)),
+        Some(Format::Gif) => Err(Fault::Unscorable("is a GIF")),
         Some(format) => Err(Fault::OtherFormat(format)),
         None => Err(Fault::NotAnImage),
     }
@@ -162,6 +163,7 @@ fn are_same(reference: &[u8], distorted: &[u8]) -> bool {
     let same: Result<bool, ImageError> = match (Format::sniff(reference), Format::sniff(distorted)) {
         (Some(Format::Jpeg), Some(Format::Jpeg)) => guarded(|| jpeg::are_same(reference, distorted)),
         (Some(Format::Png), Some(Format::Png)) => guarded(|| png::are_same(reference, distorted)),
+        (Some(Format::Gif), Some(Format::Gif)) => guarded(|| gif::are_same(reference, distorted, &Limits::default())),
         _ => Ok(false),
     };
     same.unwrap_or(false)

@@ -61,6 +61,17 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     Ok(choose(context, candidates, options))
 }
 
+/// Whether two files show the same frames for the same time, as often.
+///
+/// # Errors
+/// [`ImageError`] where either is damaged or over a limit.
+pub fn are_same(a: &[u8], b: &[u8], limits: &Limits) -> Result<bool, ImageError> {
+    for file in [a, b] {
+        check(&File::parse(file)?, file.len(), limits)?;
+    }
+    proof::are_same(a, b, Budget::UNLIMITED).map_err(|error| malformed(error.to_string()))
+}
+
 /// None where the proof fails that it shows the same, or where there is no time for it.
 fn lossless(
     source: &[u8],

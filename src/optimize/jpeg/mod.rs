@@ -11,6 +11,7 @@ mod mosaic;
 mod mpf;
 mod own;
 mod pixels;
+mod range;
 mod recompress;
 mod requantize;
 mod scans;
@@ -146,6 +147,7 @@ fn recode(
     let is_lossy = coded.layout().model.has_score()
         && cost.lossy <= options.limits.memory
         && !coded.is_incomplete()
+        && range::is_sound(&coded)
         && !own::is_own_output(segments, coded.layout());
     let (lossy, coded) = match options.quality {
         Quality::Target(target) if is_lossy => {
@@ -234,3 +236,6 @@ impl Cost {
         Limits::check(Limit::Scans, self.scans, limits.scans.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

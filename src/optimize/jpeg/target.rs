@@ -133,7 +133,8 @@ impl Aim {
         trials: usize,
         mut trial: impl FnMut(i32) -> (f64, Verdict),
     ) -> Option<Trial> {
-        let target = target.min(IDENTICAL - 1.0);
+        // What corrects a sample may ask for more than there is, but never lower the promise.
+        let target = target.min((IDENTICAL - 1.0).max(self.target + ROUNDING));
         let search =
             Search { steps: self.steps.clone(), first, target, tolerance: TOLERANCE, trials, slope: self.slope };
         let found: Result<_, std::convert::Infallible> = search.run(|step| Ok(trial(step)));
@@ -226,6 +227,13 @@ mod tests {
     fn where_time_ends_the_answer_says_so() {
         let (answer, trials) = run(&AIM, 2.0, Budget::lasting(Duration::ZERO));
         assert_eq!((answer.found.unwrap().check, answer.budget_cut, trials), (Check::Sampled, true, 0));
+    }
+
+    #[test]
+    fn a_target_near_the_top_is_not_lowered() {
+        let found = |score: f64| search(&Aim { target: 99.5, ..AIM }, |_| score, None, Budget::UNLIMITED).found;
+        assert_eq!(found(99.5), None);
+        assert!(found(99.6).is_some());
     }
 
     #[test]

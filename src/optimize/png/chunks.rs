@@ -28,12 +28,17 @@ const INDEPENDENT: &[&[u8; 4]] = &[
     b"zTXt", b"iTXt", b"tIME",
 ];
 
+/// Sequence number, width, height, offsets (4 each), delay (2 each), disposal, blending (PNG, 11.3.4.2).
+const FRAME_CONTROL_BYTES: usize = 26;
+
 /// A PNG file, its chunks borrowed from the source.
 #[derive(Debug)]
 pub struct Chunks<'a> {
     pub header: Header,
     /// What `acTL` says, where the file is an APNG.
     pub animation: Option<Animation>,
+    /// Frames that the file holds, whatever `acTL` says.
+    pub frames: u32,
     /// Whether it carries a C2PA manifest, whose signature any change would break.
     pub signed: bool,
     /// Whether data other than zero bytes follow the image: the file is best left as it is.
@@ -106,11 +111,13 @@ impl<'a> Chunks<'a> {
         }
         let header = Header::of(&chunks)?;
         check_order(&chunks, header)?;
+        let frames = check_frames(&chunks, header)?;
         let before_pixels = chunks.iter().take_while(|chunk| chunk.kind != *b"IDAT");
         let control = before_pixels.clone().find(|chunk| chunk.kind == *b"acTL").and_then(|c| c.data.first_chunk());
         Ok(Self {
             header,
-            animation: control.map(|&frames| Animation { frames: u32::from_be_bytes(frames) }),
+            animation: control.map(|&stated| Animation { frames: u32::from_be_bytes(stated) }),
+            frames,
             signed: chunks.iter().any(is_manifest),
             trailing: rest.iter().any(|&byte| byte != 0),
             parts: chunks,
@@ -268,6 +275,34 @@ fn check_order(chunks: &[Chunk<'_>], header: Header) -> Result<(), ImageError> {
     }
 }
 
+/// Frames of an animation lie within the picture (PNG, 11.3.4.2): packing one takes memory for the size it states.
+/// Answers how many there are.
+fn check_frames(chunks: &[Chunk<'_>], header: Header) -> Result<u32, ImageError> {
+    let mut frames = 0;
+    for chunk in chunks {
+        let sound = match &chunk.kind {
+            b"fcTL" => {
+                frames += 1;
+                <&[u8; FRAME_CONTROL_BYTES]>::try_from(chunk.data.as_ref())
+                    .is_ok_and(|control| is_within(control, header))
+            }
+            // A sequence number, then pixels.
+            b"fdAT" => chunk.data.len() >= 4,
+            _ => true,
+        };
+        if !sound {
+            return Err(malformed("a frame beyond the picture, or cut short"));
+        }
+    }
+    Ok(frames)
+}
+
+fn is_within(control: &[u8; FRAME_CONTROL_BYTES], header: Header) -> bool {
+    let number = |at: usize| u32::from_be_bytes([control[at], control[at + 1], control[at + 2], control[at + 3]]);
+    let fits = |size: u32, offset: u32, most| size > 0 && offset.checked_add(size).is_some_and(|end| end <= most);
+    fits(number(4), number(12), header.width) && fits(number(8), number(16), header.height)
+}
+
 fn malformed(detail: impl Into<String>) -> ImageError {
     ImageError::malformed(Format::Png, detail)
 }
@@ -350,14 +385,34 @@ mod tests {
         let source = file(&[
             (b"IHDR", HEADER),
             (b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]),
-            (b"fcTL", b"a"),
+            (b"fcTL", &control(8, 9, 0, 0)),
             (b"IDAT", b"1"),
-            (b"fcTL", b"b"),
-            (b"fdAT", b"2"),
+            (b"fcTL", &control(2, 2, 6, 7)),
+            (b"fdAT", b"\0\0\0\x022"),
             (b"tEXt", b"Comment\0Paris"),
             (b"IEND", b""),
         ]);
         assert_eq!(kinds(&filtered(&source, Safe).1), ["IHDR", "acTL", "fcTL", "IDAT", "fcTL", "fdAT", "IEND"]);
+    }
+
+    fn control(width: u32, height: u32, x: u32, y: u32) -> Vec<u8> {
+        [&[0; 4][..], &[width, height, x, y].map(u32::to_be_bytes).concat(), &[0, 1, 0, 10, 0, 0]].concat()
+    }
+
+    #[test]
+    fn frames_beyond_the_picture_or_cut_short_are_malformed() {
+        for bad in [
+            (b"fcTL", control(0x4D10_0000, 9, 0, 0)),
+            (b"fcTL", control(8, 9, u32::MAX, 0)),
+            (b"fcTL", control(8, 8, 0, 2)),
+            (b"fcTL", control(0, 9, 0, 0)),
+            (b"fcTL", b"abc".to_vec()),
+            (b"fdAT", b"abc".to_vec()),
+        ] {
+            assert_eq!(detail(&picture(&[(bad.0, &bad.1)])), "a frame beyond the picture, or cut short");
+        }
+        let frame = control(8, 9, 0, 0);
+        assert_eq!(Chunks::parse(&picture(&[(b"fcTL", &frame), (b"fcTL", &frame)])).unwrap().frames, 2);
     }
 
     #[test]

@@ -216,7 +216,7 @@ impl Cost {
         let bytes = bytes as u64;
         Self {
             pixels,
-            frames: chunks.animation.map_or(1, |animation| animation.frames.into()),
+            frames: chunks.animation.map_or(1, |animation| animation.frames).max(chunks.frames).into(),
             raw,
             lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
             lossy: pixels.saturating_mul(LOSSY_BYTES_PER_PIXEL).saturating_add(metric::memory(header.width.into())),

@@ -121,6 +121,12 @@ impl<'a> Chunks<'a> {
         self.parts.iter().filter(|chunk| chunk.is_coded()).map(|chunk| chunk.data.len()).sum()
     }
 
+    /// A file of the coded image alone: libwebp reads on into what follows a chunk that was cut short.
+    #[must_use]
+    pub fn image(&self) -> Vec<u8> {
+        write(self.extended, self.parts.iter().filter(|chunk| chunk.is_coded()))
+    }
+
     /// EXIF's orientation.
     #[must_use]
     pub fn orientation(&self) -> u8 {

@@ -60,7 +60,8 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let mut budget_cut = false;
     match chunks.still.filter(|_| !chunks.ambiguous) {
         Some(still) => {
-            let job = Job { source, chunks: &chunks, still, kept: &kept, cost: &cost, options, budget };
+            let image = chunks.image();
+            let job = Job { image: &image, chunks: &chunks, still, kept: &kept, cost: &cost, options, budget };
             (candidates, budget_cut) = job.recode()?;
         }
         None if !kept.stripped => {
@@ -90,7 +91,8 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
 
 /// A still picture to be coded anew.
 struct Job<'a> {
-    source: &'a [u8],
+    /// A file of the image alone.
+    image: &'a [u8],
     chunks: &'a Chunks<'a>,
     still: Bitstream,
     kept: &'a Kept<'a>,
@@ -105,7 +107,14 @@ impl Job<'_> {
         let is_lossless = self.still.coding == Coding::Lossless;
         let target = self.target();
         let is_empty = self.cost.pixels / EMPTY_PIXELS_PER_BYTE > self.chunks.coded_bytes() as u64;
-        if is_empty || (target.is_none() && !is_lossless) {
+        if is_empty {
+            return Ok((Vec::new(), false));
+        }
+        if target.is_none() && !is_lossless {
+            if self.kept.stripped {
+                // Proves that the image is whole without what goes.
+                self.decoded()?;
+            }
             return Ok((Vec::new(), false));
         }
         let picture = self.decoded()?;
@@ -133,9 +142,9 @@ impl Job<'_> {
     }
 
     fn decoded(&self) -> Result<lossy::Picture, ImageError> {
-        let pixels = decode(self.source, self.still)?;
+        let pixels = decode(self.image, self.still)?;
         let yuv = match self.still.coding {
-            Coding::Lossy => Some(libwebp::decode_yuv(self.source, pixels.width, pixels.height).map_err(malformed)?),
+            Coding::Lossy => Some(libwebp::decode_yuv(self.image, pixels.width, pixels.height).map_err(malformed)?),
             Coding::Lossless => None,
         };
         let alpha = pixels.is_transparent().then(|| pixels.rgba.iter().map(|pixel| pixel.a).collect());
@@ -291,6 +300,24 @@ mod tests {
             for target in [75.0, 40.0] {
                 let again = Options { quality: Quality::Target(target), ..Options::default() };
                 assert_eq!(reason(&encoded.bytes, &again), Reason::NoGain);
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_that_ends_in_another_chunk_is_damaged() {
+        for (image, kind) in [(lossy(98, 255), b"VP8 "), (lossless(255), b"VP8L")] {
+            let coded = &image[20..];
+            // Its last bytes stand where a chunk that goes begins, which libwebp does not mind.
+            let (cut, rest) = coded.split_at((coded.len() - 100) & !1);
+            let mut source = file(&[(kind, cut)]);
+            source.extend([&rest[..4], &(rest.len() as u32 - 8).to_le_bytes(), &rest[8..]].concat());
+            source.resize(source.len().next_multiple_of(2), 0);
+            let size = source.len() as u32 - 8;
+            source[4..8].copy_from_slice(&size.to_le_bytes());
+            for options in [Options::default(), LOSSLESS] {
+                let result = optimize(&source, &options, Budget::UNLIMITED);
+                assert!(matches!(result, Err(ImageError::Malformed { .. })), "{result:?}");
             }
         }
     }

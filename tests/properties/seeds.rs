@@ -1,0 +1,130 @@
+//! The fuzz targets without libFuzzer: each over its seeds, as they are and damaged in a few hundred ways.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::random::Random;
+use super::targets::{self, TARGETS};
+
+/// Damaged copies of each seed; libFuzzer itself runs by `make fuzz`.
+const MUTATIONS: usize = 200;
+/// Where to put the seeds that are made here, for libFuzzer to begin with; each target has a folder.
+const SEEDS: &str = "KARUI_FUZZ_SEEDS";
+
+fn mutated(random: &mut Random, seed: &[u8]) -> Vec<u8> {
+    let mut out = seed.to_vec();
+    for _ in 0..=random.below(3) {
+        let start = random.below(out.len());
+        let range = start..out.len().min(start + 1 + random.below(64));
+        match random.below(5) {
+            _ if out.is_empty() => {}
+            0 => out[start] ^= 1 << random.below(8),
+            1 => out[start] = random.one_of(&[0, 1, 0x7F, 0x80, 0xFF]),
+            2 => out.truncate(start),
+            3 => {
+                let copy = out[range].to_vec();
+                out.splice(start..start, copy);
+            }
+            _ => drop(out.drain(range)),
+        }
+    }
+    out
+}
+
+/// Files that stand in the repository.
+fn samples(target: &str) -> Vec<Vec<u8>> {
+    let extensions: &[&str] = match target {
+        "sniff" => &["jpg", "png", "gif", "txt"],
+        "jpeg" => &["jpg"],
+        "png" => &["png"],
+        "gif" => &["gif"],
+        _ => return Vec::new(),
+    };
+    let fixtures = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).unwrap();
+    let mut paths: Vec<PathBuf> = fixtures.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let wanted = |path: &&PathBuf| path.extension().is_some_and(|e| extensions.iter().any(|wanted| e == *wanted));
+    paths.iter().filter(wanted).map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// Seeds made by code: files, or bytes to choose by.
+fn made(target: &str) -> Vec<Vec<u8>> {
+    let mut random = Random::new(1);
+    let choices = (1..24).step_by(2).map(|size| random.bytes(size * size)).collect::<Vec<_>>();
+    match target {
+        "jpeg" => choices.iter().map(|choice| targets::small_jpeg(choice)).collect(),
+        "png" => choices.iter().map(|choice| targets::small_png(choice)).collect(),
+        "gif" => choices.iter().map(|choice| targets::small_gif(choice)).collect(),
+        "webp" => choices.iter().map(|choice| targets::small_webp(choice)).collect(),
+        "sniff" => Vec::new(),
+        _ => choices,
+    }
+}
+
+/// Runs a target; where it fails, the input goes to a file for `cargo fuzz run`.
+fn replay(target: &str) {
+    let (name, run) = TARGETS.into_iter().find(|(name, _)| *name == target).unwrap();
+    let mut random = Random::new(2);
+    let made = made(name);
+    if let Some(folder) = std::env::var_os(SEEDS) {
+        write(&Path::new(&folder).join(name), &made);
+    }
+    for seed in [samples(name), made].concat() {
+        run(&seed);
+        for _ in 0..MUTATIONS {
+            let input = mutated(&mut random, &seed);
+            if std::panic::catch_unwind(|| run(&input)).is_err() {
+                let path = std::env::temp_dir().join(format!("karui-fuzz-{name}"));
+                fs::write(&path, input).unwrap();
+                panic!("the target {name} fails on {}", path.display());
+            }
+        }
+    }
+}
+
+fn write(folder: &Path, seeds: &[Vec<u8>]) {
+    fs::create_dir_all(folder).unwrap();
+    for (number, seed) in seeds.iter().enumerate() {
+        fs::write(folder.join(format!("made-{number}")), seed).unwrap();
+    }
+}
+
+#[test]
+fn sniff() {
+    replay("sniff");
+}
+
+#[test]
+fn jpeg() {
+    replay("jpeg");
+}
+
+#[test]
+fn jpeg_coefficients() {
+    replay("jpeg_coefficients");
+}
+
+#[test]
+fn png() {
+    replay("png");
+}
+
+#[test]
+fn png_pixels() {
+    replay("png_pixels");
+}
+
+#[test]
+fn gif() {
+    replay("gif");
+}
+
+#[test]
+fn webp() {
+    replay("webp");
+}
+
+#[test]
+fn metadata() {
+    replay("metadata");
+}
