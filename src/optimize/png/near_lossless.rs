@@ -137,48 +137,30 @@ const REACH: i32 = 255 + 2 * MOST_CARRIED;
 
 /// The values residuals are rounded to, for one distance between them.
 struct Lattice {
-    /// For each residual at its sum with [`REACH`].
+    /// How many distances from zero a residual is, at its sum with [`REACH`].
     nearest: Vec<i16>,
+    /// The residual that is so many distances from zero, at that number's sum with the middle.
+    values: Vec<i16>,
     /// Below this all channels become zero together, for each degree of business; with fraction.
     dead_zone: Vec<i32>,
 }
 
 impl Lattice {
     fn new(distance: f64) -> Self {
+        let count = |residual: i32| (f64::from(residual) / distance).round();
+        let values = (-REACH..=REACH).map(|i| (f64::from(i) * distance).round().clamp(-999.0, 999.0) as i16).collect();
         // Found by search over photographs; 0.5 would be plain rounding.
         let share = |business: i32| (0.7 + (0.2 * (f64::from(business + 1).ln() - 2.0)).clamp(-0.3, 0.5)) * distance;
         Self {
-            nearest: (-REACH..=REACH).map(|residual| nearest(residual, distance) as i16).collect(),
+            nearest: (-REACH..=REACH).map(|residual| count(residual) as i16).collect(),
+            values,
             dead_zone: (0..=255).map(|business| (share(business) * f64::from(1 << FRACTION)) as i32).collect(),
         }
     }
 
-    fn nearest(&self, residual: i32) -> i32 {
-        self.nearest[(residual.clamp(-REACH, REACH) + REACH) as usize].into()
+    fn value(&self, count: i32) -> i32 {
+        self.values[(count + REACH) as usize].into()
     }
-}
-
-/// The multiple of a distance that is nearest to a residual.
-fn nearest(residual: i32, distance: f64) -> i32 {
-    ((f64::from(residual) / distance).round() * distance).round() as i32
-}
-
-/// Distances that leave too few small residuals to be taken for anything else begin here.
-const TELLING: f64 = 4.0;
-/// Of the residuals that are not zero so many are multiples of a distance: the rest is where colours clip or are flat.
-const EXPLAINED: f64 = 0.75;
-
-/// Whether some distance explains how often residuals occur, as after rounding; of a picture as it was taken none
-/// explains more than half.
-pub fn explains(occurrences: impl Fn(i32) -> u64, most: i32) -> bool {
-    let nonzero = || (-most..=most).filter(|residual| *residual != 0);
-    let all: u64 = nonzero().map(&occurrences).sum();
-    let is_explained = |distance: f64| {
-        let is_on = |residual: &i32| [distance, distance / 2.0].iter().any(|d| nearest(*residual, *d) == *residual);
-        let on: u64 = nonzero().filter(is_on).map(&occurrences).sum();
-        on as f64 >= all as f64 * EXPLAINED
-    };
-    all > 0 && (0..).map(distance).take_while(|distance| *distance >= TELLING).any(is_explained)
 }
 
 /// Rounds one picture, row by row.
@@ -214,7 +196,7 @@ impl<'a, const N: usize> Rounder<'a, N> {
     }
 
     fn round_row(&mut self, y: usize) {
-        let (source, above) = (self.pixels.row(y), self.pixels.row(y.saturating_sub(1)));
+        let source = self.pixels.row(y);
         self.watch(y);
         std::mem::swap(&mut self.carried, &mut self.carrying);
         self.carrying.fill([0; N]);
@@ -224,18 +206,14 @@ impl<'a, const N: usize> Rounder<'a, N> {
             let samples = samples::<N>(*pixel);
             let wanted: [i32; N] =
                 std::array::from_fn(|c| (samples[c] << FRACTION) + ahead[c] + self.carried[x + 1][c]);
-            // White must stay white, and what is exact foretells the rest of an area exactly.
-            let is_flat = pixel.a != 0 && x > 0 && y > 0 && *pixel == source[x - 1] && *pixel == above[x];
-            let rounded = if is_flat {
-                samples
-            } else if pixel.a == 0 {
+            let rounded = if pixel.a == 0 {
                 // Not seen: colours cost nothing as foretold.
                 std::array::from_fn(|c| if c < Self::COLORS { predicted[c] } else { samples[c] })
             } else {
                 self.round_pixel(x, predicted, wanted, samples)
             };
             ahead = [0; N];
-            if pixel.a != 0 && !is_flat {
+            if pixel.a != 0 {
                 for c in 0..Self::COLORS {
                     let most = MOST_CARRIED << FRACTION;
                     let error = wanted[c] - (rounded[c] << FRACTION);
@@ -249,7 +227,7 @@ impl<'a, const N: usize> Rounder<'a, N> {
         }
     }
 
-    /// One pixel, rounded: its residuals all zero, or each the nearest value.
+    /// One pixel, rounded: its residuals all zero, or each the nearest value that does not leave the range.
     fn round_pixel(&self, x: usize, predicted: [i32; N], wanted: [i32; N], samples: [i32; N]) -> [i32; N] {
         let residual: [i32; N] = std::array::from_fn(|c| wanted[c] - (predicted[c] << FRACTION));
         let business = self.business[x] >> FRACTION;
@@ -264,8 +242,12 @@ impl<'a, const N: usize> Rounder<'a, N> {
                 return predicted[c];
             }
             let whole = (residual[c] + (1 << (FRACTION - 1))) >> FRACTION;
-            // Black and white are reached by any step: short of them, areas that clip would change their colour.
-            (predicted[c] + lattice.nearest(whole)).clamp(0, 255)
+            let mut count: i32 = lattice.nearest[(whole.clamp(-REACH, REACH) + REACH) as usize].into();
+            // Ends at the predicted value, which is in range.
+            while !(0..=255).contains(&(predicted[c] + lattice.value(count))) {
+                count -= count.signum();
+            }
+            predicted[c] + lattice.value(count)
         })
     }
 

@@ -2,7 +2,6 @@
 
 use rgb::RGBA8;
 
-use super::near_lossless;
 use super::pixels::Channels;
 use crate::optimize::views::Pixels;
 
@@ -34,8 +33,10 @@ const NEAR: i32 = 8;
 const GRAPHIC_SURPRISES: f64 = 0.15;
 /// And of all pixels of any other picture.
 const SURPRISES: f64 = 0.5;
-/// Small residuals are counted.
+/// Small residuals, of which a picture that was not rounded shows nearly all.
 const SMALL: i32 = 32;
+/// Rounding by [`super::near_lossless`] leaves half of them at the most.
+const ROUNDED_SHARE: f64 = 0.6;
 
 impl Traits {
     #[must_use]
@@ -50,8 +51,7 @@ impl Traits {
         let kind = if count.surprises <= most { Kind::Smooth } else { Kind::Sharp };
         let is_gray = pixels.rgba.iter().all(|p| p.r == p.g && p.g == p.b);
         let channels = Channels::new(is_gray, pixels.is_transparent());
-        let is_rounded = near_lossless::explains(|residual| count.residuals[(residual + SMALL) as usize], SMALL);
-        Self { kind, is_graphic, channels, is_rounded }
+        Self { kind, is_graphic, channels, is_rounded: count.is_rounded() }
     }
 }
 
@@ -62,13 +62,13 @@ struct Count {
     repeats: u64,
     /// Not foretold.
     surprises: u64,
-    /// How often small residuals occur, of any channel.
-    residuals: [u64; 2 * SMALL as usize + 1],
+    /// Which small residuals there are, of any channel.
+    residuals: [bool; 2 * SMALL as usize + 1],
 }
 
 impl Default for Count {
     fn default() -> Self {
-        Self { all: 0, repeats: 0, surprises: 0, residuals: [0; 2 * SMALL as usize + 1] }
+        Self { all: 0, repeats: 0, surprises: 0, residuals: [false; 2 * SMALL as usize + 1] }
     }
 }
 
@@ -94,11 +94,19 @@ impl Count {
                 residuals.iter().all(|residual| residual.abs() <= NEAR) && residual(pixel.a, left.a, above.a) == 0;
             self.surprises += u64::from(!foretold);
             for residual in residuals {
-                if let Some(count) = self.residuals.get_mut((residual + SMALL) as usize) {
-                    *count += 1;
+                if let Some(seen) = self.residuals.get_mut((residual + SMALL) as usize) {
+                    *seen = true;
                 }
             }
         }
+    }
+
+    /// Whether of the residuals between the outermost many are missing.
+    fn is_rounded(&self) -> bool {
+        let first = self.residuals.iter().position(|seen| *seen).unwrap_or(0);
+        let last = self.residuals.iter().rposition(|seen| *seen).unwrap_or(0);
+        let there = self.residuals[first..=last].iter().filter(|seen| **seen).count();
+        (there as f64) < (last - first + 1) as f64 * ROUNDED_SHARE
     }
 }
 
