@@ -58,8 +58,11 @@ const SMALL_PIXELS: usize = 1 << 16;
 /// oxipng's own words.
 pub fn to_target(known: Known<'_>, aim: Aim, budget: Budget) -> Result<Lossy, String> {
     let Known { pixels, traits } = known;
-    if traits.is_rounded {
+    if traits.is_rounded && !traits.is_graphic {
         return Ok(NOTHING);
+    }
+    if !budget.allows(Duration::ZERO) {
+        return Ok(Lossy { budget_cut: true, ..NOTHING });
     }
     let views = Views::new(pixels, aim.orientation);
     let mut clock = Clock::new(budget);
@@ -71,14 +74,14 @@ pub fn to_target(known: Known<'_>, aim: Aim, budget: Budget) -> Result<Lossy, St
             files.push(indexed_file(&indexed, clock.effort(aim.effort, PACK_INDEXED))?);
         }
     }
-    if (both || files.is_empty()) && !clock.cut {
+    if (both || files.is_empty()) && !traits.is_rounded && !clock.cut {
         let channels = match aim.profile {
             Profile::Rgb => Channels::new(false, pixels.is_transparent()),
             Profile::None | Profile::Gray => traits.channels,
         };
         let goes_on = || clock.verdict(PACK_ROUNDED);
         if let Some(rounded) = near_lossless::to_target(pixels, channels, &views, aim.target, aim.trials, goes_on) {
-            files.push(rounded_file(rounded, clock.effort(aim.effort, PACK_ROUNDED))?);
+            files.push(rounded_file(rounded, traits.is_graphic, clock.effort(aim.effort, PACK_ROUNDED))?);
         }
     }
     let coded = files.into_iter().min_by_key(|file| file.bytes.len());
@@ -90,9 +93,9 @@ fn indexed_file(indexed: &Indexed, effort: Effort) -> Result<Coded, String> {
     Ok(Coded { bytes, method: Method::PngQuantized, score: indexed.score })
 }
 
-fn rounded_file(rounded: Rounded, effort: Effort) -> Result<Coded, String> {
+fn rounded_file(rounded: Rounded, is_graphic: bool, effort: Effort) -> Result<Coded, String> {
     let score = rounded.score;
-    Ok(Coded { bytes: pack::rounded(rounded, effort)?, method: Method::PngNearLossless, score })
+    Ok(Coded { bytes: pack::rounded(rounded, is_graphic, effort)?, method: Method::PngNearLossless, score })
 }
 
 /// Watches the budget: what was found must still be packed in it.
@@ -127,5 +130,119 @@ impl Clock {
         let fits = self.budget.allows(self.trial * pack);
         self.cut |= !fits;
         if fits { wanted } else { Effort::Fast }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimize::png::pixels::decode;
+    use crate::optimize::png::traits::Traits;
+    use crate::optimize::views::Pixels;
+    use rgb::RGBA8;
+
+    const SIZE: usize = 300;
+
+    fn picture(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Pixels {
+        let at = |i: usize| {
+            let [r, g, b] = pixel(i % SIZE, i / SIZE);
+            RGBA8::new(r, g, b, 255)
+        };
+        Pixels { width: SIZE, height: SIZE, rgba: (0..SIZE * SIZE).map(at).collect() }
+    }
+
+    fn grain(x: usize, y: usize) -> u8 {
+        (((x * 31 + y * 977) as u32).wrapping_mul(2_654_435_761) >> 28) as u8
+    }
+
+    fn photograph() -> Pixels {
+        let wave = |x: usize, y: usize| (110.0 + 90.0 * (x as f64 / 31.0).sin() * (y as f64 / 23.0).cos()) as u8;
+        picture(|x, y| [wave(x, y) + grain(x, y), wave(y, x) + grain(x, y), 220 - wave(x, y) + grain(y, x)])
+    }
+
+    fn gray() -> Pixels {
+        let mut pixels = photograph();
+        pixels.rgba.iter_mut().for_each(|pixel| (pixel.r, pixel.b) = (pixel.g, pixel.g));
+        pixels
+    }
+
+    /// Boxes with hatched edges, of a few hundred colours.
+    fn graphic() -> Pixels {
+        picture(|x, y| {
+            let tone = (x / 40 * 29 + y / 40 * 53) as u8;
+            let edge = x % 40 < 4 && grain(x, y) > 6;
+            if edge { [grain(x, y) * 15, tone, 255 - tone] } else { [tone, 255 - tone, tone / 2 + 60] }
+        })
+    }
+
+    const AIM: Aim = Aim { target: 75.0, orientation: 1, profile: Profile::None, effort: Effort::Default, trials: 4 };
+
+    fn coded(pixels: &Pixels, aim: Aim, budget: Budget) -> Lossy {
+        to_target(Known { pixels, traits: Traits::of(pixels) }, aim, budget).unwrap()
+    }
+
+    fn best(pixels: &Pixels, aim: Aim) -> Coded {
+        coded(pixels, aim, Budget::UNLIMITED).coded.unwrap()
+    }
+
+    /// PNG's colour type (PNG, 11.2.1): 0 gray, 2 red, green, blue, 3 indexed.
+    fn color_type(file: &[u8]) -> u8 {
+        file[25]
+    }
+
+    #[test]
+    fn a_photograph_is_rounded_and_a_graphic_gets_a_palette() {
+        for (pixels, method, color) in
+            [(photograph(), Method::PngNearLossless, 2), (graphic(), Method::PngQuantized, 3)]
+        {
+            let coded = best(&pixels, AIM);
+            assert_eq!((coded.method, color_type(&coded.bytes)), (method, color));
+            assert!(coded.score >= AIM.target);
+        }
+    }
+
+    #[test]
+    fn the_file_shows_what_was_scored() {
+        for pixels in [photograph(), gray()] {
+            let coded = best(&pixels, AIM);
+            let shown = decode(&coded.bytes).unwrap().unwrap();
+            let score = Views::new(&pixels, 1).score(|y, row| row.copy_from_slice(shown.row(y)));
+            assert_eq!(score, Some(coded.score));
+        }
+    }
+
+    #[test]
+    fn what_was_rounded_is_not_rounded_again() {
+        let shown = decode(&best(&photograph(), AIM).bytes).unwrap().unwrap();
+        assert!(coded(&shown, AIM, Budget::UNLIMITED).coded.is_none());
+    }
+
+    #[test]
+    fn gray_is_stored_as_gray_unless_the_profile_has_colour() {
+        for (profile, color) in [(Profile::None, 0), (Profile::Gray, 0), (Profile::Rgb, 2)] {
+            assert_eq!(color_type(&best(&gray(), Aim { profile, ..AIM }).bytes), color);
+        }
+    }
+
+    #[test]
+    fn the_answer_is_the_same_each_time() {
+        assert_eq!(best(&photograph(), AIM).bytes, best(&photograph(), AIM).bytes);
+    }
+
+    #[test]
+    fn without_time_nothing_is_begun() {
+        let lossy = coded(&photograph(), AIM, Budget::lasting(Duration::ZERO));
+        assert!(lossy.coded.is_none() && lossy.budget_cut);
+    }
+
+    #[test]
+    fn where_time_is_short_what_holds_is_packed_quickly() {
+        let mut clock = Clock::new(Budget::lasting(Duration::from_millis(200)));
+        assert_eq!(clock.effort(Effort::Default, PACK_ROUNDED), Effort::Default);
+        clock.trial = Duration::from_secs(1);
+        assert_eq!(clock.effort(Effort::Default, PACK_ROUNDED), Effort::Fast);
+        assert!(clock.cut);
+        clock.lap -= Duration::from_secs(1);
+        assert_eq!(clock.verdict(PACK_ROUNDED), Verdict::Stop);
     }
 }

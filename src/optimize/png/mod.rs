@@ -3,6 +3,7 @@
 
 mod chunks;
 mod lossy;
+mod mosaic;
 mod near_lossless;
 mod pack;
 mod pixels;
@@ -33,14 +34,15 @@ const PACK_FACTOR: u64 = 5;
 const LOSSY_BYTES_PER_PIXEL: u64 = 28;
 /// Palettes that are tried on a picture of so many pixels: more would cost seconds.
 const MANY_TRIALS: (u64, usize) = (3_000_000, 4);
-const SOME_TRIALS: (u64, usize) = (8_000_000, 2);
+const SOME_TRIALS: (u64, usize) = (8_000_000, 3);
 /// Above this many pixels a palette that holds is enough: packing without loss as well would cost seconds more.
 const ONE_CANDIDATE_PIXELS: u64 = 8_000_000;
 /// A lossy file of less than this much of the source is smaller than any lossless one, but for sources that were hardly
 /// packed; and then it is small enough.
 const LOSSLESS_FROM: f64 = 0.6;
-/// Nanoseconds that packing a byte of uncompressed pixels without loss takes, measured.
-const PACK_NANOS: u64 = 400;
+/// Nanoseconds that packing a byte of uncompressed pixels without loss takes, and the proof; measured.
+const THOROUGH_NANOS: u64 = 400;
+const QUICK_NANOS: u64 = 150;
 /// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
 const ROUNDING: f64 = 0.05;
 
@@ -67,7 +69,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 
     let kept = chunks.filter(options.metadata);
     let stripped = kept.splice();
-    let picture = if is_looked_at(&chunks, &cost, options) { Some(decode(source)?) } else { None };
+    let picture = if is_looked_at(&chunks, &cost, options) { decode(source)? } else { None };
     let known = picture.as_ref().map(|pixels| Known { pixels, traits: Traits::of(pixels) });
     let lossy = match (known, aim(&chunks, &cost, options)) {
         (Some(known), Some(aim)) => lossy::to_target(known, aim, budget).map_err(malformed)?,
@@ -77,10 +79,10 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let mut candidates = Vec::new();
     let is_beyond = |bytes: usize| (bytes as f64) < stripped.len() as f64 * LOSSLESS_FROM;
     if coded.as_ref().is_none_or(|coded| !is_beyond(coded.bytes.len()) && cost.pixels <= ONE_CANDIDATE_PIXELS) {
-        if budget.allows(cost.packing()) {
-            candidates.extend(packed(&stripped, &cost, known, options)?);
-        } else {
-            budget_cut = true;
+        let affordable = [options.effort, Effort::Fast].into_iter().find(|effort| budget.allows(cost.packing(*effort)));
+        budget_cut |= affordable != Some(options.effort);
+        if let Some(effort) = affordable {
+            candidates.extend(packed(&stripped, &cost, known, effort)?);
         }
     }
     if let Some(Coded { bytes, method, score }) = coded {
@@ -104,13 +106,11 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     if chunks.animation.is_some() {
         return Err(Fault::Unscorable("is an animated PNG"));
     }
-    if chunks.header.depth > 8 {
-        return Err(Fault::Unscorable("has more than 8 bits per sample"));
-    }
     if is_beyond_srgb(&chunks) {
         return Err(Fault::Unscorable("has a transfer function (PQ, HLG, linear) far from sRGB's"));
     }
-    Ok(decode(file)?.shown(orientation(&chunks)))
+    let pixels = decode(file)?.ok_or(Fault::Unscorable("has more than 8 bits per sample"))?;
+    Ok(pixels.shown(orientation(&chunks)))
 }
 
 /// Whether two files decode to the same pixels, to the last of 16 bits and in every frame, of the same transfer
@@ -129,9 +129,9 @@ fn packed(
     stripped: &[u8],
     cost: &Cost,
     known: Option<Known<'_>>,
-    options: &Options,
+    effort: Effort,
 ) -> Result<Option<Candidate>, ImageError> {
-    let bytes = pack::lossless(stripped, cost.raw as usize, known, options.effort).map_err(malformed)?;
+    let bytes = pack::lossless(stripped, cost.raw as usize, known, effort).map_err(malformed)?;
     let same = pixels::are_same(stripped, &bytes).map_err(malformed)?;
     Ok(same.then(|| Candidate::lossless(bytes, Method::PngLossless)))
 }
@@ -140,7 +140,7 @@ fn packed(
 fn trials(cost: &Cost, effort: Effort) -> usize {
     match effort {
         Effort::Fast => 1,
-        Effort::Default => [MANY_TRIALS, SOME_TRIALS].iter().find(|(most, _)| cost.pixels <= *most).map_or(1, |t| t.1),
+        Effort::Default => [MANY_TRIALS, SOME_TRIALS].iter().find(|(most, _)| cost.pixels <= *most).map_or(2, |t| t.1),
     }
 }
 
@@ -162,10 +162,9 @@ fn is_beyond_srgb(chunks: &Chunks<'_>) -> bool {
         || gamma.is_some_and(|gamma| !SRGB_LIKE_GAMMA.contains(&gamma))
 }
 
-/// Whether pixels are looked at: a single picture of 8 bits, of more colours than a palette names.
+/// Whether pixels are looked at: of a single picture, whose colours no palette names.
 fn is_looked_at(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> bool {
-    let header = chunks.header;
-    let is_plain = header.depth <= 8 && header.color != Color::Indexed && chunks.animation.is_none();
+    let is_plain = chunks.header.color != Color::Indexed && chunks.animation.is_none();
     is_plain && cost.lossy <= options.limits.memory
 }
 
@@ -182,7 +181,7 @@ fn aim(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<Aim> {
     (!is_beyond_srgb(chunks)).then_some(Aim { target, orientation, profile, effort, trials })
 }
 
-fn decode(file: &[u8]) -> Result<Pixels, ImageError> {
+fn decode(file: &[u8]) -> Result<Option<Pixels>, ImageError> {
     pixels::decode(file).map_err(malformed)
 }
 
@@ -225,8 +224,10 @@ impl Cost {
     }
 
     /// How long packing without loss takes.
-    fn packing(&self) -> Duration {
-        Duration::from_nanos(self.raw.saturating_mul(self.frames).saturating_mul(PACK_NANOS))
+    fn packing(&self, effort: Effort) -> Duration {
+        let is_thorough = effort == Effort::Default && self.raw <= pack::THOROUGH_BYTES as u64;
+        let nanos = if is_thorough { THOROUGH_NANOS } else { QUICK_NANOS };
+        Duration::from_nanos(self.raw.saturating_mul(self.frames).saturating_mul(nanos))
     }
 
     fn check(&self, limits: &Limits) -> Result<(), ImageError> {

@@ -7,8 +7,9 @@
 
 use rgb::RGBA8;
 
+use super::mosaic;
 use super::pixels::Channels;
-use crate::optimize::search::{Search, Verdict};
+use crate::optimize::search::{Search, Trial, Verdict};
 use crate::optimize::views::{Pixels, Views};
 
 /// A picture whose residuals were rounded.
@@ -34,9 +35,12 @@ const SLOPE: f64 = 1.0;
 /// The step that reaches a score of 75, over photographs.
 const FIRST: f64 = 33.0;
 const TOLERANCE: f64 = 0.7;
-
-/// The picture with the coarsest residuals found that reach the target; `None` where none do. At most `trials` are made,
-/// fewer where `goes_on` says so.
+/// Trials on a sample at the most.
+const SAMPLE_TRIALS: usize = 6;
+/// A sample scores higher than the picture it is from, by this much on average.
+const SAMPLE_BIAS: f64 = 3.0;
+/// The picture with the coarsest residuals found that reach the target; `None` where none do. At most `trials` are made
+/// of the whole, fewer where `goes_on` says so; where to begin is searched for on a sample.
 pub fn to_target(
     pixels: &Pixels,
     channels: Channels,
@@ -45,45 +49,78 @@ pub fn to_target(
     trials: usize,
     mut goes_on: impl FnMut() -> Verdict,
 ) -> Option<Rounded> {
-    let mut best: Option<Rounded> = None;
-    let steps = 0..=((COARSEST / FINEST).log2() * STEPS_PER_OCTAVE) as i32;
     let first = (FIRST + (target - 75.0) / SLOPE).round() as i32;
-    let search = Search { steps, first, target, tolerance: TOLERANCE, trials, slope: SLOPE };
-    let found: Result<_, std::convert::Infallible> = search.run(|step| {
-        let distance = COARSEST / (f64::from(step) / STEPS_PER_OCTAVE).exp2();
-        let rounded = round(pixels, channels, views, distance);
+    let search = |target, first, trials| {
+        let steps = 0..=((COARSEST / FINEST).log2() * STEPS_PER_OCTAVE) as i32;
+        Search { steps, first, target, tolerance: TOLERANCE, trials, slope: SLOPE }
+    };
+    let by_sample = || {
+        let sample = mosaic::of(pixels)?;
+        let views = Views::new(&sample, 1);
+        let score = |step| round(&sample, channels, distance(step)).scored(&views).score;
+        run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))
+    };
+    let first = by_sample().map_or(first, |trial| trial.step);
+    let mut best: Option<Rounded> = None;
+    run(&search(target, first, trials), |step| {
+        let rounded = round(pixels, channels, distance(step)).scored(views);
         let score = rounded.score;
         if score >= target && best.as_ref().is_none_or(|best| score <= best.score) {
             best = Some(rounded);
         }
-        Ok((score, goes_on()))
+        (score, goes_on())
     });
-    found.ok()?.and(best)
+    best
 }
 
-/// Rounds, and scores the result.
-fn round(pixels: &Pixels, channels: Channels, views: &Views<'_>, distance: f64) -> Rounded {
-    match channels {
-        Channels::Gray => round_channels::<1>(pixels, channels, views, distance),
-        Channels::GrayAlpha => round_channels::<2>(pixels, channels, views, distance),
-        Channels::Rgb => round_channels::<3>(pixels, channels, views, distance),
-        Channels::Rgba => round_channels::<4>(pixels, channels, views, distance),
+fn run(search: &Search, mut trial: impl FnMut(i32) -> (f64, Verdict)) -> Option<Trial> {
+    let found: Result<_, std::convert::Infallible> = search.run(|step| Ok(trial(step)));
+    found.unwrap_or_else(|never| match never {})
+}
+
+/// Between the values that a residual can take, at a step of the search.
+fn distance(step: i32) -> f64 {
+    COARSEST / (f64::from(step) / STEPS_PER_OCTAVE).exp2()
+}
+
+impl Rounded {
+    /// 0 where the picture is too small for a score.
+    fn scored(mut self, views: &Views<'_>) -> Self {
+        let score = match self.channels.count() {
+            1 => views.score(|y, row| self.fill::<1>(y, row)),
+            2 => views.score(|y, row| self.fill::<2>(y, row)),
+            3 => views.score(|y, row| self.fill::<3>(y, row)),
+            _ => views.score(|y, row| self.fill::<4>(y, row)),
+        };
+        self.score = score.unwrap_or(0.0);
+        self
+    }
+
+    /// A row of the picture as it is shown.
+    fn fill<const N: usize>(&self, y: usize, row: &mut [RGBA8]) {
+        let samples = self.samples[y * self.width * N..].as_chunks::<N>().0;
+        row.iter_mut().zip(samples).for_each(|(pixel, samples)| *pixel = pixel_of(*samples));
     }
 }
 
-fn round_channels<const N: usize>(pixels: &Pixels, channels: Channels, views: &Views<'_>, distance: f64) -> Rounded {
-    let (width, height) = (pixels.width, pixels.height);
-    let mut samples = Vec::with_capacity(width * height * N);
+fn round(pixels: &Pixels, channels: Channels, distance: f64) -> Rounded {
+    let samples = match channels {
+        Channels::Gray => round_channels::<1>(pixels, distance),
+        Channels::GrayAlpha => round_channels::<2>(pixels, distance),
+        Channels::Rgb => round_channels::<3>(pixels, distance),
+        Channels::Rgba => round_channels::<4>(pixels, distance),
+    };
+    Rounded { width: pixels.width, height: pixels.height, channels, samples, score: f64::NAN }
+}
+
+fn round_channels<const N: usize>(pixels: &Pixels, distance: f64) -> Vec<u8> {
+    let mut samples = Vec::with_capacity(pixels.rgba.len() * N);
     let mut rounder = Rounder::<N>::new(pixels, distance);
-    let score = views.score(|y, row| {
+    for y in 0..pixels.height {
         rounder.round_row(y);
-        for (pixel, rounded) in row.iter_mut().zip(&rounder.row) {
-            let values = rounded.map(|v| v as u8);
-            samples.extend_from_slice(&values);
-            *pixel = pixel_of(values);
-        }
-    });
-    Rounded { width, height, channels, samples, score: score.unwrap_or(0.0) }
+        samples.extend(rounder.row.iter().flat_map(|pixel| pixel.map(|v| v as u8)));
+    }
+    samples
 }
 
 /// Fraction bits of carried errors.

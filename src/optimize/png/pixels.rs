@@ -7,22 +7,18 @@ use rgb::{ComponentMap, RGBA, RGBA8};
 
 use crate::optimize::views::Pixels;
 
-/// Decodes a PNG of up to 8 bits per sample; of an animation the still image.
+/// Decodes a PNG, of an animation the still image; `None` where its samples are of more than 8 bits, and need them.
 ///
 /// # Errors
 /// The decoder's own words.
-pub fn decode(file: &[u8]) -> Result<Pixels, String> {
+pub fn decode(file: &[u8]) -> Result<Option<Pixels>, String> {
     let mut reader = open(file)?;
     let frame = Frame::read(&mut reader)?;
     reader.finish().map_err(|error| error.to_string())?;
-    if frame.depth != BitDepth::Eight {
-        return Err("more than 8 bits per sample".into());
-    }
-    Ok(Pixels {
-        width: frame.width,
-        height: frame.height,
-        rgba: frame.pixels().map(|p| p.map(|v| (v >> 8) as u8)).collect(),
-    })
+    // 8 bits become 16 by repetition (PNG, 12.5).
+    let is_wide = frame.depth == BitDepth::Sixteen && frame.samples.as_chunks::<2>().0.iter().any(|[a, b]| a != b);
+    let rgba = || frame.pixels().map(|p| p.map(|v| (v >> 8) as u8)).collect();
+    Ok((!is_wide).then(|| Pixels { width: frame.width, height: frame.height, rgba: rgba() }))
 }
 
 /// Whether two files decode to the same pixels, to the last of 16 bits, hidden ones included; every frame of animations.
