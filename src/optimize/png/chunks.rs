@@ -130,6 +130,12 @@ impl<'a> Chunks<'a> {
         self.parts.iter().find(|chunk| chunk.kind == kind).map(|chunk| &*chunk.data)
     }
 
+    /// The zlib stream of the picture's rows, that of the still picture where there are more.
+    #[must_use]
+    pub fn pixels(&self) -> Vec<u8> {
+        self.parts.iter().filter(|chunk| chunk.kind == *b"IDAT").flat_map(|chunk| &*chunk.data).copied().collect()
+    }
+
     /// What the policy keeps.
     #[must_use]
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {

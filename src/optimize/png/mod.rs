@@ -5,6 +5,7 @@ mod chunks;
 mod lossy;
 mod mosaic;
 mod near_lossless;
+mod own;
 mod pack;
 mod pixels;
 mod quantize;
@@ -78,7 +79,10 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let Lossy { coded, mut budget_cut } = lossy;
     let mut candidates = Vec::new();
     let is_beyond = |bytes: usize| (bytes as f64) < stripped.len() as f64 * LOSSLESS_FROM;
-    if coded.as_ref().is_none_or(|coded| !is_beyond(coded.bytes.len()) && cost.pixels <= ONE_CANDIDATE_PIXELS) {
+    let may_win =
+        coded.as_ref().is_none_or(|coded| !is_beyond(coded.bytes.len()) && cost.pixels <= ONE_CANDIDATE_PIXELS);
+    let is_rounded = known.is_some_and(|known| known.traits.is_rounded);
+    if may_win && !own::is_packed(&chunks, cost.raw as usize, is_rounded) {
         let affordable = [options.effort, Effort::Fast].into_iter().find(|effort| budget.allows(cost.packing(*effort)));
         budget_cut |= affordable != Some(options.effort);
         if let Some(effort) = affordable {
