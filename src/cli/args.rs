@@ -39,7 +39,7 @@ pub struct OptimizeArgs {
     /// Percent that must be saved for a file to be worth changing
     #[arg(long, value_name = "P", default_value_t = Options::DEFAULT_MIN_SAVINGS, value_parser = percent)]
     min_savings: f64,
-    /// Files at once [default: the available cores]
+    /// Files at once, or threads for each of fewer files [default: the available cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Say what would be done, and write nothing
@@ -84,8 +84,8 @@ pub enum Output {
 
 impl Request {
     /// The budget of an image whose work begins now.
-    pub fn budget(&self) -> Budget {
-        self.max_time.map_or(Budget::UNLIMITED, Budget::lasting)
+    pub fn budget(&self, threads: usize) -> Budget {
+        self.max_time.map_or(Budget::UNLIMITED, Budget::lasting).on(threads)
     }
 }
 

@@ -28,7 +28,7 @@ fn pass(request: &Request, path: &Path) -> io::Result<Row> {
     let mut source = Vec::new();
     // One byte over the limit is enough for the engine to refuse; the rest then flows through.
     stdin.by_ref().take(request.options.limits.bytes.saturating_add(1)).read_to_end(&mut source)?;
-    let outcome = optimize(&source, &request.options, request.budget());
+    let outcome = optimize(&source, &request.options, request.budget(request.threads));
     let mut length = source.len() as u64;
     if !request.dry_run {
         match &outcome {

@@ -16,6 +16,7 @@ use crate::optimize::{Format, ImageError, Limit, Limits, MetadataState, Outcome,
 /// Works on all jobs, as many at once as the request says, and hands each row to `done` as soon as it is there.
 pub fn run(jobs: Vec<Result<Job, Unreadable>>, request: &Request, mut done: impl FnMut(Row)) {
     let workers = request.threads.min(jobs.len());
+    let threads = request.threads / workers.max(1);
     let queue = Mutex::new(jobs.into_iter());
     let gate = Gate::new(request.options.limits.memory);
     let (send, rows) = mpsc::channel();
@@ -26,7 +27,7 @@ pub fn run(jobs: Vec<Result<Job, Unreadable>>, request: &Request, mut done: impl
                 let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                 while let Some(item) = next() {
                     // The receiver lives until all senders are gone.
-                    let _ = send.send(process(item, request, gate));
+                    let _ = send.send(process(item, request, threads, gate));
                 }
             });
         }
@@ -35,16 +36,16 @@ pub fn run(jobs: Vec<Result<Job, Unreadable>>, request: &Request, mut done: impl
     });
 }
 
-fn process(item: Result<Job, Unreadable>, request: &Request, gate: &Gate) -> Row {
+fn process(item: Result<Job, Unreadable>, request: &Request, threads: usize, gate: &Gate) -> Row {
     let started = Instant::now();
     let row = match item {
-        Ok(job) => attempt(&job, request, gate).unwrap_or_else(|error| Row::failed(&job.source, &error)),
+        Ok(job) => attempt(&job, request, threads, gate).unwrap_or_else(|error| Row::failed(&job.source, &error)),
         Err(Unreadable { path, error }) => Row::failed(&path, &error),
     };
     Row { millis: started.elapsed().as_millis(), ..row }
 }
 
-fn attempt(job: &Job, request: &Request, gate: &Gate) -> io::Result<Row> {
+fn attempt(job: &Job, request: &Request, threads: usize, gate: &Gate) -> io::Result<Row> {
     let mut file = File::open(&job.source)?;
     let about = file.metadata()?;
     let format = sniff(&mut file)?;
@@ -52,7 +53,7 @@ fn attempt(job: &Job, request: &Request, gate: &Gate) -> io::Result<Row> {
         answer
     } else {
         let _permit = gate.enter(memory::need(&mut file, about.len())?);
-        optimize(&read(&mut file, about.len())?, &request.options, request.budget())
+        optimize(&read(&mut file, about.len())?, &request.options, request.budget(threads))
     };
     let row = Row::new(&job.source, about.len(), format, &outcome);
     let Some(target) = job.target.as_ref().filter(|_| !request.dry_run) else { return Ok(row) };

@@ -8,6 +8,7 @@ mod metadata;
 mod png;
 mod score;
 mod search;
+mod spread;
 mod ssimulacra2;
 mod views;
 mod webp;

@@ -43,7 +43,8 @@ impl Rgb {
     }
 
     /// The samples of a row by channel.
-    fn row(&self, y: usize) -> [Vec<u8>; 3] {
+    #[must_use]
+    pub fn row(&self, y: usize) -> [Vec<u8>; 3] {
         let row = &self.samples[y * self.width * 3..][..self.width * 3];
         [0, 1, 2].map(|channel| row.iter().skip(channel).step_by(3).copied().collect())
     }

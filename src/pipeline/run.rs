@@ -1,6 +1,7 @@
 //! The story of one object, and its steps. Talks to S3 through [`Store`] only; what it decides is decided elsewhere.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -180,8 +181,9 @@ impl Pipeline {
             Body::Unread(cause) => return Verdict::unread(cause),
         };
         let options = self.policy.options.clone();
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let budget = deadline.map_or(Budget::UNLIMITED, |deadline| Budget::lasting(time_to_work(deadline)));
-        let work = tokio::task::spawn_blocking(move || optimize::optimize(&bytes, &options, budget));
+        let work = tokio::task::spawn_blocking(move || optimize::optimize(&bytes, &options, budget.on(threads)));
         let answer = work.await.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string())));
         Verdict::of(answer)
     }

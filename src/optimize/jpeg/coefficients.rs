@@ -56,7 +56,7 @@ pub struct Component {
 }
 
 /// An image's quantized coefficients, wherever they are held.
-pub trait Blocks {
+pub trait Blocks: Sync {
     fn layout(&self) -> &Layout;
 
     /// A row of a component's blocks.

@@ -1,6 +1,8 @@
 //! The lossy ways: requantize with chroma halved or with every grid kept, or, where there is no recipe for that, encode
 //! decoded planes.
 
+use std::panic::resume_unwind;
+
 use super::coefficients::{Blocks, Coefficients};
 use super::libjpeg::{Coded, Fault};
 use super::mosaic;
@@ -140,13 +142,27 @@ impl Ways<'_> {
             return Ok((Chroma::Kept, self.search(Chroma::Kept)));
         }
         let mut ways = [Chroma::Halved, Chroma::Kept];
-        let [halved, kept] = [self.bytes_at_target(ways[0])?, self.bytes_at_target(ways[1])?];
+        let [halved, kept] = self.each(ways);
+        let (halved, kept) = (halved?, kept?);
         if kept.is_some_and(|kept| halved.is_none_or(|halved| kept < halved)) {
             ways.reverse();
         }
         let first = self.search(ways[0]);
         // What promised more on the sample may not hold on the whole.
         Ok(if first.found.is_some() { (ways[0], first) } else { (ways[1], self.search(ways[1])) })
+    }
+
+    /// What [`Self::bytes_at_target`] answers, side by side where there are two threads.
+    fn each(&self, ways: [Chroma; 2]) -> [Result<Option<usize>, Fault>; 2] {
+        if self.budget.threads() < 2 {
+            return ways.map(|way| self.bytes_at_target(way, 1));
+        }
+        let threads = self.budget.threads() / 2;
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| self.bytes_at_target(ways[0], threads));
+            let second = self.bytes_at_target(ways[1], threads);
+            [first.join().unwrap_or_else(|panic| resume_unwind(panic)), second]
+        })
     }
 
     /// The sample, or else the whole.
@@ -159,9 +175,9 @@ impl Ways<'_> {
     }
 
     /// Bytes of the sample, or else of the whole, at the coarsest step that reaches the target there.
-    fn bytes_at_target(&self, chroma: Chroma) -> Result<Option<usize>, Fault> {
+    fn bytes_at_target(&self, chroma: Chroma, threads: usize) -> Result<Option<usize>, Fault> {
         let Some(recompressor) = self.on(self.smallest(), chroma) else { return Ok(None) };
-        let score = |step| recompressor.score(step, UPRIGHT).unwrap_or(0.0);
+        let score = |step| recompressor.score(step, UPRIGHT, threads).unwrap_or(0.0);
         let answer = search(&self.aim(&recompressor), score, None, self.budget);
         answer.found.map(|found| Ok(recompressor.encode(found.step)?.len())).transpose()
     }
@@ -169,10 +185,12 @@ impl Ways<'_> {
     fn search(&self, chroma: Chroma) -> Answer {
         let Some(whole) = self.on(self.source, chroma) else { return Answer { found: None, budget_cut: false } };
         let sample = self.tiles.and_then(|tiles| self.on(tiles, chroma));
-        let mut on_sample = |step| sample.as_ref().and_then(|sample| sample.score(step, UPRIGHT)).unwrap_or(0.0);
+        let threads = self.budget.threads();
+        let mut on_sample =
+            |step| sample.as_ref().and_then(|sample| sample.score(step, UPRIGHT, threads)).unwrap_or(0.0);
         let pixels = self.tiles.map(|tiles| tiles.layout.width * tiles.layout.height);
         let sample = pixels.map(|pixels| (pixels, &mut on_sample as &mut dyn FnMut(i32) -> f64));
-        let on_whole = |step| whole.score(step, self.orientation).unwrap_or(0.0);
+        let on_whole = |step| whole.score(step, self.orientation, threads).unwrap_or(0.0);
         search(&self.aim(&whole), on_whole, sample, self.budget)
     }
 

@@ -13,6 +13,7 @@ use super::scans;
 use super::tables::{Role, table};
 use super::upright::{self, UPRIGHT};
 use crate::optimize::score::Judge;
+use crate::optimize::spread::{self, Sink};
 
 /// Steps of the dial per unit of q: real-valued, to land just above the target.
 const GRAIN: f64 = 4.0;
@@ -117,34 +118,41 @@ impl<'a> Recompressor<'a> {
         self.halved.is_empty() && *self.source.layout() == self.at(step).layout
     }
 
-    /// The score of what a step makes of the source, turned upright by EXIF's `orientation`; `None` where the picture is
-    /// too small for one, or of sampling factors that no decoder takes.
+    /// The score of what a step makes of the source, turned upright by EXIF's `orientation`, on so many threads; `None`
+    /// where the picture is too small for one, or of sampling factors that no decoder takes.
     #[must_use]
-    pub fn score(&self, step: i32, orientation: u8) -> Option<f64> {
+    pub fn score(&self, step: i32, orientation: u8, threads: usize) -> Option<f64> {
+        let (width, height) = upright::size(self.source.layout(), orientation);
+        let judge = Judge::new(width, height)?;
         let made = self.at(step);
+        let judge = spread::judged(judge, threads, |sink| self.compare(&made, orientation, sink))?;
+        Some(judge.finish(MAX_DRIFT))
+    }
+
+    /// The rows of the source and of what is made of it.
+    fn compare(&self, made: &Made<'_>, orientation: u8, sink: &mut Sink<'_>) -> Option<()> {
         let source = self.source.layout();
-        let (width, height) = upright::size(source, orientation);
-        let mut judge = Judge::new(width, height)?;
+        let kept = |component: usize, row: usize, left: usize, out: &mut [Block]| {
+            out.copy_from_slice(&self.source.row(component, row)[left..left + out.len()]);
+        };
+        let new = |component: usize, row: usize, left: usize, out: &mut [Block]| {
+            made.fill(self.source, component, row, left, out);
+        };
         if orientation == UPRIGHT {
-            let keep = |component, row, out: &mut [Block]| out.copy_from_slice(self.source.row(component, row));
-            let mut reference = Rows::new(source, keep)?;
-            let mut distorted =
-                Rows::new(&made.layout, |component, row, out| made.fill(self.source, component, row, 0, out))?;
-            for _ in 0..height {
-                judge.push(reference.read(), distorted.read());
-            }
-            return Some(judge.finish(MAX_DRIFT));
+            let mut reference = Rows::new(source, |component, row, out| kept(component, row, 0, out))?;
+            let mut distorted = Rows::new(&made.layout, |component, row, out| new(component, row, 0, out))?;
+            (0..source.height).for_each(|_| sink(reference.read(), distorted.read()));
+            return Some(());
         }
         for area in upright::bands(source, orientation) {
-            let a = upright::decoded(source, &area, orientation, |component, row, left, out| {
-                out.copy_from_slice(&self.source.row(component, row)[left..left + out.len()]);
-            })?;
-            let b = upright::decoded(&made.layout, &area, orientation, |component, row, left, out| {
-                made.fill(self.source, component, row, left, out);
-            })?;
-            judge.push_all(&a, &b);
+            let reference = upright::decoded(source, &area, orientation, kept)?;
+            let distorted = upright::decoded(&made.layout, &area, orientation, new)?;
+            for y in 0..reference.height {
+                let (a, b) = (reference.row(y), distorted.row(y));
+                sink(a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
+            }
         }
-        Some(judge.finish(MAX_DRIFT))
+        Some(())
     }
 
     /// The file of a step, in arrays of its own.
@@ -313,7 +321,7 @@ mod tests {
                     let [a, b] = [&file, &written(&recompressor, 260)]
                         .map(|file| decode_rgb(file, 100).unwrap().upright(orientation));
                     let of_file = judge(&a, &b, MAX_DRIFT).unwrap();
-                    let foreseen = recompressor.score(260, orientation).unwrap();
+                    let foreseen = recompressor.score(260, orientation, 1).unwrap();
                     assert!((of_file - foreseen).abs() < 1e-9, "{sampling:?} {chroma:?}: {foreseen}, is {of_file}");
                 }
             }

@@ -30,8 +30,8 @@ pub fn is_packed(chunks: &Chunks<'_>, raw_bytes: usize, is_rounded: bool) -> boo
     if Decompressor::new().zlib_decompress(&stream, &mut rows) != Ok(raw_bytes) {
         return false;
     }
-    let row_bytes = raw_bytes / header.height as usize;
-    let is_unfiltered = rows.iter().step_by(row_bytes).all(|filter| *filter == 0);
+    let stride = raw_bytes / header.height as usize;
+    let is_unfiltered = rows.iter().step_by(stride).all(|filter| *filter == 0);
     let most = if is_indexed && is_unfiltered { INDICES } else { CAREFUL };
     plainly_packed(&rows).is_some_and(|plain| (stream.len() as f64) < plain as f64 * most)
 }

@@ -18,6 +18,10 @@ pub struct Coded<'a> {
     rows: Vec<Vec<JBLOCKROW>>,
 }
 
+// SAFETY: through a shared reference only `rows` and what they point to is read, which stays as it is as long as there is
+// one; mozjpeg's own state is used through `&mut self` alone, or once the value is consumed.
+unsafe impl Sync for Coded<'_> {}
+
 impl<'a> Coded<'a> {
     /// Reads a whole file.
     ///
