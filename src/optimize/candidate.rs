@@ -24,11 +24,13 @@ impl Candidate {
 
 /// What is known of a source, and of the work on it.
 #[derive(Debug, Clone, Copy)]
-pub struct Context {
+pub struct Context<'a> {
     pub bytes: usize,
     pub info: ImageInfo,
     /// Whether the policy removed something from every candidate.
     pub stripped: bool,
+    /// What stays behind whichever wins, out of the policy's reach: added at last, so that no candidate holds a copy.
+    pub tail: &'a [u8],
     /// Whether time ended the search early.
     pub budget_cut: bool,
 }
@@ -36,18 +38,25 @@ pub struct Context {
 /// Chooses. Removal is a promise: where the policy removed something, the smallest lossless file is stored even if it
 /// saves little. Nothing larger than the source is ever stored.
 #[must_use]
-pub fn choose(source: Context, candidates: Vec<Candidate>, options: &Options) -> Outcome {
-    let Context { bytes: source_bytes, info, stripped, budget_cut } = source;
+pub fn choose(source: Context<'_>, candidates: Vec<Candidate>, options: &Options) -> Outcome {
+    let Context { bytes: source_bytes, info, stripped, tail, budget_cut } = source;
     // Savings of 0 % still want a gain.
     let worthwhile = (source_bytes as f64 * (1.0 - options.min_savings / 100.0)) as usize;
     let worthwhile = worthwhile.min(source_bytes.saturating_sub(1));
     let most = |c: &Candidate| if stripped && c.method.is_lossless() { source_bytes } else { worthwhile };
-    let lightest = candidates.into_iter().filter(|c| c.bytes.len() <= most(c)).min_by_key(|c| c.bytes.len());
-    if let Some(Candidate { bytes, method, score, check }) = lightest {
-        let metadata = if stripped { MetadataState::Stripped } else { unstripped(options.metadata) };
+    let fits = |c: &Candidate| c.bytes.len() + tail.len() <= most(c);
+    let lightest = candidates.into_iter().filter(fits).min_by_key(|c| c.bytes.len());
+    let state = |of_stripped| match (tail, stripped) {
+        (&[_, ..], _) => MetadataState::Kept,
+        (&[], true) => of_stripped,
+        (&[], false) => unstripped(options.metadata),
+    };
+    if let Some(Candidate { mut bytes, method, score, check }) = lightest {
+        bytes.extend_from_slice(tail);
+        let metadata = state(MetadataState::Stripped);
         return Outcome::Optimized(Encoded { bytes, info, method, score, check, metadata, budget_cut });
     }
-    let metadata = if stripped { MetadataState::Kept } else { unstripped(options.metadata) };
+    let metadata = state(MetadataState::Kept);
     Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata, budget_cut })
 }
 
@@ -70,8 +79,8 @@ mod tests {
         Candidate { bytes: vec![0; bytes], method, score: None, check: Check::None }
     }
 
-    fn context(bytes: usize, stripped: bool) -> Context {
-        Context { bytes, info: INFO, stripped, budget_cut: false }
+    fn context(bytes: usize, stripped: bool) -> Context<'static> {
+        Context { bytes, info: INFO, stripped, tail: &[], budget_cut: false }
     }
 
     fn chosen(source: usize, sizes: &[usize], stripped: bool) -> Option<usize> {
