@@ -52,6 +52,7 @@ pub fn choose(source: Context<'_>, candidates: Vec<Candidate>, options: &Options
         (&[], false) => unstripped(options.metadata),
     };
     if let Some(Candidate { mut bytes, method, score, check }) = lightest {
+        bytes.reserve_exact(tail.len());
         bytes.extend_from_slice(tail);
         let metadata = state(MetadataState::Stripped);
         return Outcome::Optimized(Encoded { bytes, info, method, score, check, metadata, budget_cut });
@@ -108,6 +109,17 @@ mod tests {
         let candidates = vec![candidate(985, Method::JpegPixels), candidate(990, Method::JpegStrip)];
         let outcome = choose(context(1000, true), candidates, &Options::default());
         assert!(matches!(outcome, Outcome::Optimized(Encoded { method: Method::JpegStrip, .. })));
+    }
+
+    #[test]
+    fn what_stays_behind_counts_and_keeps_what_it_holds() {
+        let source = Context { tail: &[7; 300], ..context(1000, true) };
+        let outcome = choose(source, vec![candidate(600, Method::JpegPixels)], &Options::default());
+        let Outcome::Optimized(Encoded { bytes, metadata, .. }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((bytes.len(), metadata), (900, MetadataState::Kept));
+        assert!(bytes.ends_with(&[7; 300]));
+        let outcome = choose(source, vec![candidate(690, Method::JpegPixels)], &Options::default());
+        assert!(matches!(outcome, Outcome::Unchanged(Unchanged { metadata: MetadataState::Kept, .. })));
     }
 
     #[test]

@@ -210,7 +210,8 @@ fn is_decodable(segments: &Segments<'_>) -> bool {
     dct && frame.precision == 8 && !frame.arithmetic
 }
 
-/// What an image asks for, from its header.
+/// What an image asks for, from its header. What follows it counts with the source, and with the result: no candidate
+/// holds a copy.
 struct Cost {
     pixels: u64,
     scans: u64,

@@ -50,10 +50,10 @@ impl<'a> Trailing<'a> {
             return Self::Padding;
         }
         let container = declared(image);
-        let index = image.find(Kind::MultiPicture).map(mpf::Index::parse);
-        let indexed = indexed_images(index.as_ref(), file, end);
+        let index = image.find(Kind::MultiPicture).and_then(mpf::Index::parse);
+        let indexed = index.as_ref().and_then(|index| indexed_images(index, file, end));
         // An index that cannot be followed may point anywhere.
-        let is_followed = indexed.is_some() || index.is_none_or(|index| index.is_some_and(|index| index.is_of(0)));
+        let is_followed = indexed.is_some() || !image.has_index() || index.is_some_and(|index| index.is_of(0));
         let found = indexed.or_else(|| declared_images(&container, rest));
         match found.unwrap_or_else(|| (Vec::new(), rest)) {
             (images, tail) if is_padding(tail) => Self::Known { images, tail: &[] },
@@ -87,8 +87,8 @@ fn declared(image: &Segments<'_>) -> Container {
 
 /// The images of the Multi-Picture index, where nothing but padding is between them. Programs that change metadata often
 /// leave the offsets as they were: then the sizes count, if they fit one after the other.
-fn indexed_images<'a>(index: Option<&Option<mpf::Index>>, file: &'a [u8], end: usize) -> Option<Found<'a>> {
-    let stated = index?.as_ref()?.secondary()?;
+fn indexed_images<'a>(index: &mpf::Index, file: &'a [u8], end: usize) -> Option<Found<'a>> {
+    let stated = index.secondary()?;
     let mut at = end;
     let in_sequence = stated.iter().map(|(entry, range)| {
         let start = at;

@@ -97,15 +97,14 @@ impl Container {
         self.items.iter().take(1 + self.images().len()).map(|item| item.padding)
     }
 
-    /// Where a video may begin in the bytes that follow the images, so many of them. Its place is counted from the end
-    /// of the file (Google, Samsung, Xiaomi) or from the images (OPPO, whose lengths are wrong); Samsung states the
-    /// padding behind the wrong image, which does not change the sum.
+    /// Where a video may begin in the bytes that follow the images, so many of them: counted from the end of the file, as
+    /// Google and Samsung do, or from the images, as OPPO, whose lengths may be wrong. Samsung states the padding behind
+    /// one image where it is behind another; the sum is the same.
     pub fn video_starts(&self, behind: usize) -> impl Iterator<Item = usize> {
         let video = self.video();
         let to_end = video
             .and_then(|video| self.items[video..].iter().try_fold(0_usize, |sum, item| sum.checked_add(item.length?)));
-        let from_images =
-            video.and_then(|_| self.paddings().try_fold(0_usize, |sum, padding| sum.checked_add(padding)));
+        let from_images = video.and_then(|_| self.paddings().try_fold(0, usize::checked_add));
         let from_end = [self.micro_video, to_end].map(|bytes| behind.checked_sub(bytes?));
         from_end.into_iter().chain([from_images]).flatten()
     }
