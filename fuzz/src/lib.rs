@@ -81,6 +81,14 @@ pub fn small_jpeg(choices: &[u8]) -> Vec<u8> {
     Jpeg::of(&mut Bytes::new(choices)).write()
 }
 
+/// A small sound Motion Photo of these choices.
+#[must_use]
+pub fn small_motion_photo(choices: &[u8]) -> Vec<u8> {
+    let mut image = Jpeg::of(&mut Bytes::new(choices));
+    let video = metadata_file::video(&mut image, choices.len() as u8, choices);
+    [image.write(), video].concat()
+}
+
 /// A sound PNG file of chosen header, palette, frames and samples.
 pub fn png_pixels(data: &[u8]) {
     let mut bytes = Bytes::new(data);

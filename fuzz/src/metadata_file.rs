@@ -50,6 +50,10 @@ fn jpeg(bytes: &mut Bytes<'_>) -> Vec<u8> {
             10 => (0xEE, b"Adobe"),
             11 => (0xE0 | kind >> 4, b""),
             12 => (0xFE, b""),
+            13 if kind >> 7 == 1 => {
+                trailing.extend(video(&mut image, kind >> 4, own));
+                continue;
+            }
             13 => {
                 trailing.extend_from_slice(own);
                 continue;
@@ -94,6 +98,41 @@ fn further_image(image: &mut Jpeg, trailing: &mut Vec<u8>, own: &[u8]) {
         image.metadata.push((0xE2, index));
     }
     trailing.extend(further);
+}
+
+/// A video to stand behind everything, found as in Micro Video, Motion Photos or Samsung's files; the image gets the
+/// packet that says so.
+#[must_use]
+pub fn video(image: &mut Jpeg, way: u8, own: &[u8]) -> Vec<u8> {
+    let video = [b"\0\0\0\x14ftypmp42\0\0\0\0mp42", own].concat();
+    let length = video.len();
+    let properties = match way % 3 {
+        0 => format!(
+            "<rdf:Description xmlns:G='http://ns.google.com/photos/1.0/camera/' G:MicroVideoOffset='{length}'/>"
+        ),
+        1 => format!(
+            "<rdf:Description xmlns:C='http://ns.google.com/photos/1.0/container/' \
+             xmlns:I='http://ns.google.com/photos/1.0/container/item/'><C:Directory><rdf:Seq>\
+             <rdf:li><C:Item I:Semantic='Primary' I:Mime='image/jpeg'/></rdf:li>\
+             <rdf:li><C:Item I:Semantic='MotionPhoto' I:Mime='video/mp4' I:Length='{length}'/></rdf:li>\
+             </rdf:Seq></C:Directory></rdf:Description>"
+        ),
+        _ => return samsung_trailer(&video),
+    };
+    let packet = format!(
+        "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\
+         {properties}</rdf:RDF></x:xmpmeta>"
+    );
+    image.metadata.push((0xE1, [XMP, packet.as_bytes()].concat()));
+    video
+}
+
+/// One block and its directory.
+fn samsung_trailer(video: &[u8]) -> Vec<u8> {
+    let block = [b"\0\0\x30\x0A\x10\0\0\0MotionPhoto_Data", video].concat();
+    let length = (block.len() as u32).to_le_bytes();
+    let directory = [b"SEFH\x6B\0\0\0\x01\0\0\0\0\0\x30\x0A", &length[..], &length].concat();
+    [&block[..], &directory, b"\x18\0\0\0SEFT"].concat()
 }
 
 fn png(bytes: &mut Bytes<'_>) -> Vec<u8> {

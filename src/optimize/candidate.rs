@@ -24,11 +24,13 @@ impl Candidate {
 
 /// What is known of a source, and of the work on it.
 #[derive(Debug, Clone, Copy)]
-pub struct Context {
+pub struct Context<'a> {
     pub bytes: usize,
     pub info: ImageInfo,
     /// Whether the policy removed something from every candidate.
     pub stripped: bool,
+    /// What stays behind whichever wins, out of the policy's reach: added at last, so that no candidate holds a copy.
+    pub tail: &'a [u8],
     /// Whether time ended the search early.
     pub budget_cut: bool,
 }
@@ -36,18 +38,26 @@ pub struct Context {
 /// Chooses. Removal is a promise: where the policy removed something, the smallest lossless file is stored even if it
 /// saves little. Nothing larger than the source is ever stored.
 #[must_use]
-pub fn choose(source: Context, candidates: Vec<Candidate>, options: &Options) -> Outcome {
-    let Context { bytes: source_bytes, info, stripped, budget_cut } = source;
+pub fn choose(source: Context<'_>, candidates: Vec<Candidate>, options: &Options) -> Outcome {
+    let Context { bytes: source_bytes, info, stripped, tail, budget_cut } = source;
     // Savings of 0 % still want a gain.
     let worthwhile = (source_bytes as f64 * (1.0 - options.min_savings / 100.0)) as usize;
     let worthwhile = worthwhile.min(source_bytes.saturating_sub(1));
     let most = |c: &Candidate| if stripped && c.method.is_lossless() { source_bytes } else { worthwhile };
-    let lightest = candidates.into_iter().filter(|c| c.bytes.len() <= most(c)).min_by_key(|c| c.bytes.len());
-    if let Some(Candidate { bytes, method, score, check }) = lightest {
-        let metadata = if stripped { MetadataState::Stripped } else { unstripped(options.metadata) };
+    let fits = |c: &Candidate| c.bytes.len() + tail.len() <= most(c);
+    let lightest = candidates.into_iter().filter(fits).min_by_key(|c| c.bytes.len());
+    let state = |of_stripped| match (tail, stripped) {
+        (&[_, ..], _) => MetadataState::Kept,
+        (&[], true) => of_stripped,
+        (&[], false) => unstripped(options.metadata),
+    };
+    if let Some(Candidate { mut bytes, method, score, check }) = lightest {
+        bytes.reserve_exact(tail.len());
+        bytes.extend_from_slice(tail);
+        let metadata = state(MetadataState::Stripped);
         return Outcome::Optimized(Encoded { bytes, info, method, score, check, metadata, budget_cut });
     }
-    let metadata = if stripped { MetadataState::Kept } else { unstripped(options.metadata) };
+    let metadata = state(MetadataState::Kept);
     Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata, budget_cut })
 }
 
@@ -70,8 +80,8 @@ mod tests {
         Candidate { bytes: vec![0; bytes], method, score: None, check: Check::None }
     }
 
-    fn context(bytes: usize, stripped: bool) -> Context {
-        Context { bytes, info: INFO, stripped, budget_cut: false }
+    fn context(bytes: usize, stripped: bool) -> Context<'static> {
+        Context { bytes, info: INFO, stripped, tail: &[], budget_cut: false }
     }
 
     fn chosen(source: usize, sizes: &[usize], stripped: bool) -> Option<usize> {
@@ -99,6 +109,17 @@ mod tests {
         let candidates = vec![candidate(985, Method::JpegPixels), candidate(990, Method::JpegStrip)];
         let outcome = choose(context(1000, true), candidates, &Options::default());
         assert!(matches!(outcome, Outcome::Optimized(Encoded { method: Method::JpegStrip, .. })));
+    }
+
+    #[test]
+    fn what_stays_behind_counts_and_keeps_what_it_holds() {
+        let source = Context { tail: &[7; 300], ..context(1000, true) };
+        let outcome = choose(source, vec![candidate(600, Method::JpegPixels)], &Options::default());
+        let Outcome::Optimized(Encoded { bytes, metadata, .. }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((bytes.len(), metadata), (900, MetadataState::Kept));
+        assert!(bytes.ends_with(&[7; 300]));
+        let outcome = choose(source, vec![candidate(690, Method::JpegPixels)], &Options::default());
+        assert!(matches!(outcome, Outcome::Unchanged(Unchanged { metadata: MetadataState::Kept, .. })));
     }
 
     #[test]

@@ -159,7 +159,7 @@ pub enum Reason {
     NoGain,
     /// Signed content (C2PA): any change would break the signature.
     Signed,
-    /// Data of unknown meaning follows the image (a Motion Photo's video, an archive): it would be lost or misplaced.
+    /// Data of unknown meaning follows the image (an archive, a maker's own block): it would be lost or misplaced.
     TrailingData,
 }
 
@@ -184,7 +184,7 @@ pub enum MetadataState {
     Clean,
     /// Something was removed.
     Stripped,
-    /// The file may hold what the policy would remove: it could not be rewritten.
+    /// The file may hold what the policy would remove: it, or what follows its images, could not be rewritten.
     Kept,
 }
 

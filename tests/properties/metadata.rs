@@ -4,6 +4,7 @@ use karui::optimize::{Budget, MetadataPolicy, Options, Outcome, Quality, optimiz
 
 use super::random::Random;
 use super::targets::jpeg_file::{Jpeg, jfif};
+use super::targets::metadata_file::video;
 use super::targets::png_file::Png;
 
 const FILES: u32 = 150;
@@ -167,6 +168,24 @@ fn orientation_and_profile_survive_every_policy() {
             assert_eq!(kept, Some(inflated(&icc)), "seed {seed}, {policy}");
             assert_eq!(data(b"eXIf").and_then(|exif| orientation(exif)), Some(turned), "seed {seed}, {policy}");
             assert_eq!(data(b"tEXt").is_some(), policy == MetadataPolicy::All, "seed {seed}, {policy}");
+        }
+    }
+}
+
+#[test]
+fn a_video_survives_every_policy_and_is_still_found() {
+    for seed in 1..=FILES {
+        let random = &mut Random::new(seed);
+        let mut file = Jpeg::blank(24, 17, &[(1, 1)], [8; 64]);
+        file.components[0].blocks[1][0] = 50;
+        file.metadata = vec![(0xE1, [b"Exif\0\0", &exif(random, 3)[..]].concat()), (0xFE, random.bytes(40))];
+        let tail = video(&mut file, seed as u8, &random.some_bytes(2000));
+        let source = [file.write(), tail.clone()].concat();
+        for policy in [MetadataPolicy::Safe, MetadataPolicy::None, MetadataPolicy::All] {
+            let new = optimized(&source, policy);
+            assert!(new.len() < source.len() && new.ends_with(&tail), "seed {seed}, {policy}");
+            let packets = |file: &[u8]| jpeg_parts(file).into_iter().filter(|part| part.1.starts_with(b"http")).count();
+            assert_eq!(packets(&new), packets(&source), "seed {seed}, {policy}");
         }
     }
 }

@@ -52,7 +52,10 @@ fn made(target: &str) -> Vec<Vec<u8>> {
     let mut random = Random::new(1);
     let choices = (1..24).step_by(2).map(|size| random.bytes(size * size)).collect::<Vec<_>>();
     match target {
-        "jpeg" => choices.iter().map(|choice| targets::small_jpeg(choice)).collect(),
+        "jpeg" => {
+            let photos = choices.iter().map(|choice| targets::small_jpeg(choice));
+            photos.chain(choices[..6].iter().map(|choice| targets::small_motion_photo(choice))).collect()
+        }
         "png" => choices.iter().map(|choice| targets::small_png(choice)).collect(),
         "gif" => choices.iter().map(|choice| targets::small_gif(choice)).collect(),
         "webp" => choices.iter().map(|choice| targets::small_webp(choice)).collect(),

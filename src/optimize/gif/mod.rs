@@ -57,7 +57,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if stripped || !file.trailing.is_empty() {
         candidates.push(Candidate::lossless(file.splice(), Method::GifStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped, budget_cut };
+    let context = Context { bytes: source.len(), info, stripped, tail: &[], budget_cut };
     Ok(choose(context, candidates, options))
 }
 

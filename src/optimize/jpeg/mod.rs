@@ -8,6 +8,7 @@ mod halve;
 mod libjpeg;
 mod lossy;
 mod mosaic;
+mod motion;
 mod mpf;
 mod own;
 mod pixels;
@@ -19,20 +20,21 @@ mod segments;
 mod splice;
 mod tables;
 mod target;
+mod trailing;
 mod upright;
 
 use coefficients::Blocks;
 use libjpeg::{Coded, Fault, Script};
 use lossy::{About, Lossy};
-use segments::{Process, Segments, Trailing};
+use segments::{Process, Segments};
 use splice::Kept;
+use trailing::Trailing;
 
 use super::candidate::{Candidate, Context, choose};
 use super::compare::{self, Picture};
 use super::score as metric;
 use super::{
-    Budget, Check, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options,
-    Outcome, Quality, Reason, left_alone,
+    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
 };
 
 /// Bytes of working memory per sample: its coefficient, in the source or in the file that is proven, never both.
@@ -55,45 +57,54 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     cost.check(&options.limits)?;
 
     let kept = segments.filter(options.metadata);
-    if let Trailing::Other(rest) = segments.trailing {
+    let mut context = Context {
+        bytes: source.len(),
+        info,
+        stripped: kept.stripped,
+        tail: segments.trailing.tail(),
+        budget_cut: false,
+    };
+    if matches!(segments.trailing, Trailing::Other(_)) {
         if is_decodable(&segments) {
             // Proves that the image is whole: a damaged file is left alone.
             read(source, options.limits.scans)?;
         }
-        return before_unknown_data(&segments, &kept, rest, info);
+        return before_unknown_data(&segments, &kept, context, options);
     }
     let mut candidates = Vec::new();
     if kept.stripped {
         candidates.push(Candidate::lossless(segments.splice(&kept)?, Method::JpegStrip));
     }
-    let mut budget_cut = false;
     if is_decodable(&segments) {
         let (recoded, cut) = recode(source, &segments, &kept, &cost, options, budget)?;
         candidates.extend(recoded);
-        budget_cut = cut;
+        context.budget_cut = cut;
     } else if !kept.stripped {
         return Ok(left_alone(Reason::CodingNotRewritten, Some(info)));
     }
-    let context = Context { bytes: source.len(), info, stripped: kept.stripped, budget_cut };
-    Ok(choose(context, candidates, options))
+    let outcome = choose(context, candidates, options);
+    // Nothing is known that breaks it, but a gain map or a video lost would be found out late.
+    match &outcome {
+        Outcome::Optimized(encoded) if !segments.trailing.is_found_in(&encoded.bytes) => {
+            Ok(left_alone(Reason::TrailingData, Some(info)))
+        }
+        _ => Ok(outcome),
+    }
 }
 
-/// What follows the image is not understood: a Motion Photo's video, a maker's own block. It stays as it is, behind the
-/// same coded image; only the header's metadata goes, and what stays may hold more of it. Where an index points into
-/// that data nothing is touched.
+/// What follows the image is not understood: an archive, a maker's own block. It stays as it is, behind the same coded
+/// image; only the header's metadata goes, and what stays may hold more of it. Where an index points into that data
+/// nothing is touched.
 fn before_unknown_data(
     segments: &Segments<'_>,
     kept: &Kept<'_>,
-    rest: &[u8],
-    info: ImageInfo,
+    context: Context<'_>,
+    options: &Options,
 ) -> Result<Outcome, ImageError> {
     if !kept.stripped || segments.has_index() {
-        return Ok(left_alone(Reason::TrailingData, Some(info)));
+        return Ok(left_alone(Reason::TrailingData, Some(context.info)));
     }
-    let bytes = [&segments.splice(kept)?, rest].concat();
-    let (method, metadata) = (Method::JpegStrip, MetadataState::Kept);
-    let (score, check, budget_cut) = (Some(metric::IDENTICAL), Check::Lossless, false);
-    Ok(Outcome::Optimized(Encoded { bytes, info, method, score, check, metadata, budget_cut }))
+    Ok(choose(context, vec![Candidate::lossless(segments.splice(kept)?, Method::JpegStrip)], options))
 }
 
 /// The picture as viewers show it, decoded as libjpeg-turbo does by default.
@@ -199,7 +210,8 @@ fn is_decodable(segments: &Segments<'_>) -> bool {
     dct && frame.precision == 8 && !frame.arithmetic
 }
 
-/// What an image asks for, from its header.
+/// What an image asks for, from its header. What follows it counts with the source, and with the result: no candidate
+/// holds a copy.
 struct Cost {
     pixels: u64,
     scans: u64,

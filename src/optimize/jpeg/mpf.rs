@@ -51,6 +51,11 @@ impl Index {
         Some(Self { order, base: segment.at + ID.len(), entries_at: ID.len() + table.value_at, entries })
     }
 
+    /// Whether it names so many images besides the primary; OPPO's may name none.
+    pub(super) fn is_of(&self, images: usize) -> bool {
+        self.secondary().is_some_and(|secondary| secondary.len() == images)
+    }
+
     /// Every image but the primary one, in the order of the file, with its range of bytes; `None` where the index does
     /// not make sense.
     pub(super) fn secondary(&self) -> Option<Vec<(Entry, Range<usize>)>> {

@@ -1,15 +1,14 @@
 //! A JPEG file taken apart: metadata, coded image, and what follows it.
 //!
-//! Knows markers and lengths (ITU-T T.81, annex B), never coefficients. What is kept and how a file is put together
-//! again stands in [`splice`](super::splice), the Multi-Picture index in `mpf`.
-
-use std::ops::Range;
+//! Knows markers and lengths (ITU-T T.81, annex B), never coefficients. What follows the image is told apart in
+//! [`trailing`](super::trailing); what is kept and how a file is put together again stands in
+//! [`splice`](super::splice).
 
 use super::mpf;
+use super::trailing::Trailing;
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
-use crate::optimize::metadata::{exif, xmp};
-use crate::optimize::options::MetadataPolicy;
+use crate::optimize::metadata::exif;
 
 /// A file of more segments than this is no photograph: each costs a pass over this list.
 const MAX_SEGMENTS: usize = 1 << 16;
@@ -79,27 +78,6 @@ pub struct Component {
     pub v: u8,
 }
 
-/// What follows the primary image's EOI.
-#[derive(Debug)]
-pub enum Trailing<'a> {
-    Nothing,
-    /// Zero or 0xFF bytes alone.
-    Padding,
-    /// Images that the Multi-Picture index or an XMP directory accounts for, with nothing else but padding.
-    Images(Vec<Secondary<'a>>),
-    /// A video, an archive, anything not understood: the file is best left as it is.
-    Other(&'a [u8]),
-}
-
-/// A further image: a gain map, the other eye's view, a large preview.
-#[derive(Debug)]
-pub struct Secondary<'a> {
-    pub(super) image: Segments<'a>,
-    pub(super) bytes: &'a [u8],
-    /// Its entry in the Multi-Picture index.
-    pub(super) entry: Option<mpf::Entry>,
-}
-
 /// One marker segment, and the entropy-coded data after it where it begins a scan.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment<'a> {
@@ -162,7 +140,7 @@ impl<'a> Segments<'a> {
     /// [`ImageError::Malformed`] where the header is cut short or contradictory, or the file has no scan.
     pub fn parse(file: &'a [u8]) -> Result<Self, ImageError> {
         let (mut image, end) = Self::parse_image(file)?;
-        image.trailing = image.classify(file, end);
+        image.trailing = Trailing::of(&image, file, end);
         Ok(image)
     }
 
@@ -208,71 +186,6 @@ impl<'a> Segments<'a> {
     /// The first segment of a kind.
     pub(super) fn find(&self, kind: Kind) -> Option<&Segment<'a>> {
         self.parts.iter().find(|segment| segment.kind() == Some(kind))
-    }
-
-    fn classify(&self, file: &'a [u8], end: usize) -> Trailing<'a> {
-        let rest = &file[end..];
-        if rest.is_empty() {
-            return Trailing::Nothing;
-        }
-        if is_padding(rest) {
-            return Trailing::Padding;
-        }
-        self.indexed_images(file, end)
-            .or_else(|| self.declared_images(rest))
-            .map_or(Trailing::Other(rest), Trailing::Images)
-    }
-
-    /// The images of the Multi-Picture index, where they and padding are all there is. Programs that change metadata
-    /// often leave the offsets as they were: then the sizes count, if they fit one after the other.
-    fn indexed_images(&self, file: &'a [u8], end: usize) -> Option<Vec<Secondary<'a>>> {
-        let index = mpf::Index::parse(self.find(Kind::MultiPicture)?)?;
-        let stated = index.secondary()?;
-        let mut at = end;
-        let in_sequence = stated.iter().map(|(entry, range)| {
-            let start = at;
-            at = at.saturating_add(range.len());
-            (*entry, start..at)
-        });
-        let in_sequence = in_sequence.collect();
-        images_at(file, end, stated).or_else(|| images_at(file, end, in_sequence))
-    }
-
-    /// The images of the XMP directory, one after the other, where they and padding are all there is.
-    fn declared_images(&self, mut rest: &'a [u8]) -> Option<Vec<Secondary<'a>>> {
-        let packet = self.find(Kind::Xmp)?.after(XMP_ID);
-        // Only what every policy keeps may account for images.
-        let kept = xmp::filter(packet, MetadataPolicy::None).apply(packet)?;
-        let items = xmp::container_items(&kept);
-        let mut images = Vec::new();
-        for item in items.get(1..)? {
-            let (image, after) = rest.split_at_checked(usize::try_from(item.length?).ok()?)?;
-            if item.mime != "image/jpeg" || item.padding != 0 {
-                return None;
-            }
-            images.push(Secondary::parse(image, None)?);
-            rest = after;
-        }
-        (!images.is_empty() && items[0].padding == 0 && is_padding(rest)).then_some(images)
-    }
-}
-
-/// The images at these ranges, in the order of the file, where nothing but padding is around them.
-fn images_at(file: &[u8], mut at: usize, ranges: Vec<(mpf::Entry, Range<usize>)>) -> Option<Vec<Secondary<'_>>> {
-    let mut images = Vec::new();
-    for (entry, range) in ranges {
-        let gap = file.get(at..range.start)?;
-        at = range.end;
-        images.push(Secondary::parse(file.get(range)?, Some(entry)).filter(|_| is_padding(gap))?);
-    }
-    (!images.is_empty() && is_padding(file.get(at..)?)).then_some(images)
-}
-
-impl<'a> Secondary<'a> {
-    /// `None` where the bytes are not one whole JPEG image, with nothing but padding after it.
-    fn parse(bytes: &'a [u8], entry: Option<mpf::Entry>) -> Option<Self> {
-        let (image, end) = Segments::parse_image(bytes).ok()?;
-        (image.complete && is_padding(&bytes[end..])).then_some(Self { image, bytes, entry })
     }
 }
 
@@ -434,7 +347,7 @@ fn entropy_coded(bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-fn is_padding(bytes: &[u8]) -> bool {
+pub(super) fn is_padding(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0) || bytes.iter().all(|&byte| byte == 0xFF)
 }
 
@@ -449,7 +362,6 @@ pub(super) fn malformed(detail: &str) -> ImageError {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::optimize::metadata::xmp::tests::{directory, packet};
 
     pub(in super::super) fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
         let length = u16::try_from(payload.len() + 2).unwrap();
@@ -596,28 +508,5 @@ pub(super) mod tests {
     fn a_manifest_is_a_signature() {
         let file = jpeg(&[segment(APP11, b"JP\0\x01\0\0\0\x01\0\0\0\x20jumb\0\0\0\x18jumdc2pa")]);
         assert!(parse(&file).signed);
-    }
-
-    #[test]
-    fn what_trails_is_told_apart() {
-        let gain_map = jpeg(&[]);
-        let declared = |length| jpeg(&[segment(APP1, &[XMP_ID, &packet(&directory(length))].concat())]);
-        let padded = [gain_map.clone(), vec![0; 7]].concat();
-        for (primary, tail, expected) in [
-            (jpeg(&[]), vec![], "Nothing"),
-            (jpeg(&[]), vec![0; 100], "Padding"),
-            (jpeg(&[]), vec![0xFF; 100], "Padding"),
-            (jpeg(&[]), b"ftypmp42".to_vec(), "Other"),
-            (jpeg(&[]), gain_map.clone(), "Other"),
-            (declared(gain_map.len()), gain_map.clone(), "Images"),
-            (declared(gain_map.len()), padded, "Images"),
-            (declared(gain_map.len()), [gain_map.clone(), b"mp4".to_vec()].concat(), "Other"),
-            (declared(gain_map.len() + 1), gain_map.clone(), "Other"),
-            (declared(gain_map.len() - 1), gain_map.clone(), "Other"),
-        ] {
-            let file = [primary, tail].concat();
-            let found = format!("{:?}", parse(&file).trailing);
-            assert!(found.starts_with(expected), "{found}, not {expected}");
-        }
     }
 }

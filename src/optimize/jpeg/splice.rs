@@ -1,14 +1,15 @@
-//! A JPEG file put together: the metadata that the policy keeps, a coded image, and the further images.
+//! A JPEG file put together: the metadata that the policy keeps, a coded image, and the further images. What stays
+//! behind these, to the byte, is the caller's to add.
 //!
 //! Never touches coefficients: the coded image is the source's own, or one that was encoded anew.
 
 use std::borrow::Cow;
 
 use super::mpf;
-use super::segments::{
-    APP0, APP1, APP13, EOI, EXIF_ID, Kind, PHOTOSHOP_ID, SOI, Secondary, Segment, Segments, Trailing, XMP_ID, malformed,
-};
+use super::segments::{APP0, APP1, APP13, EOI, EXIF_ID, Kind, PHOTOSHOP_ID, SOI, Segment, Segments, XMP_ID, malformed};
+use super::trailing::{Secondary, Trailing};
 use crate::optimize::error::ImageError;
+use crate::optimize::metadata::container::{self, Container};
 use crate::optimize::metadata::{Filtered, exif, iptc, xmp};
 use crate::optimize::options::MetadataPolicy;
 
@@ -40,6 +41,8 @@ struct Metadata<'a> {
 #[derive(Debug)]
 struct Image<'a> {
     bytes: Cow<'a, [u8]>,
+    /// Padding between it and the image before.
+    before: &'a [u8],
     /// Its number in the Multi-Picture index.
     number: Option<usize>,
 }
@@ -47,16 +50,16 @@ struct Image<'a> {
 impl<'a> Segments<'a> {
     /// What the policy keeps of the metadata and of the images that follow, these filtered by the same policy.
     ///
-    /// Padding after the image goes, and so would unknown data: where [`Trailing::Other`] is found the file is to be
-    /// left as it is.
+    /// Padding after the image goes.
     #[must_use]
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
         let mut kept = self.filter_segments(policy);
-        if let Trailing::Images(images) = &self.trailing {
+        if let Trailing::Known { images, .. } = &self.trailing {
             kept.add_images(images, policy);
         }
-        let indexed = !kept.images.is_empty() && kept.images.iter().all(|image| image.number.is_some());
-        kept.index = self.find(Kind::MultiPicture).filter(|_| indexed).and_then(mpf::Index::parse);
+        let numbered = kept.images.iter().all(|image| image.number.is_some());
+        let index = self.find(Kind::MultiPicture).filter(|_| numbered).and_then(mpf::Index::parse);
+        kept.index = index.filter(|index| index.is_of(kept.images.len()));
         // An index of images that are not there would mislead.
         let mut index_found = kept.index.is_none();
         kept.segments.retain(|s| s.kind != Kind::MultiPicture || !std::mem::replace(&mut index_found, true));
@@ -173,6 +176,7 @@ fn write(metadata: &[Metadata<'_>], image: &Segments<'_>, kept: &Kept<'_>) -> Re
     let primary = out.len();
     let mut ranges = Vec::new();
     for further in &kept.images {
+        out.extend_from_slice(further.before);
         let start = out.len();
         out.extend_from_slice(&further.bytes);
         ranges.extend(further.number.map(|number| (number, start..out.len())));
@@ -225,8 +229,10 @@ impl<'a> Kept<'a> {
     }
 
     fn add_images(&mut self, images: &[Secondary<'a>], policy: MetadataPolicy) {
+        let is_padding_stated = Container::read(self.packet()).paddings().any(|padding| padding != 0);
         for image in images {
             let number = image.entry.map(|entry| entry.number);
+            let before = if is_padding_stated { image.before } else { &[] };
             let filtered = image.image.filter_segments(policy);
             self.stripped |= filtered.stripped;
             // An image of which nothing goes stays as it is, to the byte.
@@ -234,19 +240,26 @@ impl<'a> Kept<'a> {
                 Ok(bytes) if filtered.stripped => bytes.into(),
                 _ => image.bytes.into(),
             };
-            self.images.push(Image { bytes, number });
+            self.images.push(Image { bytes, before, number });
         }
-        self.set_item_lengths();
+        self.set_lengths();
     }
 
     /// The XMP directory names the bytes of each further image.
-    fn set_item_lengths(&mut self) {
+    fn set_lengths(&mut self) {
         let lengths: Vec<_> = self.images.iter().map(|image| image.bytes.len()).collect();
-        let Some(packet) = self.segments.iter_mut().find(|segment| segment.kind == Kind::Xmp) else { return };
-        let source = packet.payload.get(XMP_ID.len()..).unwrap_or_default();
-        if let Some(set) = xmp::with_item_lengths(source, &lengths).filter(|set| set.as_slice() != source) {
+        let source = self.packet();
+        let set = container::with_image_lengths(source, &lengths).filter(|set| set.as_slice() != source);
+        let packet = self.segments.iter_mut().find(|segment| segment.kind == Kind::Xmp);
+        if let (Some(packet), Some(set)) = (packet, set) {
             *packet = Metadata { kind: Kind::Xmp, marker: APP1, payload: [XMP_ID, &set].concat().into() };
         }
+    }
+
+    /// The XMP packet; empty where there is none.
+    fn packet(&self) -> &[u8] {
+        let packet = self.segments.iter().find(|segment| segment.kind == Kind::Xmp);
+        packet.and_then(|packet| packet.payload.get(XMP_ID.len()..)).unwrap_or_default()
     }
 }
 
@@ -417,7 +430,7 @@ mod tests {
             assert!(stripped && !contains(&out, b"latitude"));
             let (_, expected) = filtered(&gain_map, policy);
             let image = Segments::parse(&out).unwrap();
-            let Trailing::Images(images) = &image.trailing else { panic!("{:?}", image.trailing) };
+            let Trailing::Known { images, .. } = &image.trailing else { panic!("{:?}", image.trailing) };
             assert_eq!(images.iter().map(|image| image.bytes).collect::<Vec<_>>(), [&expected[..], &jpeg(&[])]);
             assert_eq!(filtered(&out, policy), (false, out.clone()));
         }
@@ -431,7 +444,7 @@ mod tests {
         let (_, out) = filtered(&source, Safe);
         let expected = filtered(&gain_map, Safe).1;
         assert!(contains(&out, format!("Item:Length=\"{}\"", expected.len()).as_bytes()) && out.ends_with(&expected));
-        assert!(matches!(Segments::parse(&out).unwrap().trailing, Trailing::Images(_)));
+        assert!(matches!(Segments::parse(&out).unwrap().trailing, Trailing::Known { .. }));
     }
 
     #[test]
@@ -454,7 +467,7 @@ mod tests {
             let mut broken = whole.clone();
             broken[at + 4 + offset] ^= 0xFF;
             let image = Segments::parse(&broken).unwrap();
-            if let Trailing::Images(images) = &image.trailing {
+            if let Trailing::Known { images, .. } = &image.trailing {
                 assert_eq!(images[0].bytes, jpeg(&[]), "{offset}");
             }
             assert!(image.splice(&image.filter(Safe)).is_ok());
@@ -489,7 +502,7 @@ mod tests {
         let kept = Segments::parse(&source).unwrap().filter(Safe);
         let out = assemble(&jpeg(&[jfif(1)]), &kept).unwrap();
         let image = Segments::parse(&out).unwrap();
-        let Trailing::Images(images) = &image.trailing else { panic!("{:?}", image.trailing) };
+        let Trailing::Known { images, .. } = &image.trailing else { panic!("{:?}", image.trailing) };
         assert_eq!(images[0].bytes, filtered(&gain_map, Safe).1);
         assert!(assemble(b"no image", &kept).is_err());
     }

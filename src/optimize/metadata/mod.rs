@@ -3,6 +3,7 @@
 //! Owns the blocks themselves (EXIF, XMP, Photoshop resources), wherever a file format puts them. Must not know file
 //! formats: [`jpeg`](super::jpeg) and [`png`](super::png) find the blocks and put them back.
 
+pub mod container;
 pub mod exif;
 pub mod iptc;
 mod tiff;

@@ -1,23 +1,21 @@
-//! XMP: keeps the properties that change the look, find a gain map or name the author, by namespace URI and name.
+//! XMP: keeps the properties that change the look, find a gain map or a video, or name the author, by namespace URI and
+//! name.
 //!
 //! The packet is rewritten event by event: an element or attribute that is not in `TABLE` goes with all it contains.
 //! Entities are never expanded, and a document type is refused. Source: ISO 16684-1 (XMP), clause 7.
-
-use std::ops::Range;
 
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, QName, ResolveResult};
 use quick_xml::reader::NsReader;
 
 use super::Filtered;
+use super::container::{CAMERA, CONTAINER, ITEM};
 use crate::optimize::options::MetadataPolicy;
 
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 const X_META: &str = "adobe:ns:meta/";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 const TIFF: &str = "http://ns.adobe.com/tiff/1.0/";
-const CONTAINER: &str = "http://ns.google.com/photos/1.0/container/";
-const ITEM: &str = "http://ns.google.com/photos/1.0/container/item/";
 
 /// Which properties of one namespace are kept.
 struct Row {
@@ -41,6 +39,14 @@ const TABLE: &[Row] = &[
     Row { uri: "http://ns.adobe.com/hdr-gain-map/1.0/", look: Names::Every, safe: NONE },
     Row { uri: CONTAINER, look: Names::Every, safe: NONE },
     Row { uri: ITEM, look: Names::Every, safe: NONE },
+    // Motion Photos, which are none without them: Google's two generations, and OPPO's addition.
+    Row { uri: CAMERA, look: Names::These(&[
+        "MotionPhoto", "MotionPhotoVersion", "MotionPhotoPresentationTimestampUs",
+        "MicroVideo", "MicroVideoVersion", "MicroVideoOffset", "MicroVideoPresentationTimestampUs",
+    ]), safe: NONE },
+    Row { uri: "http://ns.oplus.com/photos/1.0/camera/", look: Names::These(&[
+        "MotionPhotoOwner", "MotionPhotoPrimaryPresentationTimestampUs", "OLivePhotoVersion", "VideoLength",
+    ]), safe: NONE },
     Row { uri: "http://ns.apple.com/pixeldatainfo/1.0/", look: Names::Every, safe: NONE },
     Row { uri: "http://ns.apple.com/HDRGainMap/1.0/", look: Names::Every, safe: NONE },
     // The projection of a panorama.
@@ -266,91 +272,6 @@ fn salvage_orientation(packet: &[u8]) -> Filtered {
     })
 }
 
-/// One file in the sequence that a packet declares to follow the primary image
-/// (Google's `Container:Directory`, also of Ultra HDR).
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Item {
-    pub mime: String,
-    /// Bytes; absent for the primary image, which is the first item.
-    pub length: Option<u64>,
-    /// Bytes between this item and the next.
-    pub padding: u64,
-    /// Where the length's digits stand in the packet.
-    length_at: Option<Range<usize>>,
-}
-
-/// The items a packet declares, the primary image first; empty where it declares none or cannot be read.
-#[must_use]
-pub fn container_items(packet: &[u8]) -> Vec<Item> {
-    std::str::from_utf8(packet).ok().and_then(read_items).unwrap_or_default()
-}
-
-fn read_items(packet: &str) -> Option<Vec<Item>> {
-    let mut items: Vec<Item> = Vec::new();
-    let mut reader = NsReader::from_str(packet);
-    // The item's property whose text comes next.
-    let mut property = None;
-    loop {
-        let event = reader.read_event().ok()?;
-        let entered = matches!(event, Event::Start(_));
-        match event {
-            Event::Start(tag) | Event::Empty(tag) => {
-                let (namespace, name) = reader.resolver().resolve_element(tag.name());
-                if namespace == ResolveResult::Bound(Namespace(CONTAINER)) && name.as_ref() == "Item" {
-                    items.push(Item::default());
-                }
-                property = (entered && namespace == ResolveResult::Bound(Namespace(ITEM)))
-                    .then(|| name.into_inner().to_owned());
-                for attribute in tag.attributes().with_checks(false) {
-                    let attribute = attribute.ok()?;
-                    let (namespace, name) = reader.resolver().resolve_attribute(attribute.key);
-                    if namespace == ResolveResult::Bound(Namespace(ITEM)) {
-                        items.last_mut()?.set(name.as_ref(), &attribute.value, packet);
-                    }
-                }
-            }
-            Event::Text(text) => {
-                if let Some(name) = property.take() {
-                    items.last_mut()?.set(&name, &text, packet);
-                }
-            }
-            Event::Eof => return Some(items),
-            _ => property = None,
-        }
-    }
-}
-
-impl Item {
-    fn set(&mut self, name: &str, value: &str, packet: &str) {
-        match name {
-            "Mime" => value.trim().clone_into(&mut self.mime),
-            "Padding" => self.padding = value.trim().parse().unwrap_or(u64::MAX),
-            "Length" => {
-                let digits = value.trim();
-                self.length = digits.parse().ok();
-                // The reader borrows from the packet, which the check of the text confirms.
-                let at = digits.as_ptr().addr().wrapping_sub(packet.as_ptr().addr());
-                let range = at..at.saturating_add(digits.len());
-                self.length_at = (packet.get(range.clone()) == Some(digits)).then_some(range);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The packet with the length of each item after the primary image set; `None` where it declares another number of
-/// items, or leaves a length out.
-#[must_use]
-pub fn with_item_lengths(packet: &[u8], lengths: &[usize]) -> Option<Vec<u8>> {
-    let items = container_items(packet);
-    let secondary = items.get(1..).filter(|items| items.len() == lengths.len())?;
-    let mut out = packet.to_vec();
-    for (item, length) in secondary.iter().zip(lengths).rev() {
-        out.splice(item.length_at.clone()?, length.to_string().into_bytes());
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 pub(in crate::optimize) mod tests {
     use super::*;
@@ -363,7 +284,7 @@ pub(in crate::optimize) mod tests {
         format!(
             "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n<x:xmpmeta xmlns:x=\"{X_META}\">\n \
              <rdf:RDF xmlns:rdf=\"{RDF}\" xmlns:tiff=\"{TIFF}\" xmlns:Container=\"{CONTAINER}\" xmlns:Item=\"{ITEM}\" \
-             xmlns:dc=\"http://purl.org/dc/elements/1.1/\" xmlns:hdrgm=\"http://ns.adobe.com/hdr-gain-map/1.0/\" \
+             xmlns:GCamera=\"{CAMERA}\" xmlns:dc=\"http://purl.org/dc/elements/1.1/\" xmlns:hdrgm=\"http://ns.adobe.com/hdr-gain-map/1.0/\" \
              xmlns:exif=\"http://ns.adobe.com/exif/1.0/\" xmlns:xmp=\"http://ns.adobe.com/xap/1.0/\" \
              xmlns:xmpNote=\"http://ns.adobe.com/xmp/note/\">{inside}</rdf:RDF>\n</x:xmpmeta>\n<?xpacket end=\"w\"?>"
         )
@@ -467,25 +388,5 @@ pub(in crate::optimize) mod tests {
         assert_eq!(filter(b"\xff\xfe<\0x\0", Safe), Filtered::Drop);
         let bomb = [b"<!DOCTYPE x [<!ENTITY a \"aaaa\">]>".to_vec(), packet("<rdf:Description dc:rights=\"&a;\"/>")];
         assert_eq!(filter(&bomb.concat(), Safe), Filtered::Drop);
-    }
-
-    #[test]
-    fn item_lengths_are_set_as_attributes_and_as_elements() {
-        let source = packet(&directory(31_738));
-        let items = container_items(&source);
-        assert_eq!((items.len(), items[0].length, items[1].length), (2, None, Some(31_738)));
-        assert_eq!(items[1].mime, "image/jpeg");
-        assert_eq!(with_item_lengths(&source, &[99]), Some(packet(&directory(99))));
-        assert_eq!(with_item_lengths(&source, &[]), None);
-
-        let element = |length| {
-            packet(&format!(
-                "<rdf:Description><Container:Directory><rdf:Seq><rdf:li><Container:Item/></rdf:li><rdf:li>\
-                 <Container:Item rdf:parseType=\"Resource\"><Item:Mime>image/jpeg</Item:Mime>\
-                 <Item:Length>{length}</Item:Length></Container:Item></rdf:li></rdf:Seq></Container:Directory>\
-                 </rdf:Description>"
-            ))
-        };
-        assert_eq!(with_item_lengths(&element(5), &[1234]), Some(element(1234)));
     }
 }

@@ -74,7 +74,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if kept.stripped {
         candidates.push(Candidate::lossless(kept.splice(), Method::WebpStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped: kept.stripped, budget_cut };
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: &[], budget_cut };
     Ok(choose(context, candidates, options))
 }
 
