@@ -1,4 +1,4 @@
-"""What the bench leaves in the repository: the README's tables, the rate–distortion plot, the before/after picture."""
+"""What the bench writes into the repository: the README's tables, the rate–distortion plot, the picture."""
 from __future__ import annotations
 
 import tempfile
@@ -28,7 +28,7 @@ def write_tables(tables: str) -> None:
 
 def write_plot(bench: Bench, photographs: Sequence[Path]) -> None:
     results = {encoder: [bench.curve(encoder, quality, photographs) for quality in encoder.curve]
-               for encoder in ENCODERS["jpeg"]}
+               for encoder in ENCODERS["jpeg"] if encoder.curve}
     panels = [plot.Panel("Mean score of all files", curves(results, mean)),
               plot.Panel("Score of the worst file", curves(results, min))]
     drawing = plot.svg("Bytes kept against SSIMULACRA2", "bytes kept, % of the originals", panels)
@@ -50,8 +50,9 @@ def write_picture(bench: Bench, photographs: Sequence[Path]) -> None:
         peer = min(peers, key=lambda output: abs(size(output) - size(karui)))
         panels = [photograph, f"original: {size(photograph):,} bytes"]
         for output, name in (karui, KARUI.name), (peer, f"{YARDSTICK.name} -q {peers[peer]}"):
-            panels += [output, f"{name}: {size(output):,} bytes, {bench.score(photograph, output):.1f}"]
-        run([str(word) for word in (bench.tools.python, HERE / "picture.py", file("before-after.jpg"), PART, *panels)])
+            panels += [output, f"{name}: {size(output):,} bytes, score {bench.score(photograph, output):.1f}"]
+        command = [bench.tools.python, HERE / "picture.py", file("before-after.jpg"), PART, *panels]
+        run([str(word) for word in command])
 
 
 def encoded(bench: Bench, encoder: Encoder, quality: int, image: Path, folder: Path) -> Path:

@@ -30,21 +30,21 @@ def crate(name: str) -> str:
 
 
 KARUI = Encoder("Karui", "", "at {quality}", "{karui} optimize --threads 1 --quality {quality} --out {folder} {input}",
-                75, (50, 60, 65, 70, 75, 80, 85, 90))
+                75, (60, 70, 75, 80, 85, 90))
 # Every ratio of CPU time is to this one.
 YARDSTICK = Encoder("caesiumclt", crate("caesiumclt"), "`-q {quality}`",
                     "{crates}/caesiumclt -q {quality} --threads 1 -Q -o {folder} {input}",
-                    80, (50, 60, 70, 75, 80, 85, 90, 94))
+                    80, (60, 70, 80, 85, 90, 94))
 
 ENCODERS = {
     "jpeg": [
         KARUI,
         YARDSTICK,
         Encoder("sharp", SHARP, "mozjpeg q{quality}", "{node} {here}/sharp.cjs jpeg {quality} {input} {output}",
-                80, (50, 60, 70, 75, 80, 85, 90, 94)),
+                80, (60, 70, 80, 85, 90, 94)),
+        # No curve: it is caesiumclt's.
         Encoder("rimage", crate("rimage"), "mozjpeg q{quality}",
-                "{crates}/rimage mozjpeg -q {quality} -t 1 -d {folder} {input}",
-                80, (50, 60, 70, 75, 80, 85, 90, 94)),
+                "{crates}/rimage mozjpeg -q {quality} -t 1 -d {folder} {input}", 80),
     ],
     "png": [
         KARUI,

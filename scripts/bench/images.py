@@ -9,10 +9,11 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import Tools, fail
+from tools import Tools, fail, say
 
 SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 # Any one wheel will do, as only its data is wanted; without these flags pip would choose by the machine it runs on.
@@ -45,7 +46,8 @@ PACKAGES = [
         "MIT (pictures of the Earth: NASA, public domain)", "package/example",
         "img/earth-blue-marble.jpg img/earth-day.jpg img/earth-topology.png img/earth-water.png preview.png"),
     Package(
-        "npm", "startbootstrap-clean-blog", "5.1.0", "9fe83a1818744ac0e8d53309926680995c62875928b9b4dde19636c38cbe56c2",
+        "npm", "startbootstrap-clean-blog", "5.1.0",
+        "9fe83a1818744ac0e8d53309926680995c62875928b9b4dde19636c38cbe56c2",
         "MIT", "package/dist/assets/img",
         "about-bg.jpg contact-bg.jpg home-bg.jpg post-bg.jpg post-sample-image.jpg"),
     Package(
@@ -94,12 +96,12 @@ def kind(image: Path) -> str:
 
 
 def unpacked(package: Package, tools: Tools) -> list[Path]:
-    """The package's images, each named by its package, too: several are called 1.jpg or thumbnail.png."""
+    """The package's images in a folder of their own; each arrives whole or not at all."""
     folder = tools.root / "images" / f"{package.name}-{package.version}"
     images = {name: folder / name.replace("/", "-") for name in package.files.split()}
     if all(image.is_file() for image in images.values()):
         return list(images.values())
-    print(f"== fetching images: {package.name} {package.version} from {package.registry}, {package.licence}", flush=True)
+    say(f"fetching images: {package.name} {package.version} from {package.registry}, {package.licence}")
     archive = downloaded(package, tools)
     found = hashlib.sha256(archive).hexdigest()
     if found != package.sha256:
@@ -107,19 +109,22 @@ def unpacked(package: Package, tools: Tools) -> list[Path]:
     read = reader(archive)
     folder.mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
-        image.write_bytes(read(f"{package.folder}/{name}"))
+        part = image.with_suffix(".part")
+        part.write_bytes(read(f"{package.folder}/{name}"))
+        part.rename(image)
     return list(images.values())
 
 
 def downloaded(package: Package, tools: Tools) -> bytes:
     if package.registry == "npm":
-        return tools.download(["pack", "--silent", f"{package.name}@{package.version}", "--pack-destination"], tools.npm)
-    return tools.download(["download", "--quiet", "--no-deps", "--only-binary=:all:", *ONE_WHEEL,
-                           f"{package.name}=={package.version}", "--dest"], tools.pip)
+        return tools.download([*tools.npm, "pack", "--silent", f"{package.name}@{package.version}",
+                               "--pack-destination"])
+    return tools.download([*tools.pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", *ONE_WHEEL,
+                           f"{package.name}=={package.version}", "--dest"])
 
 
-def reader(archive: bytes):
-    """What reads a file of the archive by its name."""
+def reader(archive: bytes) -> Callable[[str], bytes]:
+    """What reads a file of the archive, a wheel or a tarball, by its name."""
     if zipfile.is_zipfile(io.BytesIO(archive)):
         return zipfile.ZipFile(io.BytesIO(archive)).read
     tar = tarfile.open(fileobj=io.BytesIO(archive))

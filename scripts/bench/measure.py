@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from encoders import DECLINED, ENVIRONMENT, Encoder, words
@@ -44,6 +45,7 @@ class Bench:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return list(pool.map(lambda image: self.measure(encoder, quality, image), images))
 
+    @cache  # the plot takes from the table what is measured already
     def measure(self, encoder: Encoder, quality: int, image: Path) -> Result:
         bytes_in = image.stat().st_size
         with tempfile.TemporaryDirectory(dir=self.tools.root) as folder:

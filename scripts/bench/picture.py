@@ -1,4 +1,4 @@
-"""The before/after picture: one part of a photograph, as it was, as Karui made it, and as a peer made it at the same bytes.
+"""The before/after picture: one part of a photograph, as it was and as encoders made it, side by side.
 
     picture.py OUTPUT LEFT,TOP,RIGHT,BOTTOM FILE CAPTION [FILE CAPTION]...
 

@@ -72,10 +72,10 @@ class Tools:
                 run(["cargo", "install", "--quiet", "--locked", "--root", str(self.root / "cargo"),
                      f"{name}@{version}", *arguments])
 
-    def download(self, arguments: list[str], client: list[str]) -> bytes:
-        """The one file that pip or npm fetches; the arguments end with the option that names the folder."""
+    def download(self, command: list[str]) -> bytes:
+        """The one file that pip or npm fetches; the command ends with the option that names the folder."""
         with tempfile.TemporaryDirectory(dir=self.root) as folder:
-            run([*client, *arguments, folder])
+            run([*command, folder])
             return next(Path(folder).iterdir()).read_bytes()
 
 
