@@ -42,7 +42,7 @@ ENCODERS = {
         YARDSTICK,
         Encoder("sharp", SHARP, "mozjpeg q{quality}", "{node} {here}/sharp.cjs jpeg {quality} {input} {output}",
                 80, (60, 70, 80, 85, 90, 94)),
-        # No curve: it is caesiumclt's.
+        # No curve: it lies on the two above.
         Encoder("rimage", crate("rimage"), "mozjpeg q{quality}",
                 "{crates}/rimage mozjpeg -q {quality} -t 1 -d {folder} {input}", 80),
     ],

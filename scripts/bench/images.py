@@ -117,7 +117,7 @@ def unpacked(package: Package, tools: Tools) -> list[Path]:
 
 def downloaded(package: Package, tools: Tools) -> bytes:
     if package.registry == "npm":
-        return tools.download([*tools.npm, "pack", "--silent", f"{package.name}@{package.version}",
+        return tools.download([*tools.npm, "pack", "--loglevel=error", f"{package.name}@{package.version}",
                                "--pack-destination"])
     return tools.download([*tools.pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", *ONE_WHEEL,
                            f"{package.name}=={package.version}", "--dest"])
