@@ -10,7 +10,10 @@ Point = tuple[float, float]
 
 WIDTH, HEIGHT = 920, 430
 TOP, BOTTOM, LEFT, PANEL, GAP = 64, 362, 62, 330, 100
-COLOURS = ("#d9480f", "#1c7ed6", "#2b8a3e", "#862e9c", "#5c5f66")
+# Colour and dashes: encoders that share a codec lie on one another, and both are to be seen.
+STROKES = (("#d9480f", "none"), ("#1c7ed6", "none"), ("#2b8a3e", "6 6"), ("#862e9c", "2 6"))
+# Keeps a name readable where a curve passes behind it.
+HALO = 'stroke="#fff" stroke-width="4" paint-order="stroke"'
 TICKS = 6
 LABEL_HEIGHT = 16
 
@@ -69,16 +72,16 @@ def frame(title: str, x_title: str, x: Axis, y: Axis) -> list[str]:
 
 
 def curves(named: dict[str, list[Point]], x: Axis, y: Axis) -> list[str]:
-    parts = []
-    ends = {name: y.at(points[-1][1]) + 4 for name, points in named.items()}
-    labels = apart(ends)
-    for (name, points), colour in zip(named.items(), COLOURS):
+    parts, names = [], []
+    labels = apart({name: y.at(points[-1][1]) + 4 for name, points in named.items()})
+    for (name, points), (colour, dashes) in zip(named.items(), STROKES):
         pixels = [(x.at(bytes_kept), y.at(score)) for bytes_kept, score in points]
         path = " ".join(f"{left},{top}" for left, top in pixels)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
+                     f'stroke-dasharray="{dashes}"/>')
         parts += [f'<circle cx="{left}" cy="{top}" r="2.5" fill="{colour}"/>' for left, top in pixels]
-        parts.append(text(pixels[-1][0] + 8, labels[name], name, f'fill="{colour}" font-weight="600"'))
-    return parts
+        names.append(text(pixels[-1][0] + 8, labels[name], name, f'fill="{colour}" font-weight="600" {HALO}'))
+    return parts + names
 
 
 def apart(heights: dict[str, float]) -> dict[str, float]:
