@@ -33,8 +33,9 @@ DEPLOY ?= $(if $(filter command,$(origin STACK)),--stack-name $(STACK)) \
 STACK ?= $(or $(shell sed -n 's/^stack_name *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1),karui)
 REGION ?= $(shell sed -n 's/^region *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1)
 EMPTY ?=
-# For `make bench`.
-CORPUS ?= tests/fixtures
+# For `make bench`: a folder of JPEG and PNG files, instead of those that packages hold; WRITE=yes writes what the README shows.
+CORPUS ?=
+WRITE ?=
 # For `make fuzz`: seconds for each target.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
@@ -96,16 +97,17 @@ destroy: system $(SAM) ## remove the stack, but not its buckets (STACK=name; EMP
 build-Optimizer: $(if $(BOOTSTRAP),,build)
 	install -m 755 $(or $(BOOTSTRAP),target/lambda/optimizer/bootstrap) $(ARTIFACTS_DIR)/bootstrap
 
-bench: bench-startup bench-images ## start-up and size of the function; what the release build saves, and how fast (CORPUS=folder)
+bench: bench-startup bench-images ## start-up and size of the function; what Karui and its peers save, and how fast (CORPUS=folder)
 
 # Beside a bare lambda_runtime function, built with the same profile.
 bench-startup: system
 	cargo build --locked --release --no-default-features --features lambda --bin optimizer --example bare
 	cargo bench --locked --no-default-features --features lambda --bench startup
 
+# On free images out of packages. The first time installs the peers into .venv/bench, which takes about ten minutes.
 bench-images: system
 	cargo build --locked --release --bin karui
-	time cargo run --quiet --locked --release --bin karui -- optimize --dry-run --threads 1 $(CORPUS)
+	python3 scripts/bench --karui target/release/karui $(if $(CORPUS),--corpus "$(CORPUS)") $(if $(filter yes,$(WRITE)),--write)
 
 # Nightly flags on the stable compiler, and no sanitizer: all but the codecs in C is checked by the language. What is found
 # stays in fuzz/artifacts, what is learnt in fuzz/corpus.

@@ -1,4 +1,4 @@
-//! The README says what the code does.
+//! The README says what the code does, and points at what is there.
 #![cfg(feature = "lambda")]
 
 const README: &str = include_str!("../README.md");
@@ -9,4 +9,13 @@ fn the_table_of_variables_is_the_codes() {
     let (table, _) = rest.split_once("<!-- /config -->").expect("README.md has the marker <!-- /config -->");
     let want = karui::config::markdown();
     assert!(table.trim() == want.trim(), "put this between README.md's markers:\n\n{want}");
+}
+
+#[test]
+fn every_file_it_links_to_is_there() {
+    let targets = README.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+    let files = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let missing: Vec<_> = files.filter(|file| !root.join(file.split('#').next().unwrap_or(file)).is_file()).collect();
+    assert!(missing.is_empty(), "README.md links to what is not there: {missing:?}");
 }
