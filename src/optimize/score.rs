@@ -56,8 +56,8 @@ pub type Row<'a> = [&'a [u8]; 3];
 /// Bytes of memory that a judgement needs for pictures of this width in pixels, beside the pictures.
 #[must_use]
 pub fn memory(width: u64) -> u64 {
-    // Nine rows of each channel of each scale that count, measured.
-    width.saturating_mul(900)
+    // Nine rows of each channel of each scale that count, measured; and rows on their way from one thread to another.
+    width.saturating_mul(900 + 500)
 }
 
 /// Judges one picture by another, row by row.

@@ -38,3 +38,23 @@ fn a_jpeg_scores_its_target() {
 fn a_png_scores_its_target() {
     assert!(lighter(Picture::png) > PICTURES as usize / 2);
 }
+
+#[test]
+fn threads_change_no_byte() {
+    let mut lighter = 0;
+    for seed in 1..=PICTURES {
+        let mut random = Random::new(seed);
+        let source = Picture::random(&mut random).jpeg(&mut random);
+        let on = |threads| optimize(&source, &Options::default(), Budget::UNLIMITED.on(threads)).unwrap();
+        match [1, 2, 5].map(on) {
+            [Outcome::Optimized(one), Outcome::Optimized(two), Outcome::Optimized(five)] => {
+                assert!(one.bytes == two.bytes && one.bytes == five.bytes, "seed {seed}");
+                assert_eq!([two.score, five.score], [one.score; 2], "seed {seed}");
+                lighter += 1;
+            }
+            [Outcome::Unchanged(_), Outcome::Unchanged(_), Outcome::Unchanged(_)] => {}
+            other => panic!("seed {seed}: {other:?}"),
+        }
+    }
+    assert!(lighter > PICTURES as usize / 2);
+}
