@@ -18,7 +18,7 @@ use super::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 /// Where `make` says that cargo-lambda is.
 const CARGO_LAMBDA_VAR: &str = "KARUI_CARGO_LAMBDA";
 /// Variables of `make`, which the function would take for misspelt settings.
-const NOT_SETTINGS: [&str; 4] = [CARGO_LAMBDA_VAR, "KARUI_MINISTACK", "KARUI_SAM", "KARUI_CFN_LINT"];
+const NOT_SETTINGS: [&str; 5] = [CARGO_LAMBDA_VAR, "KARUI_MINISTACK", "KARUI_SAM", "KARUI_CFN_LINT", "KARUI_CLIENTS"];
 const RUNTIME_READY_WITHIN: Duration = Duration::from_secs(20);
 const INVOCATION_ENDS_WITHIN: Duration = Duration::from_mins(2);
 
