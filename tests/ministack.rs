@@ -1,9 +1,9 @@
-//! A second opinion: the S3 room against `MiniStack`, which has the versions that a folder lacks, and takes any key. What it
-//! has of attributes is in `attributes.rs`.
+//! A second opinion: the S3 room against `MiniStack`, which has the versions that a folder lacks, and takes keys that no
+//! folder has. What both must do is in `contract.rs`, what it has of attributes in `attributes.rs`.
 
 mod support;
 
-use karui::s3::{Attributes, Condition, CopyTags, ETag, Kind, Store, Transfer};
+use karui::s3::{Attributes, Condition, CopyTags, Kind, Store, Transfer};
 use support::ministack::MiniStack;
 use support::{DESTINATION, MIB, SOURCE, destination, noise, source};
 
@@ -46,33 +46,6 @@ async fn keys_arrive_as_they_are() {
         let mut listed: Vec<_> = listed.contents().iter().filter_map(|object| object.key()).collect();
         listed.sort_unstable();
         assert_eq!(listed, expected);
-    }
-}
-
-#[tokio::test]
-async fn conditions_hold() {
-    let World { store, _ministack, .. } = world().await;
-    for size in [10, 7 * MIB] {
-        let (from, to) = (source("from"), destination(&format!("to {size}")));
-        store.put(&from, noise(size), &Attributes::default(), &Condition::None).await.unwrap();
-        let head = store.head(&from).await.unwrap().unwrap();
-        let attributes = Attributes::default();
-        for (condition, kind) in [
-            (Condition::Unmodified(ETag::new("stale")), Some(Kind::PreconditionFailed)),
-            (Condition::Absent, None),
-            (Condition::Absent, Some(Kind::PreconditionFailed)),
-            (Condition::Unmodified(ETag::new("stale")), Some(Kind::PreconditionFailed)),
-        ] {
-            let put = store.put(&to, noise(size), &attributes, &condition).await;
-            assert_eq!(put.err().map(|error| error.kind), kind, "put, {condition:?}, {size} bytes");
-        }
-        // MiniStack's CopyObject does not look at the destination; the folder's does, in tests/s3_store.rs.
-        let refused = [Condition::Absent, Condition::Unmodified(ETag::new("stale"))];
-        for condition in refused.iter().filter(|_| size > 6 * MIB) {
-            let copy = store.copy(&from, &head, &to, &attributes, CopyTags::Drop, condition).await;
-            let error = copy.unwrap_err();
-            assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, to.clone()), "{condition:?}");
-        }
     }
 }
 
