@@ -46,8 +46,9 @@ pub async fn main() -> ExitCode {
 }
 
 async fn make(settings: &Settings) -> Pipeline {
-    let Settings { transfer, buckets, policy, .. } = settings.clone();
-    Pipeline::new(Store::new(s3::client().await, transfer).with_buckets(buckets), policy)
+    let Settings { transfer, rate_limits, buckets, policy, .. } = settings.clone();
+    let store = Store::new(s3::client().await, transfer).with_buckets(buckets).with_rate_limits(rate_limits);
+    Pipeline::new(store, policy)
 }
 
 /// One JSON object per line. Lambda adds the time.

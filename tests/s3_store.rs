@@ -2,11 +2,13 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use karui::s3::{Attributes, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, S3Error, Store, Transfer};
-use support::faults::Fault;
+use karui::s3::{
+    Attributes, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, RateLimits, S3Error, Store, Transfer,
+};
+use support::faults::{Fault, INTERNAL_ERROR};
 use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
 
 async fn head(store: &Store, object: &ObjectRef) -> Head {
@@ -417,4 +419,34 @@ async fn a_stopped_server_answers_no_more() {
     s3.put(&source("a"), &Bytes::from_static(b"x")).await;
     s3.server.stop().await;
     assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, Kind::Connection);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_keep_to_their_rate_and_repeats_count() {
+    let s3 = TestS3::start().await;
+    s3.put(&source("a"), &noise(10)).await;
+    s3.faults.clear();
+    s3.faults.on(Operation::HeadObject, 1, INTERNAL_ERROR);
+    let limits = RateLimits { requests_per_second: 10.try_into().ok(), kib_per_second: None };
+    let store = s3.store(2).with_rate_limits(limits);
+    let begin = Instant::now();
+    // A second's worth at once; each of the six behind them a tenth of a second after the one before.
+    for n in 0..15 {
+        let clone = if n % 2 == 0 { &store } else { &store.clone() };
+        clone.head(&source("a")).await.unwrap();
+    }
+    assert_eq!(s3.faults.calls(Operation::HeadObject), 16);
+    assert!(begin.elapsed() >= Duration::from_millis(550), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_keep_to_their_rate_in_both_directions() {
+    let s3 = TestS3::start().await;
+    let limits = RateLimits { requests_per_second: None, kib_per_second: (8 << 10).try_into().ok() };
+    let store = s3.store(1).with_rate_limits(limits);
+    let begin = Instant::now();
+    store.put(&source("a"), noise(7 * MIB), &Attributes::default(), &Condition::None).await.unwrap();
+    assert!(store.get(&source("a"), None).await.unwrap().read_all().await.unwrap() == noise(7 * MIB));
+    // 14 MiB, of which a second's 8 go at once.
+    assert!(begin.elapsed() >= Duration::from_millis(700), "{:?}", begin.elapsed());
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use tracing::level_filters::LevelFilter;
 
 use crate::pipeline::Policy;
-use crate::s3::{Buckets, Transfer};
+use crate::s3::{Buckets, RateLimits, Transfer};
 
 pub use vars::{VARS, Var, markdown};
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub policy: Policy,
     /// How bytes go to S3.
     pub transfer: Transfer,
+    /// How fast, at the most.
+    pub rate_limits: RateLimits,
     /// Whose the buckets are, and what encrypts the results.
     pub buckets: Buckets,
     /// The bucket whose events arrive; `None` where it was not told.
@@ -64,6 +66,7 @@ impl Settings {
         Self {
             policy: Policy::to_bucket(""),
             transfer: Transfer::default(),
+            rate_limits: RateLimits::default(),
             buckets: Buckets::default(),
             source_bucket: None,
             source_prefix: String::new(),
@@ -174,6 +177,7 @@ mod tests {
         let settings = parse(&[("KARUI_DESTINATION_BUCKET", "light-images"), ("PATH", "/bin")]).unwrap();
         assert_eq!(settings.policy.options, Options::default());
         assert_eq!(settings.transfer, Transfer::default());
+        assert_eq!(settings.rate_limits, RateLimits::default());
         assert_eq!(settings.buckets, Buckets::default());
         assert_eq!(settings.policy.destination_bucket, "light-images");
         assert_eq!(settings.policy.destination_prefix, "");
@@ -206,6 +210,8 @@ mod tests {
             ("KARUI_MULTIPART_THRESHOLD", "32MiB"),
             ("KARUI_PART_SIZE", "10485760"),
             ("KARUI_UPLOAD_CONCURRENCY", "2"),
+            ("KARUI_MAX_REQUESTS_PER_SECOND", "500"),
+            ("KARUI_MAX_BYTES_PER_SECOND", "3MiB"),
             ("KARUI_LOG", "debug"),
         ])
         .unwrap();
@@ -230,6 +236,8 @@ mod tests {
         assert_eq!(options.limits.scans, 20);
         assert_eq!(options.limits.frames, 30);
         assert_eq!(settings.transfer, Transfer { multipart_threshold: 32 << 20, part_size: 10 << 20, concurrency: 2 });
+        let limits = RateLimits { requests_per_second: 500.try_into().ok(), kib_per_second: 3072.try_into().ok() };
+        assert_eq!(settings.rate_limits, limits);
         assert_eq!(settings.log, LevelFilter::DEBUG);
     }
 
@@ -283,6 +291,8 @@ mod tests {
             ("KARUI_MAX_FRAMES", "4294967296"),
             ("KARUI_MULTIPART_THRESHOLD", "6GiB"),
             ("KARUI_UPLOAD_CONCURRENCY", "0"),
+            ("KARUI_MAX_REQUESTS_PER_SECOND", "0"),
+            ("KARUI_MAX_BYTES_PER_SECOND", "63KiB"),
             ("KARUI_LOG", "loud"),
         ] {
             let fault = fault(name, value);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
 use super::Settings;
@@ -20,6 +21,7 @@ pub struct Var {
     read: fn(&mut Settings, &str) -> Option<()>,
 }
 
+const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
@@ -177,6 +179,26 @@ pub const VARS: &[Var] = &[
         read: |s, text| put(&mut s.transfer.concurrency, number(text, 1..=64).and_then(|n| n.try_into().ok())),
     },
     Var {
+        name: "KARUI_MAX_REQUESTS_PER_SECOND",
+        format: "a whole number from 1 to 100000",
+        default: Some(""),
+        doc: "Requests to S3, repeats included, of each instance of the function.",
+        read: |s, text| {
+            let rate = |text: &str| NonZeroU32::new(number(text, 1..=100_000)?.try_into().ok()?);
+            put_optional(&mut s.rate_limits.requests_per_second, text, rate)
+        },
+    },
+    Var {
+        name: "KARUI_MAX_BYTES_PER_SECOND",
+        format: "a size from 64KiB to 1024GiB",
+        default: Some(""),
+        doc: "Bytes to and from S3 together, of each instance of the function.",
+        read: |s, text| {
+            let rate = |text: &str| NonZeroU32::new((size(text, 64 * KIB..=1024 * GIB)? / KIB).try_into().ok()?);
+            put_optional(&mut s.rate_limits.kib_per_second, text, rate)
+        },
+    },
+    Var {
         name: "KARUI_LOG",
         format: "one of off, error, warn, info, debug, trace",
         default: Some("info"),
@@ -241,7 +263,7 @@ fn size(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match text[digits.len()..].trim_start() {
         "" | "B" => 1,
-        "KiB" => 1 << 10,
+        "KiB" => KIB,
         "MiB" => MIB,
         "GiB" => GIB,
         _ => return None,

@@ -48,6 +48,7 @@ mod grants;
 mod headers;
 mod multipart;
 mod object;
+mod pace;
 mod parts;
 mod put;
 mod success;
@@ -58,6 +59,7 @@ pub use error::{Kind, Operation, S3Error};
 pub use get::Download;
 pub use grants::{Grant, Scope, Side};
 pub use object::{Attributes, Condition, ETag, Head, ObjectRef};
+pub use pace::RateLimits;
 
 /// The largest object that `CopyObject` copies, and `PutObject` takes, in bytes:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
@@ -113,6 +115,15 @@ impl Store {
     #[must_use]
     pub fn with_buckets(self, buckets: Buckets) -> Self {
         Self { buckets, ..self }
+    }
+
+    /// Holds all requests from now on to these limits, those of every clone together.
+    #[must_use]
+    pub fn with_rate_limits(self, limits: RateLimits) -> Self {
+        let paced = pace::Pace::new(limits).zip(self.client.config().http_client());
+        let Some((pace, http)) = paced else { return self };
+        let config = self.client.config().to_builder().http_client(pace.holding(http));
+        Self { client: aws_sdk_s3::Client::from_conf(config.build()), ..self }
     }
 
     /// Copies objects larger than so many bytes in parts, instead of those that `CopyObject` refuses (5 GiB).

@@ -1,0 +1,110 @@
+//! How fast requests go out and bytes go by: two limits that all requests share, repeats included.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use governor::clock::DefaultClock;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+/// What must not be exceeded, on average; at once, what a second allows. `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    pub requests_per_second: Option<NonZeroU32>,
+    /// Of bodies, in both directions together, in KiB.
+    pub kib_per_second: Option<NonZeroU32>,
+}
+
+/// The limits at work. Clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct Pace {
+    requests: Option<Limit>,
+    kib: Option<Limit>,
+}
+
+impl Pace {
+    /// `None` where there is nothing to keep to.
+    pub(super) fn new(limits: RateLimits) -> Option<Self> {
+        let RateLimits { requests_per_second, kib_per_second } = limits;
+        (limits != RateLimits::default())
+            .then(|| Self { requests: requests_per_second.map(Limit::new), kib: kib_per_second.map(Limit::new) })
+    }
+
+    /// The client, held to the limits.
+    pub(super) fn holding(&self, client: SharedHttpClient) -> SharedHttpClient {
+        SharedHttpClient::new(PacedClient { client, pace: self.clone() })
+    }
+
+    async fn request(&self) {
+        if let Some(limit) = &self.requests {
+            limit.wait(1).await;
+        }
+    }
+
+    async fn bytes(&self, bytes: u64) {
+        if let Some(limit) = &self.kib {
+            limit.wait(bytes.div_ceil(1 << 10)).await;
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Limit {
+    per_second: NonZeroU32,
+    limiter: Arc<RateLimiter<NotKeyed, InMemoryState, DefaultClock>>,
+}
+
+impl Limit {
+    fn new(per_second: NonZeroU32) -> Self {
+        Self { per_second, limiter: Arc::new(RateLimiter::direct(Quota::per_second(per_second))) }
+    }
+
+    /// Until there were so many; a second's worth at a time, which is all that is given at once.
+    async fn wait(&self, mut left: u64) {
+        while let Some(n) = NonZeroU32::new(left.min(self.per_second.get().into()) as u32) {
+            // It refuses only what it could never give.
+            let _ = self.limiter.until_n_ready(n).await;
+            left -= u64::from(n.get());
+        }
+    }
+}
+
+#[derive(Debug)]
+struct PacedClient {
+    client: SharedHttpClient,
+    pace: Pace,
+}
+
+impl HttpClient for PacedClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let connector = self.client.http_connector(settings, components);
+        SharedHttpConnector::new(PacedConnector { connector, pace: self.pace.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct PacedConnector {
+    connector: SharedHttpConnector,
+    pace: Pace,
+}
+
+impl HttpConnector for PacedConnector {
+    /// What waits has no connection yet, and no timeout of it runs.
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (connector, pace) = (self.connector.clone(), self.pace.clone());
+        HttpConnectorFuture::new(async move {
+            pace.request().await;
+            let stated = request.headers().get("content-length").and_then(|length| length.parse().ok());
+            pace.bytes(stated.unwrap_or(0)).await;
+            let response = connector.call(request).await?;
+            // Of a HEAD's answer the body is empty, whatever length it states.
+            pace.bytes(response.body().content_length().unwrap_or(0)).await;
+            Ok(response)
+        })
+    }
+}
