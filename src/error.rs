@@ -87,7 +87,10 @@ fn is_about_source(error: &S3Error) -> bool {
         | Operation::CreateMultipartUpload
         | Operation::UploadPart
         | Operation::CompleteMultipartUpload
-        | Operation::AbortMultipartUpload => false,
+        | Operation::AbortMultipartUpload
+        | Operation::ListObjectsV2
+        | Operation::ListMultipartUploads
+        | Operation::DeleteObject => false,
     }
 }
 

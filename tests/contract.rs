@@ -8,8 +8,8 @@ use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_s3::Client;
-use karui::s3::{Attributes, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Store, Transfer};
-use support::ministack::MiniStack;
+use karui::s3::{Attributes, Checksum, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Store, Transfer};
+use support::ministack::{self, MiniStack};
 use support::{DESTINATION, MIB, SOURCE, TestS3, noise};
 
 /// Sizes in one request and in parts.
@@ -37,9 +37,15 @@ struct World {
 }
 
 impl World {
-    fn new(client: Client, [source, destination]: [&str; 2], lacks: &'static [Feature], running: Box<dyn Any>) -> Self {
-        let transfer =
-            Transfer { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..Transfer::default() };
+    fn new(
+        client: Client,
+        [source, destination]: [&str; 2],
+        checksum: Checksum,
+        lacks: &'static [Feature],
+        running: Box<dyn Any>,
+    ) -> Self {
+        let (multipart_threshold, part_size) = (6 * MIB as u64, 5 * MIB as u64);
+        let transfer = Transfer { multipart_threshold, part_size, checksum, ..Transfer::default() };
         let store = Store::new(client.clone(), transfer).with_copy_limit(6 * MIB as u64);
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let prefix = format!("karui-contract-{nanos}/");
@@ -50,7 +56,13 @@ impl World {
     async fn all() -> Vec<Self> {
         if let Ok(buckets) = std::env::var("KARUI_TEST_BUCKETS") {
             let (source, destination) = buckets.split_once(',').expect("KARUI_TEST_BUCKETS=source,destination");
-            return vec![Self::new(karui::s3::client().await, [source, destination], &[], Box::new(()))];
+            return vec![Self::new(
+                karui::s3::client().await,
+                [source, destination],
+                Checksum::default(),
+                &[],
+                Box::new(()),
+            )];
         }
         let folder = TestS3::start().await;
         let ministack = MiniStack::start().await;
@@ -60,8 +72,14 @@ impl World {
         }
         let buckets = [SOURCE, DESTINATION];
         vec![
-            Self::new(folder.client(3), buckets, &[Feature::Tags, Feature::ListUploads], Box::new(folder)),
-            Self::new(client, buckets, &[Feature::ConditionalCopy], Box::new(ministack)),
+            Self::new(
+                folder.client(3),
+                buckets,
+                Checksum::default(),
+                &[Feature::Tags, Feature::ListUploads],
+                Box::new(folder),
+            ),
+            Self::new(client, buckets, ministack::CHECKSUM, &[Feature::ConditionalCopy], Box::new(ministack)),
         ]
     }
 

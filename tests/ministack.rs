@@ -4,7 +4,7 @@
 mod support;
 
 use karui::s3::{Attributes, Condition, CopyTags, Kind, Store, Transfer};
-use support::ministack::MiniStack;
+use support::ministack::{self, MiniStack};
 use support::{DESTINATION, MIB, SOURCE, destination, noise, source};
 
 struct World {
@@ -19,7 +19,13 @@ async fn world() -> World {
     for bucket in [SOURCE, DESTINATION] {
         client.create_bucket().bucket(bucket).send().await.unwrap();
     }
-    let transfer = Transfer { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, concurrency: 2 };
+    let transfer = Transfer {
+        multipart_threshold: 6 * MIB as u64,
+        part_size: 5 * MIB as u64,
+        concurrency: 2,
+        checksum: ministack::CHECKSUM,
+        ..Transfer::default()
+    };
     let store = Store::new(client.clone(), transfer).with_copy_limit(6 * MIB as u64);
     World { _ministack: ministack, client, store }
 }

@@ -2,13 +2,18 @@
 
 mod support;
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use karui::s3::{
-    Attributes, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, RateLimits, S3Error, Store, Transfer,
+    Attributes, Checksum, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, Progress, RateLimits, S3Error,
+    Store, Transfer,
 };
-use support::faults::{Fault, INTERNAL_ERROR};
+use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
 use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
 
 async fn head(store: &Store, object: &ObjectRef) -> Head {
@@ -24,7 +29,7 @@ async fn copy(store: &Store, from: &ObjectRef, to: &ObjectRef, condition: &Condi
 async fn small_and_large_objects_come_back_with_their_attributes() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
-    for (size, etag_suffix) in [(0, ""), (1, ""), (6 * MIB, ""), (6 * MIB + 1, "-2"), (12 * MIB, "-3")] {
+    for (size, etag_suffix) in [(0, ""), (1, ""), (6 * MIB, ""), (6 * MIB + 1, "-1"), (15 * MIB, "-3")] {
         let (object, body) = (source("a.jpg"), noise(size));
         store.put(&object, body.clone(), &attributes(), &Condition::None).await.unwrap();
 
@@ -46,17 +51,14 @@ async fn copies_have_the_bytes_of_the_source_and_attributes_of_their_own() {
         (0, Operation::CopyObject),
         (6 * MIB, Operation::CopyObject),
         (6 * MIB + 1, Operation::UploadPartCopy),
-        (12 * MIB, Operation::UploadPartCopy),
+        (15 * MIB, Operation::UploadPartCopy),
     ] {
         let (from, to, body) = (source("a b+(1)/日.jpg"), destination("copy of it.jpg"), noise(size));
         s3.put(&from, &body).await;
         s3.faults.clear();
         copy(&store, &from, &to, &Condition::None).await.unwrap();
 
-        assert_eq!(
-            s3.faults.calls(operation),
-            if operation == Operation::CopyObject { 1 } else { size.div_ceil(5 * MIB) }
-        );
+        assert_eq!(s3.faults.calls(operation), if operation == Operation::CopyObject { 1 } else { size / (5 * MIB) });
         assert!(s3.body(&to).await == body, "{size} bytes");
         assert_eq!(head(&store, &to).await.attributes, attributes());
         assert!(s3.open_uploads().is_empty());
@@ -72,19 +74,31 @@ async fn a_large_object_replaces_a_small_one_and_its_checksum() {
     assert!(s3.body(&object).await == noise(7 * MIB));
 }
 
+fn crc64nvme(bytes: &[u8]) -> String {
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes);
+    aws_smithy_types::base64::encode(crc.to_be_bytes())
+}
+
 #[tokio::test]
 async fn requests_carry_checksums_and_no_acl() {
     let s3 = TestS3::start().await;
     s3.put(&source("small"), &noise(10)).await;
     s3.put(&source("large"), &noise(7 * MIB)).await;
-    let expected = aws_smithy_types::base64::encode(crc32fast::hash(&noise(10)).to_be_bytes());
     let put = s3.faults.seen(Operation::PutObject);
-    assert_eq!(put[0].header("x-amz-checksum-crc32"), Some(expected.as_str()));
+    assert_eq!(put[0].header("x-amz-checksum-crc64nvme"), Some(crc64nvme(&noise(10)).as_str()));
     assert_eq!(put[0].header("content-encoding"), None);
     for part in s3.faults.seen(Operation::UploadPart) {
-        assert_eq!(part.header("x-amz-checksum-crc32").map(str::len), Some(8));
+        assert_eq!(part.header("x-amz-checksum-crc64nvme").map(str::len), Some(12));
     }
-    assert_eq!(s3.faults.seen(Operation::CreateMultipartUpload)[0].header("x-amz-checksum-algorithm"), Some("CRC32"));
+    let create = &s3.faults.seen(Operation::CreateMultipartUpload)[0];
+    assert_eq!(create.header("x-amz-checksum-algorithm"), Some("CRC64NVME"));
+    assert_eq!(create.header("x-amz-checksum-type"), Some("FULL_OBJECT"));
+    let complete = &s3.faults.seen(Operation::CompleteMultipartUpload)[0];
+    assert_eq!(complete.header("x-amz-checksum-crc64nvme"), Some(crc64nvme(&noise(7 * MIB)).as_str()));
+    assert_eq!(complete.header("x-amz-mp-object-size"), Some((7 * MIB).to_string().as_str()));
+    for carries in ["x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm"] {
+        assert!(s3.faults.all_seen().iter().all(|seen| seen.header(carries).is_none()), "the SDK computes nothing");
+    }
     assert!(s3.faults.all_seen().iter().all(|seen| seen.header("x-amz-acl").is_none()));
 }
 
@@ -254,6 +268,222 @@ async fn short_and_changed_bodies_are_noticed() {
     std::fs::write(s3.file(&source("a")), changed).unwrap();
     let error = store.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
     assert_eq!(error.kind, Kind::Corrupted);
+}
+
+/// Parts of 5 MiB by four requests at once.
+fn parallel(s3: &TestS3, attempts: u32) -> Store {
+    let transfer = Transfer { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..Transfer::default() };
+    Store::new(s3.client(attempts), transfer)
+}
+
+#[tokio::test]
+async fn a_large_object_comes_by_several_requests_of_the_one_object() {
+    let s3 = TestS3::start().await;
+    let (object, body) = (source("a"), noise(31 * MIB + 1));
+    s3.put(&object, &body).await;
+    s3.faults.clear();
+    assert!(parallel(&s3, 1).get(&object, None).await.unwrap().read_all().await.unwrap() == body);
+
+    let asked = s3.faults.seen(Operation::GetObject);
+    assert_eq!(asked[0].header("range"), None);
+    assert!((4..=6).contains(&asked.len()), "{} requests", asked.len());
+    assert!(asked[1..].iter().all(|part| part.header("range").is_some() && part.header("if-match").is_some()));
+}
+
+#[tokio::test]
+async fn a_part_that_is_cut_short_is_resumed_by_itself() {
+    let s3 = TestS3::start().await;
+    let (object, body) = (source("a"), noise(31 * MIB));
+    s3.put(&object, &body).await;
+    for nth in 1..=3 {
+        s3.faults.clear();
+        s3.faults.on(Operation::GetObject, nth, Fault::Cut(MIB));
+        assert!(parallel(&s3, 2).get(&object, None).await.unwrap().read_all().await.unwrap() == body);
+        s3.faults.on(Operation::GetObject, nth, Fault::Cut(MIB));
+        let error = parallel(&s3, 1).get(&object, None).await.unwrap().read_all().await.unwrap_err();
+        assert!(matches!(error.kind, Kind::Truncated { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_object_that_changes_on_its_way_is_not_put_together_from_two() {
+    let s3 = TestS3::start().await;
+    let object = source("a");
+    s3.put(&object, &noise(31 * MIB)).await;
+    let mut download = parallel(&s3, 1).get(&object, None).await.unwrap();
+    download.peek(16).await.unwrap();
+    s3.put(&object, &noise(31 * MIB + 1)).await;
+    assert_eq!(download.read_all().await.unwrap_err().kind, Kind::PreconditionFailed);
+}
+
+#[tokio::test]
+async fn a_large_object_with_a_wrong_byte_is_noticed() {
+    let s3 = TestS3::start().await;
+    let object = source("a");
+    s3.put(&object, &noise(31 * MIB)).await;
+    let mut changed = noise(31 * MIB).to_vec();
+    changed[20 * MIB] ^= 1;
+    std::fs::write(s3.file(&object), changed).unwrap();
+    let error = parallel(&s3, 2).get(&object, None).await.unwrap().read_all().await.unwrap_err();
+    assert_eq!(error.kind, Kind::Corrupted);
+}
+
+#[tokio::test]
+async fn every_checksum_is_taken_and_verified() {
+    let s3 = TestS3::start().await;
+    for checksum in [Checksum::Crc64Nvme, Checksum::Crc32c, Checksum::Sha256, Checksum::Md5] {
+        let transfer = Transfer { checksum, multipart_threshold: 6 * MIB as u64, ..Transfer::default() };
+        let store = Store::new(s3.client(1), transfer);
+        for size in [0, 10, 17 * MIB] {
+            store.put(&source("a"), noise(size), &attributes(), &Condition::None).await.unwrap();
+            assert!(s3.body(&source("a")).await == noise(size), "{checksum:?}, {size} bytes");
+        }
+    }
+    let md5 = s3.faults.seen(Operation::UploadPart).iter().filter(|part| part.header("content-md5").is_some()).count();
+    assert_eq!(md5, 3);
+}
+
+#[tokio::test]
+async fn a_completion_whose_answer_was_lost_is_known_by_its_checksum() {
+    let s3 = TestS3::start().await;
+    let object = destination("a");
+    s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::AnswerLost);
+    s3.store(2).put(&object, noise(7 * MIB), &Attributes::default(), &Condition::None).await.unwrap();
+    assert!(s3.body(&object).await == noise(7 * MIB));
+}
+
+#[tokio::test]
+async fn a_stream_of_unknown_length_arrives_whole_or_not_at_all() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    let object = destination("a");
+    for (size, parts) in [(0, 0), (1000, 0), (5 * MIB - 1, 0), (5 * MIB, 1), (17 * MIB + 3, 4)] {
+        s3.faults.clear();
+        let body = noise(size);
+        let chunks = (0..size).step_by(300_007).map(|start| body.slice(start..size.min(start + 300_007)));
+        let chunks: Vec<std::io::Result<Bytes>> = chunks.map(Ok).collect();
+        store.put_stream(&object, stream::iter(chunks), &attributes(), &Condition::None).await.unwrap();
+        assert_eq!(s3.faults.calls(Operation::UploadPart), parts, "{size} bytes");
+        assert_eq!(s3.faults.calls(Operation::PutObject), usize::from(parts == 0), "{size} bytes");
+        assert!(s3.body(&object).await == body, "{size} bytes");
+        assert_eq!(head(&store, &object).await.attributes, attributes());
+    }
+
+    let broken = [Ok(noise(12 * MIB)), Err(std::io::Error::other("the pipe is gone"))];
+    let error = store.put_stream(&object, stream::iter(broken), &attributes(), &Condition::None).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Connection);
+    assert!(s3.open_uploads().is_empty());
+    assert!(s3.body(&object).await == noise(17 * MIB + 3), "the old object is there still");
+}
+
+#[tokio::test]
+async fn a_stream_takes_the_memory_of_a_few_parts() {
+    let s3 = TestS3::start().await;
+    let (store, object) = (s3.store(1), destination("a"));
+    s3.faults.always(Operation::UploadPart, Fault::Hang);
+    let taken = std::sync::atomic::AtomicUsize::new(0);
+    let endless = stream::iter(0..1000).map(|_| {
+        taken.fetch_add(MIB, std::sync::atomic::Ordering::Relaxed);
+        std::io::Result::Ok(noise(MIB))
+    });
+    let attributes = attributes();
+    let put = store.put_stream(&object, endless, &attributes, &Condition::None);
+    assert!(tokio::time::timeout(Duration::from_millis(800), put).await.is_err());
+    let taken = taken.into_inner();
+    assert!((10 * MIB..=16 * MIB).contains(&taken), "{taken} bytes were taken for two parts of 5 MiB in flight");
+}
+
+#[tokio::test]
+async fn a_relay_brings_the_source_as_it_was_seen() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(2);
+    let (from, to) = (source("a"), destination("a"));
+    for size in [0, 10, 6 * MIB + 1, 16 * MIB] {
+        s3.put(&from, &noise(size)).await;
+        s3.faults.clear();
+        let seen = head(&store, &from).await;
+        s3.faults.on(Operation::GetObject, 1, Fault::Cut(5));
+        store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap();
+        assert!(s3.body(&to).await == noise(size), "{size} bytes");
+        assert_eq!(head(&store, &to).await.attributes, attributes());
+
+        s3.put(&from, &noise(size + 1)).await;
+        let error = store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap_err();
+        assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, from.clone()));
+        assert!(s3.open_uploads().is_empty());
+        assert!(s3.body(&to).await == noise(size), "{size} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_goes_from_store_to_store() {
+    let (near, far) = (TestS3::start().await, TestS3::start().await);
+    let transfer = Transfer { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..Transfer::default() };
+    let store = Store::between(near.client(1), far.client(1), transfer);
+    for size in [10, 16 * MIB] {
+        near.put(&source("a"), &noise(size)).await;
+        let seen = store.get(&source("a"), None).await.unwrap().head;
+        near.faults.forget_seen();
+        store.relay(&source("a"), &seen, &destination("a"), &attributes(), &Condition::None).await.unwrap();
+        let near_saw: HashSet<_> = near.faults.all_seen().iter().map(|seen| seen.operation).collect();
+        assert_eq!(near_saw, [Some(Operation::GetObject)].into(), "it is read, and nothing else");
+        assert_eq!(far.faults.calls(Operation::GetObject), 0);
+        assert!(far.body(&destination("a")).await == noise(size), "{size} bytes");
+        assert_eq!(head(&store, &destination("a")).await.attributes, attributes());
+        far.faults.clear();
+    }
+}
+
+#[tokio::test]
+async fn every_byte_of_a_large_object_is_told_of_once() {
+    let s3 = TestS3::start().await;
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    let progress = Progress::new(move |bytes| _ = count.fetch_add(bytes, Ordering::Relaxed));
+    let store = s3.store(2).telling(progress);
+    let (from, to, body) = (source("a"), destination("a"), noise(16 * MIB + 1));
+    let told = || told.swap(0, Ordering::Relaxed);
+    // One part of each way comes twice.
+    s3.faults.on(Operation::UploadPart, 2, SLOW_DOWN);
+    s3.faults.on(Operation::UploadPartCopy, 2, SLOW_DOWN);
+    s3.faults.on(Operation::GetObject, 2, Fault::Cut(5));
+    store.put(&from, body.clone(), &attributes(), &Condition::None).await.unwrap();
+    assert_eq!(told(), body.len() as u64);
+    copy(&store, &from, &to, &Condition::None).await.unwrap();
+    assert_eq!(told(), body.len() as u64);
+    let seen = head(&store, &from).await;
+    let pieces: Vec<Bytes> = store.pieces(&from, &seen).try_collect().await.unwrap();
+    assert!(pieces.concat() == body);
+    assert_eq!(told(), body.len() as u64);
+    store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap();
+    assert_eq!(told(), body.len() as u64);
+}
+
+#[tokio::test]
+async fn a_copy_that_is_not_its_source_is_told() {
+    let s3 = TestS3::start().await;
+    let store = s3.store(1);
+    let (from, to) = (source("a"), destination("a"));
+    s3.put(&from, &noise(10)).await;
+    s3.put(&to, &noise(11)).await;
+    let etag = head(&store, &to).await.etag;
+    for (etag, kind) in [(etag.as_str(), Kind::Corrupted), ("another", Kind::Conflict)] {
+        let answer = format!("<CopyObjectResult><ETag>&quot;{etag}&quot;</ETag></CopyObjectResult>");
+        s3.faults.on(Operation::CopyObject, 1, Fault::Lie(answer));
+        let error = copy(&store, &from, &to, &Condition::None).await.unwrap_err();
+        assert_eq!((error.operation, error.kind, error.object), (Operation::HeadObject, kind, to.clone()));
+    }
+    // Of the same size, and with other bytes.
+    s3.put(&to, &noise(11).slice(1..)).await;
+    let etag = head(&store, &to).await.etag;
+    let answer = format!("<CopyObjectResult><ETag>&quot;{etag}&quot;</ETag></CopyObjectResult>");
+    s3.faults.on(Operation::CopyObject, 1, Fault::Lie(answer));
+    assert_eq!(copy(&store, &from, &to, &Condition::None).await.unwrap_err().kind, Kind::Corrupted);
+
+    // What may not be looked at is believed: the first HEAD is of the source, in `copy`.
+    s3.faults.on(Operation::HeadObject, 2, Fault::Error(403, "AccessDenied"));
+    copy(&store, &from, &to, &Condition::None).await.unwrap();
+    assert_eq!(s3.body(&to).await, noise(10));
 }
 
 #[tokio::test]
@@ -449,4 +679,19 @@ async fn bytes_keep_to_their_rate_in_both_directions() {
     assert!(store.get(&source("a"), None).await.unwrap().read_all().await.unwrap() == noise(7 * MIB));
     // 14 MiB, of which a second's 8 go at once.
     assert!(begin.elapsed() >= Duration::from_millis(700), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_never_came_cost_nothing() {
+    let s3 = TestS3::start().await;
+    s3.put(&source("a"), &noise(16 * MIB)).await;
+    let limits = RateLimits { requests_per_second: None, kib_per_second: (4 << 10).try_into().ok() };
+    let store = s3.store(1).with_rate_limits(limits);
+    let begin = Instant::now();
+    for _ in 0..3 {
+        let mut download = store.get(&source("a"), None).await.unwrap();
+        assert_eq!(download.peek(16).await.unwrap(), &noise(16)[..]);
+    }
+    // All of it three times would take eleven seconds.
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }

@@ -1,9 +1,10 @@
 //! An S3 over a folder: `s3s-fs`, and what it lacks of S3 that the function relies on. Knows nothing of HTTP's transport.
 //!
 //! Added here: keys that no file system holds (see [`names`](super::names)), `NoSuchBucket`, `NoSuchUpload`, If-Match on GET,
-//! conditions on the destination of `CopyObject`, no checksum of an object that a multipart upload replaced, and word of
-//! every object created.
+//! conditions on the destination of `CopyObject`, `ETag`s in listings, `ListMultipartUploads`, the checksum of an object that
+//! was uploaded in parts, and word of every object created.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,9 +21,10 @@ use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio::sync::mpsc;
+use tokio::sync::{RwLock, mpsc};
 
 use super::names::{file_name, file_prefix, key_of};
+use super::uploads::open_uploads;
 
 /// An object that was just created, as an S3 event notification would tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,12 +74,23 @@ pub struct Folder {
     root: PathBuf,
     files: FileSystem,
     listeners: Arc<Listeners>,
+    /// By an object's hash: an object put together, and what is noted of it, are seen at once or not at all.
+    locks: [RwLock<()>; LOCKS],
 }
+
+const LOCKS: usize = 64;
 
 impl Folder {
     pub fn new(root: &Path, listeners: Arc<Listeners>) -> std::io::Result<Self> {
         let files = FileSystem::new(root).map_err(|e| std::io::Error::other(format!("{}: {e:?}", root.display())))?;
-        Ok(Self { root: root.canonicalize()?, files, listeners })
+        let locks = std::array::from_fn(|_| RwLock::default());
+        Ok(Self { root: root.canonicalize()?, files, listeners, locks })
+    }
+
+    fn lock_of(&self, bucket: &str, name: &str) -> &RwLock<()> {
+        let mut hasher = DefaultHasher::new();
+        (bucket, name).hash(&mut hasher);
+        &self.locks[hasher.finish() as usize % LOCKS]
     }
 
     fn bucket_must_exist(&self, bucket: &str) -> S3Result<()> {
@@ -105,6 +118,16 @@ impl Folder {
         Ok(Some(self.files.head_object(request(input)).await?.output))
     }
 
+    /// Of a page, whose keys are still the names of files.
+    async fn add_etags(&self, bucket: &str, objects: Option<&mut Vec<Object>>) -> S3Result<()> {
+        for object in objects.into_iter().flatten() {
+            if let Some(name) = &object.key {
+                object.e_tag = self.head(bucket, name).await?.and_then(|head| head.e_tag);
+            }
+        }
+        Ok(())
+    }
+
     /// If-Match and If-None-Match, where `s3s-fs` does not look at them.
     async fn check_conditions(&self, headers: &HeaderMap, bucket: &str, name: &str) -> S3Result<()> {
         let (wanted, unwanted) = (headers.get("if-match"), headers.get("if-none-match"));
@@ -120,6 +143,25 @@ impl Folder {
             return Err(s3_error!(PreconditionFailed));
         }
         Ok(())
+    }
+
+    /// In the file where `s3s-fs` keeps those of what was uploaded at once, and leaves those of what was there before.
+    async fn keep_checksums<const N: usize>(
+        &self,
+        bucket: &str,
+        name: &str,
+        checksums: [(&str, Option<String>); N],
+    ) -> std::io::Result<()> {
+        let encode = |text: &str| {
+            let standard = aws_smithy_types::base64::encode(text);
+            standard.trim_end_matches('=').replace('+', "-").replace('/', "_")
+        };
+        let file = self.root.join(format!(".bucket-{}.object-{}.internal.json", encode(bucket), encode(name)));
+        let mut kept: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&tokio::fs::read(&file).await?)?;
+        kept.retain(|field, _| !field.starts_with("checksum_"));
+        kept.extend(checksums.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?.into()))));
+        tokio::fs::write(&file, serde_json::to_vec(&kept)?).await
     }
 
     async fn tell(&self, event: &'static str, bucket: &str, name: &str, key: &str) -> S3Result<()> {
@@ -156,20 +198,6 @@ fn request<T>(input: T) -> S3Request<T> {
     }
 }
 
-/// `s3s-fs` keeps the checksum of the object that a multipart upload replaced: whoever verifies it fails.
-macro_rules! forget_replaced_checksum {
-    ($output:expr) => {{
-        let output = &mut $output;
-        if output.e_tag.as_ref().is_some_and(|etag| etag.value().contains('-')) {
-            output.checksum_crc32 = None;
-            output.checksum_crc32c = None;
-            output.checksum_crc64nvme = None;
-            output.checksum_sha1 = None;
-            output.checksum_sha256 = None;
-        }
-    }};
-}
-
 /// Operations that `s3s-fs` answers as S3 does.
 macro_rules! delegate {
     ($($operation:ident($input:ty) -> $output:ty;)*) => { $(
@@ -200,19 +228,17 @@ impl S3 for Folder {
         let input = &mut req.input;
         input.key = file_name(&input.bucket, &input.key);
         self.object_must_exist(&input.bucket, &input.key)?;
+        let _seen = self.lock_of(&input.bucket, &input.key).read().await;
         self.check_conditions(&req.headers, &input.bucket, &input.key).await?;
-        let mut response = self.files.get_object(req).await?;
-        forget_replaced_checksum!(response.output);
-        Ok(response)
+        self.files.get_object(req).await
     }
 
     async fn head_object(&self, mut req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = &mut req.input;
         input.key = file_name(&input.bucket, &input.key);
         self.object_must_exist(&input.bucket, &input.key)?;
-        let mut response = self.files.head_object(req).await?;
-        forget_replaced_checksum!(response.output);
-        Ok(response)
+        let _seen = self.lock_of(&input.bucket, &input.key).read().await;
+        self.files.head_object(req).await
     }
 
     async fn put_object(&self, mut req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
@@ -231,8 +257,10 @@ impl S3 for Folder {
         let name = file_name(&bucket, &key);
         req.input.key.clone_from(&name);
         self.place_source(&mut req.input.copy_source)?;
+        let made = self.lock_of(&bucket, &name).write().await;
         self.check_conditions(&req.headers, &bucket, &name).await?;
         let response = self.files.copy_object(req).await?;
+        drop(made);
         self.tell("ObjectCreated:Copy", &bucket, &name, &key).await?;
         Ok(response)
     }
@@ -260,7 +288,9 @@ impl S3 for Folder {
     async fn list_objects(&self, mut req: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
         let prefix = req.input.prefix.clone();
         req.input.prefix = prefix.as_deref().map(file_prefix);
+        let bucket = req.input.bucket.clone();
         let mut response = self.files.list_objects(req).await?;
+        self.add_etags(&bucket, response.output.contents.as_mut()).await?;
         restore_keys(response.output.contents.as_mut(), response.output.common_prefixes.as_mut());
         // `s3s-fs` promises encoded keys and sends them as they are: a client would take `+` for a space.
         response.output.encoding_type = None;
@@ -274,7 +304,9 @@ impl S3 for Folder {
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let prefix = req.input.prefix.clone();
         req.input.prefix = prefix.as_deref().map(file_prefix);
+        let bucket = req.input.bucket.clone();
         let mut response = self.files.list_objects_v2(req).await?;
+        self.add_etags(&bucket, response.output.contents.as_mut()).await?;
         restore_keys(response.output.contents.as_mut(), response.output.common_prefixes.as_mut());
         // `s3s-fs` promises encoded keys and sends them as they are: a client would take `+` for a space.
         response.output.encoding_type = None;
@@ -328,6 +360,24 @@ impl S3 for Folder {
         Ok(S3Response::new(UploadPartCopyOutput { copy_part_result, ..Default::default() }))
     }
 
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        let ListMultipartUploadsInput { bucket, prefix, .. } = req.input;
+        self.bucket_must_exist(&bucket)?;
+        let found = open_uploads(&self.root, &bucket, prefix.as_deref().unwrap_or_default());
+        let uploads = Some(found.map_err(S3Error::internal_error)?);
+        let output = ListMultipartUploadsOutput {
+            bucket: Some(bucket),
+            prefix,
+            uploads,
+            is_truncated: Some(false),
+            ..Default::default()
+        };
+        Ok(S3Response::new(output))
+    }
+
     async fn list_parts(&self, req: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
         self.upload_must_exist(&req.input.upload_id)?;
         self.files.list_parts(req).await
@@ -341,11 +391,19 @@ impl S3 for Folder {
         let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
         let name = file_name(&bucket, &key);
         req.input.key.clone_from(&name);
+        let checksums = [
+            ("checksum_crc64nvme", req.input.checksum_crc64nvme.clone()),
+            ("checksum_crc32c", req.input.checksum_crc32c.clone()),
+            ("checksum_crc32", req.input.checksum_crc32.clone()),
+        ];
+        let made = self.lock_of(&bucket, &name).write().await;
         let mut response = self.files.complete_multipart_upload(req).await?;
         // The answer comes as a future, for a slow store to keep the connection alive; the folder is done already.
         if let Some(output) = response.output.future.take() {
             response.output = output.await?;
         }
+        self.keep_checksums(&bucket, &name, checksums).await.map_err(S3Error::internal_error)?;
+        drop(made);
         response.output.key = Some(key.clone());
         self.tell("ObjectCreated:CompleteMultipartUpload", &bucket, &name, &key).await?;
         Ok(response)

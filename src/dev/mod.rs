@@ -6,6 +6,7 @@ mod folder;
 pub mod function;
 mod names;
 pub mod server;
+mod uploads;
 
 use std::io;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use aws_sdk_s3::Client;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
+use crate::cli::interrupted;
 use function::{Function, FunctionError, Launch};
 use server::{ACCESS_KEY_ID, Created, LocalS3, REGION, SECRET_ACCESS_KEY};
 
@@ -100,23 +102,6 @@ async fn serve(args: DevArgs) -> Result<(), DevError> {
     };
     bench.stop().await;
     ended
-}
-
-/// Ctrl-C, or whatever else ends a program from outside.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut term), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = term.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// The embedded S3 with its two buckets, and the function between them.

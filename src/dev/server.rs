@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use s3s::Body;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use super::folder::Created;
@@ -34,7 +34,7 @@ pub const SECRET_ACCESS_KEY: &str = "karui-local-secret";
 pub const REGION: &str = "us-east-1";
 
 /// What an [`Interposer`] makes of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Action {
     /// The store answers.
     Pass,
@@ -46,6 +46,10 @@ pub enum Action {
     DropAnswer,
     /// The store answers, and the connection closes after so many bytes of the body.
     Cut { after: usize },
+    /// The store answers, and the body's byte at this place changes on its way.
+    Flip { at: usize },
+    /// The store does not see it before it is notified.
+    Hold(Arc<Notify>),
     /// No answer ever comes.
     Hang,
 }
@@ -167,7 +171,12 @@ async fn respond(
     let (parts, body) = request.into_parts();
     let action = interposer(&parts);
     let request = Request::from_parts(parts, Body::from(body));
-    let call = |request| async { service.call(request).await.map_err(|e| io::Error::other(format!("{e:?}"))) };
+    // A task of its own: S3 ends what it has begun, also where the client is gone by then.
+    let call = |request| {
+        let service = service.clone();
+        let answer = tokio::spawn(async move { service.call(request).await });
+        async { answer.await?.map_err(|e| io::Error::other(format!("{e:?}"))) }
+    };
     match action {
         Action::Pass => call(request).await,
         Action::Answer { status, body, cut } => {
@@ -180,6 +189,13 @@ async fn respond(
             Err(io::ErrorKind::ConnectionReset.into())
         }
         Action::Cut { after } => Ok(cut_short(call(request).await?, after)),
+        Action::Flip { at } => {
+            Ok(call(request).await?.map(|inner| Body::http_body_unsync(Flipped { inner, left: Some(at) })))
+        }
+        Action::Hold(until) => {
+            until.notified().await;
+            call(request).await
+        }
         Action::Hang => match std::future::pending::<Infallible>().await {},
     }
 }
@@ -227,6 +243,40 @@ impl HttpBody for CutShort {
         data.truncate(self.left);
         self.left -= data.len();
         Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A body with one wrong bit.
+struct Flipped {
+    inner: Body,
+    /// Bytes before the one that changes, until it has.
+    left: Option<usize>,
+}
+
+impl HttpBody for Flipped {
+    type Data = Bytes;
+    type Error = s3s::StdError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let left = &mut self.left;
+        Poll::Ready(frame.map(|frame| {
+            Ok(frame?.map_data(|data| match left.map(|left| left.checked_sub(data.len())) {
+                Some(None) => {
+                    let mut bytes = data.to_vec();
+                    bytes[left.take().unwrap_or(0)] ^= 1;
+                    bytes.into()
+                }
+                still => {
+                    *left = still.flatten();
+                    data
+                }
+            }))
+        }))
     }
 
     fn size_hint(&self) -> SizeHint {

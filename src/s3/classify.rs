@@ -14,7 +14,8 @@ where
     let (kind, message) = match &error {
         SdkError::ServiceError(service) => {
             let answer = Answer::of(operation, service.err(), service.raw());
-            (answer.kind(), service.err().message().map(Box::from))
+            // Some say no more than their code.
+            (answer.kind(), service.err().message().or(answer.code).map(Box::from))
         }
         SdkError::TimeoutError(_) => (Kind::Timeout, None),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (Kind::Timeout, None),
@@ -137,7 +138,10 @@ impl<'a> Answer<'a> {
             | Operation::GetObjectTagging
             | Operation::CopyObject
             | Operation::CreateMultipartUpload
-            | Operation::UploadPartCopy => Kind::NotFound,
+            | Operation::UploadPartCopy
+            | Operation::ListObjectsV2
+            | Operation::ListMultipartUploads
+            | Operation::DeleteObject => Kind::NotFound,
         }
     }
 

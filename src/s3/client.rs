@@ -1,38 +1,84 @@
-//! The client of S3 that the environment asks for: region and credentials as every AWS tool finds them.
+//! The client of S3 that the environment, or a command line, asks for: region and credentials as every AWS tool finds
+//! them.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::{AssumeRoleProvider, AssumeRoleProviderBuilder};
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_sdk_s3::config::{Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-/// The first attempt and its repeats. Adaptive retry paces all requests of a client while S3 answers 503 `SlowDown`.
-const ATTEMPTS: u32 = 5;
+/// The first attempt and its repeats, enough for a storm that fails three requests of ten. Adaptive retry paces all
+/// requests of a client while S3 answers 503 `SlowDown`.
+const ATTEMPTS: u32 = 8;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// To the first byte of an answer, per attempt. A body that stalls is the SDK's stalled-stream protection's.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Times the read timeout, where S3 may answer only when it has moved gigabytes.
 const PATIENCE: u32 = 10;
 
+/// As whom, and where, S3 is spoken to. What is `None` is found as every AWS tool finds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Of `~/.aws/config` and `~/.aws/credentials`. One that is named goes before credentials in the environment.
+    pub profile: Option<String>,
+    pub region: Option<String>,
+    /// The URL of a store that is not AWS's own.
+    pub endpoint: Option<String>,
+    /// The ARN of a role to assume, by the credentials that were found.
+    pub role: Option<String>,
+    /// What the role wants to be told by who assumes it.
+    pub external_id: Option<String>,
+}
+
 /// Reads region, credentials and `AWS_ENDPOINT_URL` from the environment. An endpoint on `localhost` or an IP address is
 /// spoken to in path style, since it has no host name per bucket.
 pub async fn client() -> Client {
+    Box::pin(client_as(&Access::default())).await
+}
+
+/// The same, but for what `access` says.
+pub async fn client_as(access: &Access) -> Client {
+    connection(access).await.0
+}
+
+/// With the endpoint that it speaks to, where that is not AWS's own.
+pub(super) async fn connection(access: &Access) -> (Client, Option<String>) {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
-    let shared = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.clone())
         .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
-        .timeout_config(timeouts)
-        .load()
-        .await;
-    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or_else(|| shared.endpoint_url().map(str::to_owned));
-    let path_style = endpoint.is_some_and(|url| has_no_bucket_hosts(&url));
-    let config = aws_sdk_s3::config::Builder::from(&shared).force_path_style(path_style).build();
-    Client::from_conf(config)
+        .timeout_config(timeouts);
+    if let Some(region) = &access.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &access.profile {
+        let region = access.region.clone().map(Region::new);
+        let provider = ProviderConfig::without_region().with_http_client(http).with_region(region);
+        let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
+    }
+    let shared = loader.load().await;
+    let named = access.endpoint.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL_S3").ok());
+    let endpoint = named.or_else(|| shared.endpoint_url().map(str::to_owned));
+    let path_style = endpoint.as_ref().is_some_and(|url| has_no_bucket_hosts(url));
+    let mut config = aws_sdk_s3::config::Builder::from(&shared).force_path_style(path_style);
+    if let Some(endpoint) = &access.endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    if let Some(role) = &access.role {
+        let assumed = AssumeRoleProvider::builder(role).configure(&shared);
+        let assumed = access.external_id.iter().fold(assumed, AssumeRoleProviderBuilder::external_id);
+        config = config.credentials_provider(assumed.build().await);
+    }
+    (Client::from_conf(config.build()), endpoint)
 }
 
 /// The client's timeouts, more patient, for a request during which S3 itself moves an object's bytes: it may send little

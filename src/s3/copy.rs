@@ -1,16 +1,17 @@
 //! Copying inside S3: no byte passes through here.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::types::{AnnotationDirective, CompletedPart, MetadataDirective, TaggingDirective};
+use aws_sdk_s3::types::{AnnotationDirective, ChecksumAlgorithm, MetadataDirective, TaggingDirective};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::checksum::Stored;
 use super::classify::failed;
 use super::client::patient;
 use super::error::{Kind, Operation, S3Error};
-use super::get::is_written;
-use super::multipart::Upload;
-use super::object::{Attributes, Condition, Head, ObjectRef};
+use super::get::Written;
+use super::multipart::{SentPart, Upload};
+use super::object::{Attributes, Condition, ETag, Head, ObjectRef};
 use super::parts::{Part, PartPlan};
 use super::{Buckets, Store};
 
@@ -27,12 +28,14 @@ pub enum CopyTags {
 const COPY_PARTS: u64 = 100;
 
 impl Store {
-    /// Copies an object as it was when `head` was seen, with new attributes: in one request up to 5 GiB, in parts above.
+    /// Copies an object as it was when `head` was seen, with new attributes: in one request up to 5 GiB, in parts above. At
+    /// the end the copy is looked at, where that is allowed, and compared with its source.
     ///
     /// # Errors
     /// [`S3Error`], whose object is the source where the source is at fault: of kind [`Kind::PreconditionFailed`] if it
     /// is another one by now, [`Kind::NotFound`] if it is gone, [`Kind::Archived`]. With the destination's name,
-    /// [`Kind::PreconditionFailed`] says that `condition` does not hold.
+    /// [`Kind::PreconditionFailed`] says that `condition` does not hold, [`Kind::Conflict`] that the copy is gone or replaced
+    /// already, [`Kind::Corrupted`] that it has not the source's bytes.
     pub async fn copy(
         &self,
         from: &ObjectRef,
@@ -47,11 +50,35 @@ impl Store {
         } else {
             self.copy_in_parts(from, head, to, attributes, tags, condition).await
         };
-        let Err(error) = copied else { return Ok(()) };
-        let error = self.whose_fault(error, from, head).await;
-        let broken = error.kind == Kind::PreconditionFailed && error.object == *to;
-        let owner = self.buckets.destination_owner.as_ref();
-        if broken && is_written(&self.client, to, owner, head.size, attributes).await { Ok(()) } else { Err(error) }
+        let etag = match copied {
+            Ok(etag) => etag,
+            Err(error) => {
+                let error = self.whose_fault(error, from, head).await;
+                let owner = self.buckets.destination_owner.as_ref();
+                let written = Written { size: head.size, checksum: None, attributes };
+                if error.object != *to || !written.explains(&error, &self.client, to, owner).await {
+                    return Err(error);
+                }
+                None
+            }
+        };
+        self.compare(head, to, etag.as_ref()).await
+    }
+
+    /// S3 has said that the copy is made; what is there has to say so as well.
+    async fn compare(&self, source: &Head, to: &ObjectRef, etag: Option<&ETag>) -> Result<(), S3Error> {
+        let found = match self.head(to).await {
+            // What may not be looked at is believed.
+            Err(S3Error { kind: Kind::AccessDenied, .. }) => return Ok(()),
+            found => found?,
+        };
+        let wrong = |kind| Err(S3Error::new(Operation::HeadObject, to, kind));
+        let Some(copy) = found.filter(|copy| etag.is_none_or(|etag| copy.etag == *etag)) else {
+            return wrong(Kind::Conflict);
+        };
+        let sums = source.checksum.as_ref().zip(copy.checksum.as_ref());
+        let differ = copy.size != source.size || sums.and_then(|(ours, theirs)| ours.agrees(theirs)) == Some(false);
+        if differ { wrong(Kind::Corrupted) } else { Ok(()) }
     }
 
     async fn copy_at_once(
@@ -62,13 +89,13 @@ impl Store {
         attributes: &Attributes,
         tags: CopyTags,
         condition: &Condition,
-    ) -> Result<(), S3Error> {
+    ) -> Result<Option<ETag>, S3Error> {
         let directive = match tags {
             CopyTags::Copy => TaggingDirective::Copy,
             CopyTags::Drop => TaggingDirective::Replace,
         };
         let request = self.client.copy_object().bucket(&to.bucket).key(&to.key).copy_source(from.copy_source());
-        let request = with_key!(with_attributes!(request, attributes), self.buckets.destination_key)
+        let request = with_protection!(with_attributes!(request, attributes), self.buckets)
             .set_expected_source_bucket_owner(self.buckets.source_owner.clone())
             .set_expected_bucket_owner(self.buckets.destination_owner.clone())
             .copy_source_if_match(head.etag.quoted())
@@ -81,7 +108,7 @@ impl Store {
         let sent = with_expires!(request, attributes).config_override(patient(&self.client)).send().await;
         let output = sent.map_err(|error| self.failed_copy(Operation::CopyObject, to, error))?;
         match output.copy_object_result.and_then(|result| result.e_tag) {
-            Some(_) => Ok(()),
+            Some(etag) => Ok(Some(ETag::new(&etag))),
             None => Err(S3Error::new(Operation::CopyObject, to, Kind::Unavailable).saying("an answer without ETag")),
         }
     }
@@ -94,19 +121,19 @@ impl Store {
         attributes: &Attributes,
         tags: CopyTags,
         condition: &Condition,
-    ) -> Result<(), S3Error> {
+    ) -> Result<Option<ETag>, S3Error> {
         let plan = PartPlan::new(head.size, self.transfer.part_size.max(head.size.div_ceil(COPY_PARTS)))
             .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, to, Kind::TooLarge))?;
         let untagged = Attributes { tags: Vec::new(), ..attributes.clone() };
         let attributes = if tags == CopyTags::Copy { attributes } else { &untagged };
-        let upload = Upload::create(&self.client, &self.buckets, to, attributes).await?;
+        let upload = Upload::create(self, to, attributes).await?;
         let parts = stream::iter(plan.parts())
             .map(|part| self.copy_part(&upload, part, from, head))
             .buffer_unordered(self.transfer.concurrency.max(1))
             .try_collect()
             .await;
         match parts {
-            Ok(parts) => upload.complete(parts, head.size, attributes, condition).await,
+            Ok(parts) => upload.complete(parts, head.size, head.checksum.clone(), attributes, condition).await,
             Err(error) => Err(upload.abort(error).await),
         }
     }
@@ -131,13 +158,7 @@ impl Store {
         error
     }
 
-    async fn copy_part(
-        &self,
-        upload: &Upload,
-        part: Part,
-        from: &ObjectRef,
-        head: &Head,
-    ) -> Result<CompletedPart, S3Error> {
+    async fn copy_part(&self, upload: &Upload, part: Part, from: &ObjectRef, head: &Head) -> Result<SentPart, S3Error> {
         let operation = Operation::UploadPartCopy;
         let request = upload.client.upload_part_copy().bucket(&upload.object.bucket).key(&upload.object.key);
         let sent = request
@@ -156,11 +177,13 @@ impl Store {
         let Some(result) = output.copy_part_result.filter(|result| result.e_tag.is_some()) else {
             return Err(S3Error::new(operation, &upload.object, Kind::Unavailable).saying("an answer without ETag"));
         };
-        Ok(CompletedPart::builder()
-            .part_number(part.number.into())
-            .set_e_tag(result.e_tag)
-            .set_checksum_crc32(result.checksum_crc32)
-            .build())
+        let checksum = Stored::first([
+            (ChecksumAlgorithm::Crc64Nvme, result.checksum_crc64_nvme.as_deref()),
+            (ChecksumAlgorithm::Crc32C, result.checksum_crc32_c.as_deref()),
+            (ChecksumAlgorithm::Sha256, result.checksum_sha256.as_deref()),
+        ]);
+        self.progress.add(part.range.end - part.range.start);
+        Ok(SentPart { number: part.number, etag: result.e_tag, checksum, sum: None })
     }
 
     /// S3 does not say which of the two owners it found to be another.

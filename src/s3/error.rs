@@ -33,6 +33,9 @@ pub enum Operation {
     UploadPartCopy,
     CompleteMultipartUpload,
     AbortMultipartUpload,
+    ListObjectsV2,
+    ListMultipartUploads,
+    DeleteObject,
 }
 
 /// Who can do what about a failed request.

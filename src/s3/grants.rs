@@ -44,6 +44,9 @@ const GET: Grant = on(Side::Source, Scope::Objects, "s3:GetObject");
 const GET_TAGS: Grant = for_tags(Side::Source, "s3:GetObjectTagging");
 const PUT: Grant = on(Side::Destination, Scope::Objects, "s3:PutObject");
 const PUT_TAGS: Grant = for_tags(Side::Destination, "s3:PutObjectTagging");
+const LIST: Grant = on(Side::Source, Scope::Bucket, "s3:ListBucket");
+const LIST_UPLOADS: Grant = on(Side::Destination, Scope::Bucket, "s3:ListBucketMultipartUploads");
+const DELETE: Grant = on(Side::Destination, Scope::Objects, "s3:DeleteObject");
 const ABORT: Grant = on(Side::Destination, Scope::Objects, "s3:AbortMultipartUpload");
 
 /// HEAD looks at either side. Without s3:ListBucket a missing key answers 403, as if it were forbidden.
@@ -51,12 +54,12 @@ const LOOK: [Grant; 4] = [
     on(Side::Destination, Scope::Objects, "s3:GetObject"),
     on(Side::Destination, Scope::Bucket, "s3:ListBucket"),
     GET,
-    on(Side::Source, Scope::Bucket, "s3:ListBucket"),
+    LIST,
 ];
 
 impl Operation {
-    /// Every request that is ever sent.
-    pub const ALL: [Self; 10] = [
+    /// Every request that the function sends. People's commands send more: they list, and delete where they are asked to.
+    pub const OF_FUNCTION: [Self; 10] = [
         Self::HeadObject,
         Self::GetObject,
         Self::GetObjectTagging,
@@ -81,6 +84,9 @@ impl Operation {
             Self::CopyObject => &[GET, GET_TAGS, PUT, PUT_TAGS],
             Self::UploadPartCopy => &[GET, PUT],
             Self::AbortMultipartUpload => &[ABORT],
+            Self::ListObjectsV2 => &[LIST],
+            Self::ListMultipartUploads => &[LIST_UPLOADS],
+            Self::DeleteObject => &[DELETE],
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::checksum::Stored;
+
 /// A bucket and a key, the key as it is (not URL-encoded).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectRef {
@@ -104,6 +106,10 @@ pub struct Head {
     pub attributes: Attributes,
     /// How many tags there are; 0 also where the permission to read them is missing.
     pub tag_count: u32,
+    /// As S3 keeps it beside the object, if it does.
+    pub checksum: Option<Stored>,
+    /// When it was written, in seconds since 1970.
+    pub modified: Option<i64>,
 }
 
 /// What must hold at the destination for a write to happen.

@@ -1,16 +1,21 @@
 //! How fast requests go out and bytes go by: two limits that all requests share, repeats included.
 
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::{Error, SdkBody};
+use bytes::Bytes;
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use http_body::{Body, Frame, SizeHint};
 
 /// What must not be exceeded, on average; at once, what a second allows. `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -102,9 +107,59 @@ impl HttpConnector for PacedConnector {
             let stated = request.headers().get("content-length").and_then(|length| length.parse().ok());
             pace.bytes(stated.unwrap_or(0)).await;
             let response = connector.call(request).await?;
-            // Of a HEAD's answer the body is empty, whatever length it states.
-            pace.bytes(response.body().content_length().unwrap_or(0)).await;
-            Ok(response)
+            Ok(match pace.kib {
+                Some(limit) => response.map(|body| SdkBody::from_body_1_x(PacedBody::new(body, limit.clone()))),
+                None => response,
+            })
         })
+    }
+}
+
+type Wait = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+/// The body of an answer, whose bytes are held back as they come: what is dropped early has cost no more than came.
+struct PacedBody {
+    inner: SdkBody,
+    limit: Limit,
+    /// What came and must wait, and until when.
+    waiting: Option<(Frame<Bytes>, Wait)>,
+    /// Bytes that were given out, and did not make a KiB yet.
+    owed: u64,
+}
+
+impl PacedBody {
+    fn new(inner: SdkBody, limit: Limit) -> Self {
+        Self { inner, limit, waiting: None, owed: 0 }
+    }
+}
+
+impl Body for PacedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.waiting.is_none() {
+            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            self.owed += frame.data_ref().map_or(0, |data| data.len() as u64);
+            let (limit, kib) = (self.limit.clone(), self.owed >> 10);
+            self.owed &= (1 << 10) - 1;
+            self.waiting = Some((frame, Box::pin(async move { limit.wait(kib).await })));
+        }
+        if let Some((_, until)) = &mut self.waiting {
+            ready!(until.as_mut().poll(cx));
+        }
+        Poll::Ready(self.waiting.take().map(|(frame, _)| Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.waiting.is_none() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What waits is no longer of the inner body.
+        if self.waiting.is_some() { SizeHint::default() } else { self.inner.size_hint() }
     }
 }

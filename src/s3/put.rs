@@ -1,13 +1,12 @@
 //! Writing bytes: `PutObject`, or an upload in parts.
 
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedPart};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::classify::failed;
 use super::error::{Kind, Operation, S3Error};
-use super::get::is_written;
-use super::multipart::Upload;
+use super::get::Written;
+use super::multipart::{SentPart, Upload};
 use super::object::{Attributes, Condition, ObjectRef};
 use super::parts::{Part, PartPlan};
 use super::{SINGLE_REQUEST_LIMIT, Store};
@@ -32,7 +31,7 @@ impl Store {
         }
     }
 
-    async fn put_at_once(
+    pub(super) async fn put_at_once(
         &self,
         object: &ObjectRef,
         body: Bytes,
@@ -41,18 +40,20 @@ impl Store {
     ) -> Result<(), S3Error> {
         let size = body.len() as u64;
         let owner = self.buckets.destination_owner.as_ref();
+        let sum = self.transfer.checksum.of(&body);
+        let checksum = sum.stored();
         let request = self.client.put_object().bucket(&object.bucket).key(&object.key).body(body.into());
-        let request = with_key!(with_attributes!(request, attributes), self.buckets.destination_key)
+        let request = with_checksum!(request, checksum.as_ref()).set_content_md5(sum.md5());
+        let request = with_protection!(with_attributes!(request, attributes), self.buckets)
             .set_expected_bucket_owner(owner.cloned())
             .set_tagging(attributes.tagging())
-            .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match());
         let sent = with_expires!(request, attributes).send().await;
         let Err(error) = sent else { return Ok(()) };
         let error = failed(Operation::PutObject, object, error).expecting(owner);
-        let broken = error.kind == Kind::PreconditionFailed;
-        if broken && is_written(&self.client, object, owner, size, attributes).await { Ok(()) } else { Err(error) }
+        let written = Written { size, checksum: checksum.as_ref(), attributes };
+        if written.explains(&error, &self.client, object, owner).await { Ok(()) } else { Err(error) }
     }
 
     async fn put_in_parts(
@@ -65,37 +66,21 @@ impl Store {
         let size = body.len() as u64;
         let plan = PartPlan::new(size, self.transfer.part_size)
             .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, object, Kind::TooLarge))?;
-        let upload = Upload::create(&self.client, &self.buckets, object, attributes).await?;
+        let upload = Upload::create(self, object, attributes).await?;
         let parts = stream::iter(plan.parts())
             .map(|part| upload_part(&upload, part, &body))
             .buffer_unordered(self.transfer.concurrency.max(1))
             .try_collect()
             .await;
         match parts {
-            Ok(parts) => upload.complete(parts, size, attributes, condition).await,
+            Ok(parts) => upload.complete(parts, size, None, attributes, condition).await.map(drop),
             Err(error) => Err(upload.abort(error).await),
         }
     }
 }
 
-/// The checksum is ours, so that S3 gets the same one again with the list of parts.
-async fn upload_part(upload: &Upload, part: Part, body: &Bytes) -> Result<CompletedPart, S3Error> {
+async fn upload_part(upload: &Upload, part: Part, body: &Bytes) -> Result<SentPart, S3Error> {
     let Part { number, range } = part;
     let bytes = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-    let bytes = bytes.map(|(start, end)| body.slice(start..end)).unwrap_or_default();
-    let checksum = aws_smithy_types::base64::encode(crc32fast::hash(&bytes).to_be_bytes());
-    let output = upload
-        .client
-        .upload_part()
-        .bucket(&upload.object.bucket)
-        .key(&upload.object.key)
-        .upload_id(&upload.id)
-        .set_expected_bucket_owner(upload.owner.clone())
-        .part_number(number.into())
-        .checksum_crc32(&checksum)
-        .body(bytes.into())
-        .send()
-        .await
-        .map_err(|error| failed(Operation::UploadPart, &upload.object, error))?;
-    Ok(CompletedPart::builder().part_number(number.into()).set_e_tag(output.e_tag).checksum_crc32(checksum).build())
+    upload.send(number, bytes.map(|(start, end)| body.slice(start..end)).unwrap_or_default()).await
 }

@@ -9,10 +9,15 @@ pub enum Way {
     Multipart,
     Copy,
     MultipartCopy,
+    Relay,
+    MultipartRelay,
 }
 
 impl Way {
-    pub const ALL: [Self; 4] = [Self::Put, Self::Multipart, Self::Copy, Self::MultipartCopy];
+    pub const ALL: [Self; 6] =
+        [Self::Put, Self::Multipart, Self::Copy, Self::MultipartCopy, Self::Relay, Self::MultipartRelay];
+    /// Relayed is what S3 refuses to copy, and these servers refuse nothing.
+    pub const OF_THE_PIPELINE: [Self; 4] = [Self::Put, Self::Multipart, Self::Copy, Self::MultipartCopy];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -20,6 +25,8 @@ impl Way {
             Self::Multipart => "multipart",
             Self::Copy => "copy",
             Self::MultipartCopy => "multipart copy",
+            Self::Relay => "relay",
+            Self::MultipartRelay => "multipart relay",
         }
     }
 
@@ -29,7 +36,7 @@ impl Way {
     }
 
     pub fn is_in_parts(self) -> bool {
-        matches!(self, Self::Multipart | Self::MultipartCopy)
+        matches!(self, Self::Multipart | Self::MultipartCopy | Self::MultipartRelay)
     }
 
     /// That of an image which is not rewritten.

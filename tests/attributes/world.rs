@@ -9,15 +9,15 @@ use aws_sdk_s3::types::{Tag, Tagging};
 use bytes::Bytes;
 use karui::optimize::{Budget, Options, Outcome, Quality, optimize};
 use karui::pipeline::{Job, Pipeline, Policy, Task};
-use karui::s3::{Attributes, Condition, CopyTags, ETag, Head, Kind, ObjectRef, S3Error, Store, Transfer};
+use karui::s3::{Attributes, Checksum, Condition, CopyTags, ETag, Head, Kind, ObjectRef, S3Error, Store, Transfer};
 
 use crate::rows::{Row, Server, Way};
-use crate::support::ministack::MiniStack;
+use crate::support::ministack::{self, MiniStack};
 use crate::support::recorder::{Asked, Headers, Recorder};
 use crate::support::{DESTINATION, MIB, SOURCE, TestS3, destination, noise, source};
 
 pub const PART: usize = 5 * MIB;
-const LARGE: usize = 2 * PART + MIB;
+const LARGE: usize = 3 * PART + MIB;
 
 pub type Tags = Vec<(String, String)>;
 
@@ -96,7 +96,12 @@ impl World {
     /// A store whose every object goes this way, as far as it is put or copied.
     pub fn store(&self, way: Way) -> Store {
         let limit = if way.is_in_parts() { 0 } else { u64::MAX };
-        let transfer = Transfer { multipart_threshold: limit, part_size: PART as u64, concurrency: 2 };
+        let checksum = match self.server {
+            Server::Folder => Checksum::default(),
+            Server::MiniStack => ministack::CHECKSUM,
+        };
+        let (part_size, concurrency) = (PART as u64, 2);
+        let transfer = Transfer { multipart_threshold: limit, part_size, concurrency, checksum, ..Transfer::default() };
         Store::new(self.client.clone(), transfer).with_copy_limit(limit)
     }
 
@@ -129,10 +134,11 @@ impl World {
         let (store, from, to) = (self.store(way), source("object"), destination("object"));
         let (head, attributes) = self.read(&from).await?;
         self.recorder.clear();
-        let written = if way.is_of_images() {
-            store.put(&to, body, &attributes, &Condition::None).await
-        } else {
-            store.copy(&from, &head, &to, &attributes, CopyTags::Copy, &Condition::None).await
+        let any = Condition::None;
+        let written = match way {
+            Way::Put | Way::Multipart => store.put(&to, body, &attributes, &any).await,
+            Way::Copy | Way::MultipartCopy => store.copy(&from, &head, &to, &attributes, CopyTags::Copy, &any).await,
+            Way::Relay | Way::MultipartRelay => store.relay(&from, &head, &to, &attributes, &any).await,
         };
         written.map_err(|error| error.to_string())
     }

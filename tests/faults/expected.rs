@@ -2,12 +2,13 @@
 
 use Expected::{Done, Fails, Harmless, Orphaned, StaysOpen};
 use Operation::{
-    AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, GetObject, GetObjectTagging,
-    HeadObject, PutObject, UploadPart, UploadPartCopy,
+    AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject, GetObject,
+    GetObjectTagging, HeadObject, ListMultipartUploads, ListObjectsV2, PutObject, UploadPart, UploadPartCopy,
 };
 use karui::s3::{Kind, Operation};
 
 use crate::support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
+use crate::task::Task;
 
 /// All failures are retryable. Whatever happens, the old object or the new one is at the destination, whole, and the same
 /// again succeeds.
@@ -38,7 +39,7 @@ pub const FAULTS: [(Fault, Kind); 7] = [
 ];
 
 /// A row for every operation. Bodies to cut or to hold an error come with what XML answers and with GET: a HEAD, a put, a
-/// part and an abort have none. An abort strikes in a transfer that fails already.
+/// part, a delete and an abort have none. An abort strikes in a transfer that fails already.
 #[rustfmt::skip]
 #[expect(clippy::match_same_arms, reason = "a row for every operation")]
 pub fn expected(operation: Operation) -> [Expected; FAULTS.len()] {
@@ -54,6 +55,17 @@ pub fn expected(operation: Operation) -> [Expected; FAULTS.len()] {
         UploadPartCopy          => [Fails,     Fails,     Fails,     Fails,     Fails,     Fails,     Fails],
         CompleteMultipartUpload => [Fails,     Fails,     Fails,     Done,      Done,      Fails,     Fails],
         AbortMultipartUpload    => [StaysOpen, StaysOpen, StaysOpen, Fails,     Fails,     StaysOpen, StaysOpen],
+        ListObjectsV2           => [Fails,     Fails,     Fails,     Fails,     Fails,     Fails,     Fails],
+        ListMultipartUploads    => [Fails,     Fails,     Fails,     Fails,     Fails,     Fails,     Fails],
+        DeleteObject            => [Fails,     Fails,     Fails,     Done,      Harmless,  Fails,     Fails],
+    }
+}
+
+/// The same of one task: a copy is looked at when it is made, and stays where that fails.
+pub fn expected_of(task: Task, operation: Operation) -> [Expected; FAULTS.len()] {
+    match (task, operation) {
+        (Task::Copy, HeadObject) => expected(HeadObject).map(|of_head| if of_head == Fails { Done } else { of_head }),
+        _ => expected(operation),
     }
 }
 
@@ -74,7 +86,10 @@ pub fn told(operation: Operation, fault: &Fault, own: Kind) -> Kind {
         | CreateMultipartUpload
         | UploadPart
         | UploadPartCopy
-        | CompleteMultipartUpload => own,
+        | CompleteMultipartUpload
+        | ListObjectsV2
+        | ListMultipartUploads
+        | DeleteObject => own,
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::LazyLock;
 
 use Operation::{
-    AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, GetObject, GetObjectTagging,
-    HeadObject, PutObject, UploadPart, UploadPartCopy,
+    AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject, GetObject,
+    GetObjectTagging, HeadObject, ListMultipartUploads, ListObjectsV2, PutObject, UploadPart, UploadPartCopy,
 };
 use bytes::Bytes;
+use futures_util::stream;
 use karui::error::{Class, Error};
 use karui::optimize::{Budget, Effort, Options, Outcome, optimize};
 use karui::pipeline::{self, Job, Pipeline, Policy, TagPolicy};
-use karui::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, Operation, S3Error, Store, Transfer};
+use karui::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, Operation, S3Error, Side, Store, Transfer};
 
 use crate::support::faults::{Fault, INTERNAL_ERROR};
 use crate::support::{DESTINATION, MIB, TestS3, attributes, destination, noise, source};
@@ -25,6 +26,12 @@ pub enum Task {
     PutInParts,
     Copy,
     CopyInParts,
+    GetInParts,
+    PutStream,
+    Relay,
+    List,
+    Delete,
+    Uploads,
     // A job of the pipeline: by what it brings, and how
     Image,
     ImageInParts,
@@ -37,6 +44,9 @@ pub type Calls = &'static [(Operation, usize)];
 
 const PUT_IN_PARTS: Calls =
     &[(CreateMultipartUpload, 1), (UploadPart, 3), (CompleteMultipartUpload, 1), (AbortMultipartUpload, 1)];
+/// Of unknown length: even parts, and what is left.
+const PUT_STREAM: Calls =
+    &[(CreateMultipartUpload, 1), (UploadPart, 4), (CompleteMultipartUpload, 1), (AbortMultipartUpload, 1)];
 const COPY_IN_PARTS: Calls =
     &[(CreateMultipartUpload, 1), (UploadPartCopy, 3), (CompleteMultipartUpload, 1), (AbortMultipartUpload, 1)];
 /// An image whose result has three parts takes seconds to make.
@@ -49,8 +59,24 @@ pub const VERBS: &[(Task, Calls)] = &[
     (Task::Tags, &[(GetObjectTagging, 1)]),
     (Task::Put, &[(PutObject, 1)]),
     (Task::PutInParts, PUT_IN_PARTS),
-    (Task::Copy, &[(CopyObject, 1)]),
+    (Task::Copy, &[(CopyObject, 1), (HeadObject, 1)]),
     (Task::CopyInParts, COPY_IN_PARTS),
+    // One request from the front, and one from the back.
+    (Task::GetInParts, &[(GetObject, 2)]),
+    (Task::PutStream, PUT_STREAM),
+    (
+        Task::Relay,
+        &[
+            (GetObject, 3),
+            (CreateMultipartUpload, 1),
+            (UploadPart, 3),
+            (CompleteMultipartUpload, 1),
+            (AbortMultipartUpload, 1),
+        ],
+    ),
+    (Task::List, &[(ListObjectsV2, 1)]),
+    (Task::Delete, &[(DeleteObject, 1)]),
+    (Task::Uploads, &[(ListMultipartUploads, 1)]),
 ];
 
 pub const JOBS: &[(Task, Calls)] = &[
@@ -63,7 +89,7 @@ pub const JOBS: &[(Task, Calls)] = &[
 const TAG: (&str, &str) = ("class", "public");
 const OLD: Bytes = Bytes::from_static(b"the old object");
 /// Three parts.
-static LARGE: LazyLock<Bytes> = LazyLock::new(|| noise(10 * MIB + 1000));
+static LARGE: LazyLock<Bytes> = LazyLock::new(|| noise(15 * MIB + 1000));
 static IMAGE: LazyLock<Bytes> = LazyLock::new(|| std::fs::read("tests/fixtures/photo-420.jpg").unwrap().into());
 static LIGHTER: LazyLock<Bytes> = LazyLock::new(|| {
     let outcome = optimize(&IMAGE, &quick(), Budget::UNLIMITED).unwrap();
@@ -78,19 +104,36 @@ fn quick() -> Options {
 impl Task {
     fn body(self) -> Bytes {
         match self {
-            Self::Head | Self::Get | Self::Tags | Self::Put | Self::Copy | Self::File => noise(1000),
-            Self::PutInParts | Self::CopyInParts | Self::LargeFile => LARGE.clone(),
+            Self::Head
+            | Self::Get
+            | Self::Tags
+            | Self::Put
+            | Self::Copy
+            | Self::File
+            | Self::List
+            | Self::Delete
+            | Self::Uploads => noise(1000),
+            Self::GetInParts => LARGE.slice(..11 * MIB),
+            Self::PutInParts | Self::CopyInParts | Self::PutStream | Self::Relay | Self::LargeFile => LARGE.clone(),
             Self::Image | Self::ImageInParts => IMAGE.clone(),
         }
     }
 
-    /// What is at the destination when it is done.
-    fn result(self) -> Bytes {
-        match self {
-            Self::Head | Self::Get | Self::Tags => OLD,
-            Self::Put | Self::PutInParts | Self::Copy | Self::CopyInParts | Self::File | Self::LargeFile => self.body(),
+    /// What is at the destination when it is done; `None`: nothing any more.
+    fn result(self) -> Option<Bytes> {
+        Some(match self {
+            Self::Delete => return None,
+            Self::Head | Self::Get | Self::GetInParts | Self::Tags | Self::List | Self::Uploads => OLD,
+            Self::Put
+            | Self::PutInParts
+            | Self::Copy
+            | Self::CopyInParts
+            | Self::PutStream
+            | Self::Relay
+            | Self::File
+            | Self::LargeFile => self.body(),
             Self::Image | Self::ImageInParts => LIGHTER.clone(),
-        }
+        })
     }
 }
 
@@ -160,12 +203,28 @@ impl World {
         let unmodified = Condition::Unmodified(self.old.etag.clone());
         match self.task {
             Task::Head => assert_eq!(store.head(&self.from).await?.as_ref(), Some(&self.head)),
-            Task::Get => assert_eq!(store.get(&self.from, None).await?.read_all().await?, self.task.body()),
+            Task::Get | Task::GetInParts => {
+                assert!(store.get(&self.from, None).await?.read_all().await? == self.task.body());
+            }
             Task::Tags => assert_eq!(store.tags(&self.from).await?, [(TAG.0.to_owned(), TAG.1.to_owned())]),
             Task::Put | Task::PutInParts => store.put(&self.to, self.task.body(), &attributes, &unmodified).await?,
             Task::Copy | Task::CopyInParts => {
                 store.copy(&self.from, &self.head, &self.to, &attributes, CopyTags::Copy, &unmodified).await?;
             }
+            Task::PutStream => {
+                let body = self.task.body();
+                let chunks = (0..body.len()).step_by(MIB).map(|at| body.slice(at..body.len().min(at + MIB)));
+                let chunks = stream::iter(chunks.map(std::io::Result::Ok).collect::<Vec<_>>());
+                store.put_stream(&self.to, chunks, &attributes, &unmodified).await?;
+            }
+            Task::Relay => store.relay(&self.from, &self.head, &self.to, &attributes, &unmodified).await?,
+            Task::List => {
+                let mut listing = store.list(&source(""), Side::Source);
+                assert_eq!(listing.next().await?.unwrap().etag, self.head.etag);
+                assert_eq!(listing.next().await?, None);
+            }
+            Task::Delete => store.delete(&self.to).await?,
+            Task::Uploads => assert_eq!(store.open_uploads(&destination("")).await?, []),
             Task::Image | Task::ImageInParts | Task::File | Task::LargeFile => self.run_job(store).await?,
         }
         Ok(())
@@ -196,15 +255,22 @@ impl World {
 
     fn store(&self, attempts: u32) -> Store {
         let multipart_threshold = if self.task == Task::ImageInParts { 0 } else { 6 * MIB as u64 };
-        let transfer = Transfer { multipart_threshold, part_size: 5 * MIB as u64, concurrency: 2 };
+        let transfer = Transfer {
+            multipart_threshold,
+            part_size: 5 * MIB as u64,
+            concurrency: 2,
+            download_concurrency: 2,
+            ..Transfer::default()
+        };
         Store::new(self.s3.timeless_client(attempts), transfer).with_copy_limit(6 * MIB as u64)
     }
 
     /// What is at the destination, whole: the result of the task, or what was there before it.
     pub fn assert_stored(&self, done: bool) {
-        let stored = std::fs::read(self.s3.file(&self.to)).unwrap();
-        let (expected, other) = if done { (self.task.result(), OLD) } else { (OLD, self.task.result()) };
+        let stored = std::fs::read(self.s3.file(&self.to)).ok().map(Bytes::from);
+        let (expected, other) = if done { (self.task.result(), Some(OLD)) } else { (Some(OLD), self.task.result()) };
         assert!(stored != other || other == expected, "at the destination: want done = {done}, got the opposite");
-        assert!(stored == expected, "at the destination: half an object of {} bytes", stored.len());
+        let size = stored.as_ref().map(Bytes::len);
+        assert!(stored == expected, "at the destination: half an object, {size:?} bytes");
     }
 }

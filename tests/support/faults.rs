@@ -1,5 +1,6 @@
 //! Faults on purpose: "the n-th `UploadPart` finds the connection reset".
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +8,7 @@ use hyper::Method;
 use hyper::http::request::Parts;
 use karui::dev::server::Action;
 use karui::s3::Operation;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::clock::Clock;
 
@@ -20,12 +21,18 @@ pub enum Fault {
     ErrorSaying(u16, &'static str, &'static str),
     /// The same inside an answer that began as a success.
     ErrorInside200(&'static str),
+    /// A success in so many words, and the store sees nothing.
+    Lie(String),
     /// The connection closes, and the store sees nothing.
     Reset,
     /// The store does what is asked, and the connection closes before it can say so.
     AnswerLost,
     /// The answer's body ends after so many bytes.
     Cut(usize),
+    /// This byte of the answer's body changes on its way.
+    Flip(usize),
+    /// The store does not see it before [`Faults::release`].
+    Hold,
     /// No answer ever comes.
     Hang,
 }
@@ -53,6 +60,31 @@ struct State {
     /// What objects are tagged with. The folder knows no tags: without this it says so.
     tagging: Option<String>,
     hangs: watch::Sender<usize>,
+    held: Arc<Notify>,
+    storm: Option<Storm>,
+}
+
+/// Throttles requests at random; none more than [`Storm::IN_A_ROW`] times, so that a test is not at the mercy of luck.
+#[derive(Debug)]
+struct Storm {
+    percent: u64,
+    state: u64,
+    /// How often in a row, by method and address.
+    struck: HashMap<String, u32>,
+}
+
+impl Storm {
+    const IN_A_ROW: u32 = 5;
+
+    fn strikes(&mut self, parts: &Parts) -> bool {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        let struck = self.struck.entry(format!("{} {}", parts.method, parts.uri)).or_default();
+        let strikes = self.state % 100 < self.percent && *struck < Self::IN_A_ROW;
+        *struck = if strikes { *struck + 1 } else { 0 };
+        strikes
+    }
 }
 
 impl State {
@@ -83,11 +115,23 @@ impl Faults {
         self.0.lock().unwrap().rules.push((operation, 0..=usize::MAX, fault));
     }
 
+    /// So many of a hundred requests are asked to slow down.
+    pub fn storm(&self, percent: u64) {
+        let storm = Storm { percent, state: 0x2545_f491_4f6c_dd1d, struck: HashMap::new() };
+        self.0.lock().unwrap().storm = Some(storm);
+    }
+
     /// Nothing fails any more, and nothing has been seen.
     pub fn clear(&self) {
         let mut state = self.0.lock().unwrap();
+        state.storm = None;
         state.rules.clear();
         state.seen.clear();
+    }
+
+    /// Nothing has been seen; what fails goes on to.
+    pub fn forget_seen(&self) {
+        self.0.lock().unwrap().seen.clear();
     }
 
     /// From now on every object has this one tag.
@@ -99,6 +143,11 @@ impl Faults {
     /// For a client that is to run out of time where a request hangs.
     pub fn clock(&self) -> Clock {
         Clock(self.0.lock().unwrap().hangs.subscribe())
+    }
+
+    /// Lets a request go on that is held, or will be.
+    pub fn release(&self) {
+        self.0.lock().unwrap().held.notify_one();
     }
 
     /// How many times the operation was called.
@@ -130,6 +179,9 @@ impl Faults {
             let body = if parts.method == Method::HEAD { String::new() } else { error_document(code, message) };
             Action::Answer { status, body, cut: None }
         };
+        if state.storm.as_mut().is_some_and(|storm| storm.strikes(parts)) {
+            return error(503, "SlowDown", ON_PURPOSE);
+        }
         let tagging = state.tagging.clone().filter(|_| operation == Operation::GetObjectTagging);
         match (state.fault(operation), tagging) {
             (None, None) => Action::Pass,
@@ -137,10 +189,13 @@ impl Faults {
             (Some(Fault::Error(status, code)), _) => error(*status, code, ON_PURPOSE),
             (Some(Fault::ErrorSaying(status, code, message)), _) => error(*status, code, message),
             (Some(Fault::ErrorInside200(code)), _) => error(200, code, ON_PURPOSE),
+            (Some(Fault::Lie(body)), _) => Action::Answer { status: 200, body: format!("{XML}{body}"), cut: None },
             (Some(Fault::Reset), _) => Action::Drop,
             (Some(Fault::AnswerLost), _) => Action::DropAnswer,
             (Some(Fault::Cut(after)), None) => Action::Cut { after: *after },
             (Some(Fault::Cut(after)), Some(body)) => Action::Answer { status: 200, body, cut: Some(*after) },
+            (Some(Fault::Flip(at)), _) => Action::Flip { at: *at },
+            (Some(Fault::Hold), _) => Action::Hold(Arc::clone(&state.held)),
             (Some(Fault::Hang), _) => {
                 state.hangs.send_modify(|hangs| *hangs += 1);
                 Action::Hang
@@ -158,12 +213,17 @@ fn error_document(code: &str, message: &str) -> String {
 
 /// Which operation a request asks for; `None` for those that Karui does not use.
 fn operation_of(parts: &Parts) -> Option<Operation> {
-    let (_, key) = parts.uri.path().trim_start_matches('/').split_once('/')?;
-    if key.is_empty() {
-        return None;
-    }
+    let path = parts.uri.path().trim_start_matches('/');
+    let key = path.split_once('/').map_or("", |(_, key)| key);
     let query = parts.uri.query().unwrap_or_default();
     let asks = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    if key.is_empty() {
+        return match parts.method {
+            Method::GET if asks("list-type") => Some(Operation::ListObjectsV2),
+            Method::GET if asks("uploads") => Some(Operation::ListMultipartUploads),
+            _ => None,
+        };
+    }
     let copies = parts.headers.contains_key("x-amz-copy-source");
     match parts.method {
         Method::HEAD => Some(Operation::HeadObject),
@@ -176,6 +236,7 @@ fn operation_of(parts: &Parts) -> Option<Operation> {
         Method::POST if asks("uploads") => Some(Operation::CreateMultipartUpload),
         Method::POST if asks("uploadId") => Some(Operation::CompleteMultipartUpload),
         Method::DELETE if asks("uploadId") => Some(Operation::AbortMultipartUpload),
+        Method::DELETE => Some(Operation::DeleteObject),
         _ => None,
     }
 }

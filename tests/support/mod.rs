@@ -60,7 +60,12 @@ impl TestS3 {
 
     /// Parts of 5 MiB above 6 MiB, on put and copy alike; every request tried so many times.
     pub fn store(&self, attempts: u32) -> Store {
-        let transfer = Transfer { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, concurrency: 2 };
+        let transfer = Transfer {
+            multipart_threshold: 6 * MIB as u64,
+            part_size: 5 * MIB as u64,
+            concurrency: 2,
+            ..Transfer::default()
+        };
         Store::new(self.client(attempts), transfer).with_copy_limit(6 * MIB as u64)
     }
 

@@ -1,0 +1,182 @@
+//! Multipart uploads that are open: those of a bucket, to be listed and ended, and those of this process, to wait for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_s3::config::interceptors::{BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef};
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::operation::abort_multipart_upload::AbortMultipartUploadInput;
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadInput;
+use aws_sdk_s3::operation::create_multipart_upload::{CreateMultipartUploadInput, CreateMultipartUploadOutput};
+use aws_sdk_s3::types::{EncodingType, MultipartUpload};
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use tokio::sync::watch;
+
+use super::Store;
+use super::classify::failed;
+use super::error::{Kind, Operation, S3Error};
+use super::list::decoded;
+use super::object::ObjectRef;
+
+/// An upload that was neither completed nor aborted: its parts cost storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenUpload {
+    pub object: ObjectRef,
+    pub id: String,
+    /// When it was begun, in whole seconds since 1970.
+    pub initiated: i64,
+}
+
+impl Store {
+    /// The open uploads of a bucket's keys that begin with the prefix, `prefix.key`; all of them, however many pages.
+    ///
+    /// # Errors
+    /// [`S3Error`] of any kind.
+    pub async fn open_uploads(&self, prefix: &ObjectRef) -> Result<Vec<OpenUpload>, S3Error> {
+        let (operation, owner) = (Operation::ListMultipartUploads, self.buckets.destination_owner.as_ref());
+        let (mut found, mut key_marker, mut id_marker) = (Vec::new(), None, None);
+        loop {
+            let request = self.client.list_multipart_uploads().bucket(&prefix.bucket);
+            let sent = request
+                .set_prefix(Some(prefix.key.clone()).filter(|prefix| !prefix.is_empty()))
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker)
+                .set_expected_bucket_owner(owner.cloned())
+                .encoding_type(EncodingType::Url)
+                .send()
+                .await;
+            let output = sent.map_err(|error| failed(operation, prefix, error).expecting(owner))?;
+            let encoded = output.encoding_type == Some(EncodingType::Url);
+            for upload in output.uploads.into_iter().flatten() {
+                let nonsense = || S3Error::new(operation, prefix, Kind::Unavailable).saying("an upload without its ID");
+                found.push(open_upload(&prefix.bucket, upload, encoded).ok_or_else(nonsense)?);
+            }
+            let next = output.next_key_marker.and_then(|marker| decoded(marker, encoded));
+            if output.is_truncated != Some(true) || next.is_none() {
+                return Ok(found);
+            }
+            (key_marker, id_marker) = (next, output.next_upload_id_marker);
+        }
+    }
+
+    /// Ends an upload and frees its parts. One that has ended meanwhile is no error.
+    ///
+    /// # Errors
+    /// [`S3Error`] of any kind but [`Kind::NoSuchUpload`].
+    pub async fn abort_upload(&self, upload: &OpenUpload) -> Result<(), S3Error> {
+        let (object, owner) = (&upload.object, self.buckets.destination_owner.as_ref());
+        let request = self.client.abort_multipart_upload().bucket(&object.bucket).key(&object.key);
+        match request.upload_id(&upload.id).set_expected_bucket_owner(owner.cloned()).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match failed(Operation::AbortMultipartUpload, object, error) {
+                S3Error { kind: Kind::NoSuchUpload, .. } => Ok(()),
+                error => Err(error.expecting(owner)),
+            },
+        }
+    }
+
+    /// Also tells `watch` of every upload that this store begins and ends.
+    #[must_use]
+    pub fn watched_by(self, watch: &UploadWatch) -> Self {
+        let config = self.client.config().to_builder().interceptor(watch.clone());
+        Self { client: aws_sdk_s3::Client::from_conf(config.build()), ..self }
+    }
+}
+
+fn open_upload(bucket: &str, upload: MultipartUpload, encoded: bool) -> Option<OpenUpload> {
+    let initiated = upload.initiated.map(|time| time.secs())?;
+    let object = ObjectRef::new(bucket, decoded(upload.key?, encoded)?);
+    Some(OpenUpload { object, id: upload.upload_id?, initiated })
+}
+
+/// Knows the uploads of this process that are open, so that a program which ends early can wait until none is.
+#[derive(Debug, Clone, Default)]
+pub struct UploadWatch(watch::Sender<Uploads>);
+
+#[derive(Debug, Default)]
+struct Uploads {
+    /// Asked for, and not answered yet.
+    beginning: usize,
+    /// By their IDs.
+    open: BTreeMap<String, ObjectRef>,
+}
+
+impl UploadWatch {
+    /// Waits until no upload is open, for so long at most; says which still are.
+    pub async fn settled(&self, patience: Duration) -> Vec<(String, ObjectRef)> {
+        let mut uploads = self.0.subscribe();
+        let none = uploads.wait_for(|uploads| uploads.beginning == 0 && uploads.open.is_empty());
+        match tokio::time::timeout(patience, none).await {
+            Ok(_) => Vec::new(),
+            Err(_) => self.0.borrow().open.iter().map(|(id, object)| (id.clone(), object.clone())).collect(),
+        }
+    }
+}
+
+/// What a request does to an upload. The SDK lets go of a request's input before its answer comes.
+#[derive(Debug, Clone)]
+enum Step {
+    Begin(ObjectRef),
+    End(String),
+}
+
+impl Storable for Step {
+    type Storer = StoreReplace<Self>;
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for UploadWatch {
+    fn name(&self) -> &'static str {
+        "UploadWatch"
+    }
+
+    fn read_before_execution(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let input = context.input();
+        let step = if let Some(input) = input.downcast_ref::<CreateMultipartUploadInput>() {
+            self.0.send_modify(|uploads| uploads.beginning += 1);
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            Some(Step::Begin(ObjectRef::new(text(&input.bucket), text(&input.key))))
+        } else {
+            let completed = input.downcast_ref::<CompleteMultipartUploadInput>().map(|input| &input.upload_id);
+            let ended = completed.or(input.downcast_ref::<AbortMultipartUploadInput>().map(|input| &input.upload_id));
+            ended.cloned().flatten().map(Step::End)
+        };
+        if let Some(step) = step {
+            config.interceptor_state().store_put(step);
+        }
+        Ok(())
+    }
+
+    fn read_after_execution(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(step) = config.load::<Step>().cloned() else { return Ok(()) };
+        let answer = context.output_or_error();
+        let gone = context.response().is_some_and(|response| response.status().as_u16() == 404);
+        self.0.send_modify(|uploads| match (step, answer) {
+            (Step::Begin(object), answer) => {
+                uploads.beginning = uploads.beginning.saturating_sub(1);
+                let output = answer.and_then(Result::ok).and_then(|output| output.downcast_ref());
+                let id = output.and_then(|output: &CreateMultipartUploadOutput| output.upload_id.clone());
+                uploads.open.extend(id.map(|id| (id, object)));
+            }
+            (Step::End(id), Some(Ok(_))) => {
+                uploads.open.remove(&id);
+            }
+            (Step::End(id), _) if gone => {
+                uploads.open.remove(&id);
+            }
+            // An end that failed is followed by another, or the upload is told of as one that is left.
+            (Step::End(_), _) => {}
+        });
+        Ok(())
+    }
+}
