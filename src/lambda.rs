@@ -1,6 +1,6 @@
 //! The Lambda function: settings at cold start, then events in and the verdict of their records out.
 //!
-//! The only reader of `std::env` besides the AWS client. Does no work of its own: [`Pipeline`] does.
+//! Does no work of its own: [`Pipeline`] does.
 
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
@@ -11,17 +11,15 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tracing::level_filters::LevelFilter;
 
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::error::Error;
 use crate::pipeline::report::{Ending, Outcome, Report};
 use crate::pipeline::{EventError, Pipeline, Record, Skip, event};
-use crate::s3::{self, ObjectRef, Store};
+use crate::s3::{ObjectRef, Store};
 
 /// Serves events until Lambda ends the process.
 pub async fn main() -> ExitCode {
-    let environment = std::env::vars_os();
-    let readable = environment.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let settings = match Settings::parse(readable.map(|(name, value)| (name, value.to_string_lossy().into_owned()))) {
+    let settings = match Settings::parse(config::readable(std::env::vars_os())) {
         Ok(settings) => settings,
         Err(faults) => {
             eprintln!("{faults}");
@@ -46,9 +44,9 @@ pub async fn main() -> ExitCode {
 }
 
 async fn make(settings: &Settings) -> Pipeline {
-    let Settings { transfer, rate_limits, buckets, policy, .. } = settings.clone();
-    let store = Store::new(s3::client().await, transfer).with_buckets(buckets).with_rate_limits(rate_limits);
-    Pipeline::new(store, policy)
+    let Settings { transfer, rate_limits, buckets, policy, source_access, destination_access, .. } = settings.clone();
+    let store = Store::connect(&source_access, &destination_access, transfer).await;
+    Pipeline::new(store.with_buckets(buckets).with_rate_limits(rate_limits), policy)
 }
 
 /// One JSON object per line. Lambda adds the time.

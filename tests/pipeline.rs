@@ -11,8 +11,8 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use karui::lambda::handle;
 use karui::optimize::{ImageError, Limit, MetadataPolicy, Quality, score};
 use karui::pipeline::report::{Outcome, Report};
-use karui::pipeline::{Job, Pipeline, Policy, TagPolicy, Task, Unstrippable};
-use karui::s3::{Buckets, ETag, ObjectRef, Operation};
+use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, Task, Unstrippable};
+use karui::s3::{Buckets, ETag, Encryption, ObjectRef, Operation, Store, Transfer};
 use serde_json::{Value, json};
 use support::faults::Fault;
 use support::{DESTINATION, MIB, SOURCE, TestS3};
@@ -108,7 +108,7 @@ async fn what_is_no_image_is_copied_with_all_that_belongs_to_it() {
     assert_eq!((report.bytes_in, report.bytes_out), (Some(8), Some(8)));
     assert_eq!(report.destination.as_deref(), Some("s3://destination/notes.txt"));
     assert_eq!(report.metadata.as_deref(), Some("kept"));
-    assert_eq!(world.calls(), [&READ[..], &[Operation::CopyObject]].concat());
+    assert_eq!(world.calls(), [&READ[..], &[Operation::CopyObject, Operation::HeadObject]].concat());
     assert_eq!(world.bytes("notes.txt").await, b"no image");
     let head = world.arrived("notes.txt").await.unwrap();
     assert_eq!(head.content_type(), Some("text/plain"));
@@ -217,7 +217,7 @@ async fn any_key_arrives() {
 #[tokio::test]
 async fn a_key_that_its_prefix_makes_too_long_fails_and_says_so() {
     let world = World::new().await;
-    let policy = Policy { destination_prefix: "small/".into(), ..Policy::to_bucket(DESTINATION) };
+    let policy = Policy { destination_key: KeyTemplate::under("small/"), ..Policy::to_bucket(DESTINATION) };
     let job = Job {
         source: ObjectRef::new(SOURCE, "k".repeat(1024)),
         etag: None,
@@ -363,7 +363,7 @@ async fn a_loop_ends_before_it_begins() {
     let world = World::new().await;
     let job = world.job("small/a.txt", b"text").await;
     for prefix in ["", "small/"] {
-        let policy = Policy { destination_prefix: prefix.into(), ..Policy::to_bucket(SOURCE) };
+        let policy = Policy { destination_key: KeyTemplate::under(prefix), ..Policy::to_bucket(SOURCE) };
         let report = world.pipeline(policy).run(&job, None).await;
         assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "destination-is-source"));
     }
@@ -450,7 +450,45 @@ async fn a_write_depends_on_what_was_seen() {
 }
 
 #[tokio::test]
-async fn of_two_at_work_on_one_key_the_slower_one_tries_again() {
+async fn of_two_at_work_on_one_key_the_newer_source_wins_in_any_order() {
+    let world = World::new().await;
+    let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
+    let writes = || world.s3.faults.calls(Operation::PutObject);
+
+    // The older one is at its write when the newer one comes, and does all its work meanwhile.
+    let older = world.job("a", &photo).await;
+    world.s3.faults.on(Operation::PutObject, 1, Fault::Hold);
+    let (slow, quick) = tokio::join!(world.run(&older), async {
+        while writes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let put = world.put("a", b"newer").send().await.unwrap();
+        let newer = Job { etag: put.e_tag().map(ETag::new), size: None, ..older.clone() };
+        let report = world.run(&newer).await;
+        world.s3.faults.release();
+        report
+    });
+    assert_eq!(quick.outcome, Outcome::Unchanged, "{quick:?}");
+    assert_eq!((slow.outcome, reason(&slow)), (Outcome::Skipped, "source-replaced"), "{slow:?}");
+    assert_eq!(world.bytes("a").await, b"newer");
+
+    // The newer one is at its write when the older one, whatever it was, is done with its own.
+    let newer = world.job("b", &photo).await;
+    world.s3.faults.on(Operation::PutObject, 1, Fault::Hold);
+    let (slow, ()) = tokio::join!(world.run(&newer), async {
+        while writes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let older = world.client.put_object().bucket(DESTINATION).key("b").body(photo.clone().into());
+        older.send().await.unwrap();
+        world.s3.faults.release();
+    });
+    assert_eq!(slow.outcome, Outcome::Optimized, "{slow:?}");
+    assert_eq!(Some(world.bytes("b").await.len() as u64), slow.bytes_out);
+}
+
+#[tokio::test]
+async fn who_is_overtaken_without_end_fails_and_its_event_comes_back() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.s3.faults.always(Operation::CopyObject, Fault::Error(412, "PreconditionFailed"));
@@ -519,6 +557,7 @@ async fn a_write_that_is_denied_with_and_without_tags_fails() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.s3.faults.always(Operation::CopyObject, DENIED);
+    world.s3.faults.always(Operation::PutObject, DENIED);
 
     let report = world.run(&job).await;
 
@@ -541,7 +580,120 @@ async fn required_tags_that_may_not_be_read_fail() {
     assert!(world.arrived("a.txt").await.is_none());
 }
 
+// The destination's own
+
+#[tokio::test]
+async fn what_is_there_stays_or_goes_as_told() {
+    let world = World::new().await;
+    let run = async |job: &Job, overwrite| {
+        let policy = Policy { overwrite, ..Policy::to_bucket(DESTINATION) };
+        world.pipeline(policy).run(job, None).await
+    };
+    let first = world.job("a.txt", b"first").await;
+    assert_eq!(run(&first, Overwrite::Never).await.outcome, Outcome::Unchanged);
+    assert_eq!(reason(&run(&first, Overwrite::Never).await), "already-stored");
+
+    let second = world.job("a.txt", b"second").await;
+    let report = run(&second, Overwrite::Never).await;
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "not-overwritten"));
+    // Where it may not be seen, the write itself finds it.
+    world.s3.faults.on(Operation::HeadObject, 1, Fault::Error(403, "AccessDenied"));
+    let report = run(&second, Overwrite::Never).await;
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "not-overwritten"));
+    assert_eq!(world.bytes("a.txt").await, b"first");
+
+    assert_eq!(run(&second, Overwrite::IfOlder).await.outcome, Outcome::Unchanged);
+    assert_eq!(world.bytes("a.txt").await, b"second");
+    assert_eq!(reason(&run(&second, Overwrite::IfOlder).await), "already-stored");
+    world.s3.faults.clear();
+    assert_eq!(run(&second, Overwrite::Always).await.outcome, Outcome::Unchanged);
+    assert_eq!(world.s3.faults.all_seen()[0].operation, Some(Operation::GetObject), "nobody looks first");
+    assert_eq!(world.header(Operation::CopyObject, "if-match"), None);
+}
+
+#[tokio::test]
+async fn results_have_the_class_the_headers_and_the_keys_they_are_told_to() {
+    let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
+    let policy = Policy {
+        destination_key: "small/{dir}{stem}-light{ext}".parse().unwrap(),
+        // The folder knows no other but STANDARD.
+        storage_class: Some("REDUCED_REDUNDANCY".into()),
+        cache_control: Some("max-age=60".into()),
+        ..Policy::to_bucket(DESTINATION)
+    };
+    let protection = Buckets {
+        encryption: Some(Encryption::SseS3),
+        acl: Some("bucket-owner-full-control".into()),
+        ..Buckets::default()
+    };
+    for (body, operation) in [(&b"text"[..], Operation::CopyObject), (&photo, Operation::PutObject)] {
+        let world = World::new().await;
+        let put = world.put("a/b.png", body).cache_control("no-store");
+        let job = world.told("a/b.png", put, body.len()).await;
+        world.s3.faults.forget_seen();
+        let store = world.s3.store(1).with_buckets(protection.clone());
+        let report = Pipeline::new(store, policy.clone()).run(&job, None).await;
+
+        assert_ne!(report.outcome, Outcome::Failed, "{report:?}");
+        assert_eq!(report.destination.as_deref(), Some("s3://destination/small/a/b-light.png"));
+        for (header, value) in [
+            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+            ("cache-control", "max-age=60"),
+            ("x-amz-server-side-encryption", "AES256"),
+            ("x-amz-acl", "bucket-owner-full-control"),
+        ] {
+            assert_eq!(world.header(operation, header).as_deref(), Some(value), "{operation}: {header}");
+        }
+    }
+}
+
 // Two accounts
+
+/// Each side has a store of its own here, as each may have a principal that the other does not know.
+#[tokio::test]
+async fn each_side_has_a_principal_of_its_own() {
+    let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
+    for body in [&b"text"[..], &photo] {
+        let (near, far) = (World::new().await, World::new().await);
+        let job = near.job("a", body).await;
+        far.s3.faults.always(Operation::CopyObject, DENIED);
+        let store = Store::between(near.s3.client(1), far.s3.client(1), Transfer::default());
+        let report = Pipeline::new(store, Policy::to_bucket(DESTINATION)).run(&job, None).await;
+
+        assert_ne!(report.outcome, Outcome::Failed, "{report:?}");
+        assert_eq!(far.bytes("a").await.len() as u64, report.bytes_out.unwrap());
+        assert!(near.arrived("a").await.is_none());
+        let looks = near.calls().iter().filter(|call| **call == Operation::HeadObject).count();
+        assert!(near.calls().iter().all(|call| READ.contains(call)) && looks == 1, "{:?}: one is ours", near.calls());
+    }
+}
+
+#[tokio::test]
+async fn where_s3_may_not_copy_the_bytes_pass_through_here() {
+    let large: Vec<u8> = (0..16 * MIB).map(|i| (i * 31) as u8).collect();
+    for (body, refused) in [(&b"text"[..], Operation::CopyObject), (&large, Operation::UploadPartCopy)] {
+        let world = World::new().await;
+        let put = world.put("a.bin", body).metadata("author", "me").content_type("text/plain");
+        let job = world.told("a.bin", put, body.len()).await;
+        world.s3.faults.tag_everything(("class", "public"));
+        world.s3.faults.always(refused, DENIED);
+
+        let report = world.run(&job).await;
+
+        assert_eq!((report.outcome, report.method.as_deref()), (Outcome::Unchanged, Some("relay")), "{report:?}");
+        assert_eq!(report.warnings, Vec::<String>::new());
+        assert!(world.bytes("a.bin").await == body);
+        let arrived = world.arrived("a.bin").await.unwrap();
+        assert_eq!(
+            (arrived.content_type(), arrived.metadata().unwrap()["author"].as_str()),
+            (Some("text/plain"), "me")
+        );
+        let writes = [Operation::PutObject, Operation::CreateMultipartUpload];
+        let written = writes.iter().flat_map(|operation| world.s3.faults.seen(*operation));
+        assert_eq!(written.last().unwrap().header("x-amz-tagging"), Some("class=public"));
+        assert!(world.s3.open_uploads().is_empty());
+    }
+}
 
 /// Every request about either side names the account that its bucket must belong to, and what is written its key.
 #[tokio::test]
@@ -552,7 +704,8 @@ async fn every_request_says_whose_the_bucket_is() {
     let buckets = Buckets {
         source_owner: Some("111111111111".into()),
         destination_owner: Some("222222222222".into()),
-        destination_key: Some(key.into()),
+        encryption: Some(Encryption::Kms(key.into())),
+        acl: None,
     };
     for body in [&b"text"[..], &photo, &large] {
         let world = World::new().await;

@@ -5,12 +5,13 @@
 mod vars;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 
 use tracing::level_filters::LevelFilter;
 
 use crate::pipeline::Policy;
-use crate::s3::{Buckets, RateLimits, Transfer};
+use crate::s3::{Access, Buckets, RateLimits, Transfer};
 
 pub use vars::{VARS, Var, markdown};
 
@@ -23,8 +24,12 @@ pub struct Settings {
     pub transfer: Transfer,
     /// How fast, at the most.
     pub rate_limits: RateLimits,
-    /// Whose the buckets are, and what encrypts the results.
+    /// Whose the buckets are, and what protects the results.
     pub buckets: Buckets,
+    /// As whom the source is read.
+    pub source_access: Access,
+    /// As whom, and where, results are written.
+    pub destination_access: Access,
     /// The bucket whose events arrive; `None` where it was not told.
     pub source_bucket: Option<String>,
     /// The prefix that the trigger filters on.
@@ -37,6 +42,36 @@ const MEMORY_VAR: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// Bytes that the process itself needs: code, runtime, TLS, parts in flight.
 const PROCESS_RESERVE: u64 = 64 << 20;
+
+/// What is about bytes on their way, and so holds for `karui cp` and `karui sync` as well.
+const TRANSFER_VARS: [&str; 7] = [
+    "KARUI_MULTIPART_THRESHOLD",
+    "KARUI_PART_SIZE",
+    "KARUI_UPLOAD_CONCURRENCY",
+    "KARUI_DOWNLOAD_CONCURRENCY",
+    "KARUI_CHECKSUM",
+    "KARUI_MAX_REQUESTS_PER_SECOND",
+    "KARUI_MAX_BYTES_PER_SECOND",
+];
+
+/// An environment as text. A value that is none is wrong, and not missing.
+pub fn readable(environment: impl IntoIterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (String, String)> {
+    let named = environment.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    named.map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+}
+
+/// How bytes go to S3 and how fast, by the environment; whatever else is in there is the function's, and not looked at.
+///
+/// # Errors
+/// [`Faults`], all of them at once.
+pub fn transfer(environment: impl IntoIterator<Item = (String, String)>) -> Result<(Transfer, RateLimits), Faults> {
+    let given: BTreeMap<_, _> = environment.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let mut settings = Settings::blank();
+    let vars = VARS.iter().filter(|var| TRANSFER_VARS.contains(&var.name));
+    let faults: Vec<_> =
+        vars.filter_map(|var| var.apply(&mut settings, given.get(var.name).map(String::as_str)).err()).collect();
+    if faults.is_empty() { Ok((settings.transfer, settings.rate_limits)) } else { Err(Faults(faults)) }
+}
 
 impl Settings {
     /// Reads the environment; names that are neither `KARUI_*` nor Lambda's memory size are not looked at.
@@ -68,6 +103,8 @@ impl Settings {
             transfer: Transfer::default(),
             rate_limits: RateLimits::default(),
             buckets: Buckets::default(),
+            source_access: Access::default(),
+            destination_access: Access::default(),
             source_bucket: None,
             source_prefix: String::new(),
             log: LevelFilter::INFO,
@@ -85,17 +122,23 @@ impl Settings {
                 "KARUI_DESTINATION_BUCKET: results in s3://{bucket}/{destination} would come back as events of \
                  s3://{bucket}/{source}, want another bucket, or a prefix that the trigger does not listen to",
                 bucket = self.policy.destination_bucket,
-                destination = self.policy.destination_prefix,
+                destination = self.policy.destination_key,
                 source = self.source_prefix,
             ));
+        }
+        for (side, access) in [("SOURCE", &self.source_access), ("DESTINATION", &self.destination_access)] {
+            if access.external_id.is_some() && access.role.is_none() {
+                let (id, role) = (format!("KARUI_{side}_EXTERNAL_ID"), format!("KARUI_{side}_ROLE_ARN"));
+                faults.push(format!("{id}: set without {role}, want both or neither"));
+            }
         }
         faults
     }
 
-    /// Whether a result lands where the trigger listens: every result's key starts with both prefixes in a row.
+    /// Whether a result lands where the trigger listens.
     fn would_loop(&self) -> bool {
-        let result = format!("{}{}", self.policy.destination_prefix, self.source_prefix);
-        self.source_bucket.as_ref() == Some(&self.policy.destination_bucket) && result.starts_with(&self.source_prefix)
+        self.source_bucket.as_ref() == Some(&self.policy.destination_bucket)
+            && self.policy.destination_key.may_stay_under(&self.source_prefix)
     }
 }
 
@@ -153,7 +196,8 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
     use crate::optimize::{Effort, MetadataPolicy, Options, Quality};
-    use crate::pipeline::{TagPolicy, Unstrippable};
+    use crate::pipeline::{KeyTemplate, Overwrite, TagPolicy, Unstrippable};
+    use crate::s3::{Checksum, Encryption};
 
     fn parse(vars: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
         Settings::parse(vars.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())))
@@ -180,11 +224,44 @@ mod tests {
         assert_eq!(settings.rate_limits, RateLimits::default());
         assert_eq!(settings.buckets, Buckets::default());
         assert_eq!(settings.policy.destination_bucket, "light-images");
-        assert_eq!(settings.policy.destination_prefix, "");
+        assert_eq!(settings.policy, Policy::to_bucket("light-images"));
+        assert_eq!((settings.source_access, settings.destination_access), (Access::default(), Access::default()));
         assert_eq!(settings.policy.unstrippable, Unstrippable::Copy);
         assert_eq!(settings.policy.tags, TagPolicy::Copy);
         assert_eq!(settings.log, LevelFilter::INFO);
         assert_eq!(settings.source_bucket, None);
+    }
+
+    #[test]
+    fn transfers_by_hand_read_what_is_about_transfers() {
+        use std::num::NonZeroU32;
+
+        let parse = |vars: &[(&str, &str)]| {
+            transfer(vars.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())))
+        };
+        assert_eq!(parse(&[("KARUI_QUALITY", "!"), ("KARUI_X", "")]), Ok((Transfer::default(), RateLimits::default())));
+        let (transfer, limits) = parse(&[
+            ("KARUI_MULTIPART_THRESHOLD", "32MiB"),
+            ("KARUI_PART_SIZE", "16MiB"),
+            ("KARUI_UPLOAD_CONCURRENCY", "2"),
+            ("KARUI_DOWNLOAD_CONCURRENCY", "3"),
+            ("KARUI_CHECKSUM", "md5"),
+            ("KARUI_MAX_REQUESTS_PER_SECOND", "500"),
+            ("KARUI_MAX_BYTES_PER_SECOND", "3MiB"),
+        ])
+        .unwrap();
+        let wanted = Transfer {
+            multipart_threshold: 32 << 20,
+            part_size: 16 << 20,
+            concurrency: 2,
+            download_concurrency: 3,
+            checksum: Checksum::Md5,
+        };
+        assert_eq!(transfer, wanted);
+        let wanted = RateLimits { requests_per_second: NonZeroU32::new(500), kib_per_second: NonZeroU32::new(3 << 10) };
+        assert_eq!(limits, wanted);
+        let Faults(faults) = parse(&[("KARUI_CHECKSUM", "crc"), ("KARUI_PART_SIZE", "1")]).unwrap_err();
+        assert_eq!(faults.len(), 2, "{faults:?}");
     }
 
     #[test]
@@ -197,6 +274,15 @@ mod tests {
             ("KARUI_SOURCE_OWNER", "111111111111"),
             ("KARUI_DESTINATION_OWNER", "222222222222"),
             ("KARUI_DESTINATION_KMS_KEY", KEY),
+            ("KARUI_SOURCE_ROLE_ARN", "arn:aws:iam::111111111111:role/path/reader"),
+            ("KARUI_SOURCE_EXTERNAL_ID", "karui+1"),
+            ("KARUI_DESTINATION_ROLE_ARN", "arn:aws-cn:iam::222222222222:role/writer"),
+            ("KARUI_DESTINATION_EXTERNAL_ID", "karui:2"),
+            ("KARUI_DESTINATION_REGION", "eu-west-1"),
+            ("KARUI_ACL", "bucket-owner-full-control"),
+            ("KARUI_STORAGE_CLASS", "GLACIER_IR"),
+            ("KARUI_CACHE_CONTROL", "max-age=60"),
+            ("KARUI_OVERWRITE", "never"),
             ("KARUI_QUALITY", "very-high"),
             ("KARUI_METADATA", "none"),
             ("KARUI_EFFORT", "fast"),
@@ -210,21 +296,36 @@ mod tests {
             ("KARUI_MULTIPART_THRESHOLD", "32MiB"),
             ("KARUI_PART_SIZE", "10485760"),
             ("KARUI_UPLOAD_CONCURRENCY", "2"),
+            ("KARUI_DOWNLOAD_CONCURRENCY", "3"),
+            ("KARUI_CHECKSUM", "md5"),
             ("KARUI_MAX_REQUESTS_PER_SECOND", "500"),
             ("KARUI_MAX_BYTES_PER_SECOND", "3MiB"),
             ("KARUI_LOG", "debug"),
         ])
         .unwrap();
         let options = &settings.policy.options;
-        assert_eq!(settings.policy.destination_prefix, "small/");
+        assert_eq!(settings.policy.destination_key, KeyTemplate::under("small/"));
         assert_eq!(settings.source_bucket.as_deref(), Some("camera-uploads"));
         assert_eq!(settings.source_prefix, "photos/");
         let buckets = Buckets {
             source_owner: Some("111111111111".into()),
             destination_owner: Some("222222222222".into()),
-            destination_key: Some(KEY.into()),
+            encryption: Some(Encryption::Kms(KEY.into())),
+            acl: Some("bucket-owner-full-control".into()),
         };
         assert_eq!(settings.buckets, buckets);
+        let access = |role: &str, external_id: &str, region: Option<&str>| Access {
+            role: Some(role.into()),
+            external_id: Some(external_id.into()),
+            region: region.map(Into::into),
+            ..Access::default()
+        };
+        assert_eq!(settings.source_access, access("arn:aws:iam::111111111111:role/path/reader", "karui+1", None));
+        let writer = access("arn:aws-cn:iam::222222222222:role/writer", "karui:2", Some("eu-west-1"));
+        assert_eq!(settings.destination_access, writer);
+        assert_eq!(settings.policy.storage_class.as_deref(), Some("GLACIER_IR"));
+        assert_eq!(settings.policy.cache_control.as_deref(), Some("max-age=60"));
+        assert_eq!(settings.policy.overwrite, Overwrite::Never);
         assert_eq!(options.quality, Quality::Target(80.0));
         assert_eq!(options.metadata, MetadataPolicy::None);
         assert_eq!(options.effort, Effort::Fast);
@@ -235,7 +336,14 @@ mod tests {
         assert_eq!(options.limits.pixels, 1_000_000);
         assert_eq!(options.limits.scans, 20);
         assert_eq!(options.limits.frames, 30);
-        assert_eq!(settings.transfer, Transfer { multipart_threshold: 32 << 20, part_size: 10 << 20, concurrency: 2 });
+        let transfer = Transfer {
+            multipart_threshold: 32 << 20,
+            part_size: 10 << 20,
+            concurrency: 2,
+            download_concurrency: 3,
+            checksum: Checksum::Md5,
+        };
+        assert_eq!(settings.transfer, transfer);
         let limits = RateLimits { requests_per_second: 500.try_into().ok(), kib_per_second: 3072.try_into().ok() };
         assert_eq!(settings.rate_limits, limits);
         assert_eq!(settings.log, LevelFilter::DEBUG);
@@ -275,6 +383,17 @@ mod tests {
             ("KARUI_DESTINATION_KMS_KEY", "1234abcd-12ab-34cd-56ef-1234567890ab"),
             ("KARUI_DESTINATION_KMS_KEY", "arn:aws:kms:eu-west-1:222222222222:key/"),
             ("KARUI_DESTINATION_KMS_KEY", "arn:aws:s3:eu-west-1:222222222222:key/1"),
+            ("KARUI_DESTINATION_ENCRYPTION", "aes"),
+            ("KARUI_DESTINATION_KEY", "small/{stem}{ext}"),
+            ("KARUI_DESTINATION_REGION", "Frankfurt"),
+            ("KARUI_SOURCE_ROLE_ARN", "arn:aws:iam::111111111111:user/reader"),
+            ("KARUI_DESTINATION_ROLE_ARN", "writer"),
+            ("KARUI_SOURCE_EXTERNAL_ID", "a b"),
+            ("KARUI_DESTINATION_EXTERNAL_ID", "x"),
+            ("KARUI_ACL", "mine"),
+            ("KARUI_STORAGE_CLASS", "glacier"),
+            ("KARUI_CACHE_CONTROL", "a\nb"),
+            ("KARUI_OVERWRITE", "yes"),
             ("KARUI_QUALITY", "29"),
             ("KARUI_METADATA", "Safe"),
             ("KARUI_EFFORT", "max"),
@@ -291,6 +410,8 @@ mod tests {
             ("KARUI_MAX_FRAMES", "4294967296"),
             ("KARUI_MULTIPART_THRESHOLD", "6GiB"),
             ("KARUI_UPLOAD_CONCURRENCY", "0"),
+            ("KARUI_DOWNLOAD_CONCURRENCY", "65"),
+            ("KARUI_CHECKSUM", "crc32"),
             ("KARUI_MAX_REQUESTS_PER_SECOND", "0"),
             ("KARUI_MAX_BYTES_PER_SECOND", "63KiB"),
             ("KARUI_LOG", "loud"),
@@ -298,6 +419,31 @@ mod tests {
             let fault = fault(name, value);
             assert!(fault.starts_with(&format!("{name}: got {value:?}, want ")), "{fault}");
         }
+    }
+
+    #[test]
+    fn an_external_id_is_of_a_role() {
+        assert_eq!(
+            fault("KARUI_SOURCE_EXTERNAL_ID", "karui"),
+            "KARUI_SOURCE_EXTERNAL_ID: set without KARUI_SOURCE_ROLE_ARN, want both or neither"
+        );
+    }
+
+    #[test]
+    fn there_is_one_way_to_make_a_key_and_one_to_encrypt() {
+        let both = |vars: [(&str, &str); 2]| parse(&[("KARUI_DESTINATION_BUCKET", "light-images"), vars[0], vars[1]]);
+        let template = ("KARUI_DESTINATION_KEY", "small/{dir}{stem}-light{ext}");
+        assert_eq!(
+            with(template.0, template.1).unwrap().policy.destination_key.render("a/b.png"),
+            "small/a/b-light.png"
+        );
+        let fault = &both([("KARUI_DESTINATION_PREFIX", "small/"), template]).unwrap_err()[0];
+        assert!(fault.contains("no KARUI_DESTINATION_PREFIX"), "{fault}");
+
+        let sse_s3 = ("KARUI_DESTINATION_ENCRYPTION", "sse-s3");
+        assert_eq!(with(sse_s3.0, sse_s3.1).unwrap().buckets.encryption, Some(Encryption::SseS3));
+        let fault = &both([("KARUI_DESTINATION_KMS_KEY", KEY), sse_s3]).unwrap_err()[0];
+        assert!(fault.contains("no KARUI_DESTINATION_KMS_KEY"), "{fault}");
     }
 
     #[test]

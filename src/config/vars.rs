@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
 use super::Settings;
-use crate::pipeline::{TagPolicy, Unstrippable};
+use crate::pipeline::{KeyTemplate, Overwrite, TagPolicy, Unstrippable};
+use crate::s3::{Checksum, Encryption};
 
 /// One environment variable.
 pub struct Var {
@@ -26,6 +27,27 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 const ACCOUNT: &str = "an AWS account ID, 12 digits";
+const ROLE: &str = "the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME";
+const EXTERNAL_ID: &str = "2 to 1224 letters, digits and any of _ + = , . @ : / -";
+const STORAGE_CLASSES: &[&str] = &[
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "REDUCED_REDUNDANCY",
+];
+const ACLS: &[&str] = &[
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+];
 const BUCKET: &str = "a bucket name (3 to 63 of a-z, 0-9, \".\" and \"-\")";
 
 /// Every variable there is.
@@ -42,7 +64,23 @@ pub const VARS: &[Var] = &[
         format: "the beginning of a key, such as small/ (up to 512 bytes)",
         default: Some(""),
         doc: "Put before the source's key to make the result's.",
-        read: |s, text| put(&mut s.policy.destination_prefix, prefix(text)),
+        read: |s, text| put(&mut s.policy.destination_key, prefix(text).map(KeyTemplate::under)),
+    },
+    Var {
+        name: "KARUI_DESTINATION_KEY",
+        format: "a key of {dir}, {stem} and {ext}, in this order, such as small/{dir}{stem}-light{ext}, and no \
+                 KARUI_DESTINATION_PREFIX",
+        default: Some(""),
+        doc: "Makes the result's key where a prefix does not do: {dir} is the source's up to its last /, {ext} from the last \
+              dot on, {stem} between.",
+        read: |s, text| {
+            let key = &mut s.policy.destination_key;
+            match text {
+                "" => Some(()),
+                _ if *key != KeyTemplate::default() => None,
+                _ => put(key, text.parse().ok()),
+            }
+        },
     },
     Var {
         name: "KARUI_SOURCE_BUCKET",
@@ -77,7 +115,89 @@ pub const VARS: &[Var] = &[
         format: "the ARN of a KMS key, arn:aws:kms:REGION:ACCOUNT:key/ID",
         default: Some(""),
         doc: "Encrypts the results (SSE-KMS), instead of the bucket's own default.",
-        read: |s, text| put_optional(&mut s.buckets.destination_key, text, kms_key),
+        read: |s, text| put_optional(&mut s.buckets.encryption, text, |text| kms_key(text).map(Encryption::Kms)),
+    },
+    Var {
+        name: "KARUI_DESTINATION_ENCRYPTION",
+        format: "bucket, or sse-s3 and no KARUI_DESTINATION_KMS_KEY",
+        default: Some("bucket"),
+        doc: "bucket leaves it to the bucket's own default; sse-s3 encrypts with S3's keys whatever that is.",
+        read: |s, text| match (text, &s.buckets.encryption) {
+            ("bucket", _) => Some(()),
+            ("sse-s3", None) => put(&mut s.buckets.encryption, Some(Some(Encryption::SseS3))),
+            _ => None,
+        },
+    },
+    Var {
+        name: "KARUI_SOURCE_ROLE_ARN",
+        format: ROLE,
+        default: Some(""),
+        doc: "Assumed to read sources, where the function's own role may not. Where S3 may then not copy, since neither role \
+              may do both, the bytes pass through the function.",
+        read: |s, text| put_optional(&mut s.source_access.role, text, role),
+    },
+    Var {
+        name: "KARUI_SOURCE_EXTERNAL_ID",
+        format: EXTERNAL_ID,
+        default: Some(""),
+        doc: "What that role's trust policy asks for.",
+        read: |s, text| put_optional(&mut s.source_access.external_id, text, external_id),
+    },
+    Var {
+        name: "KARUI_DESTINATION_ROLE_ARN",
+        format: ROLE,
+        default: Some(""),
+        doc: "Assumed to write results, to see what is there, and to copy.",
+        read: |s, text| put_optional(&mut s.destination_access.role, text, role),
+    },
+    Var {
+        name: "KARUI_DESTINATION_EXTERNAL_ID",
+        format: EXTERNAL_ID,
+        default: Some(""),
+        doc: "What that role's trust policy asks for.",
+        read: |s, text| put_optional(&mut s.destination_access.external_id, text, external_id),
+    },
+    Var {
+        name: "KARUI_DESTINATION_REGION",
+        format: "an AWS region, such as eu-west-1",
+        default: Some(""),
+        doc: "The destination bucket's, where it is not the function's own.",
+        read: |s, text| put_optional(&mut s.destination_access.region, text, region),
+    },
+    Var {
+        name: "KARUI_STORAGE_CLASS",
+        format: "one of STANDARD, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER_IR, GLACIER, DEEP_ARCHIVE, \
+                 REDUCED_REDUNDANCY",
+        default: Some(""),
+        doc: "Of the results, instead of their sources'.",
+        read: |s, text| put_optional(&mut s.policy.storage_class, text, |text| word(text, STORAGE_CLASSES)),
+    },
+    Var {
+        name: "KARUI_CACHE_CONTROL",
+        format: "the value of a header, such as public, max-age=31536000 (up to 512 bytes of ASCII)",
+        default: Some(""),
+        doc: "Of the results, instead of their sources'.",
+        read: |s, text| put_optional(&mut s.policy.cache_control, text, header),
+    },
+    Var {
+        name: "KARUI_ACL",
+        format: "one of private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read, \
+                 bucket-owner-full-control",
+        default: Some(""),
+        doc: "The canned ACL of the results, for a bucket of another account that does not own its objects; it wants \
+              s3:PutObjectAcl. By default none is sent.",
+        read: |s, text| put_optional(&mut s.buckets.acl, text, |text| word(text, ACLS)),
+    },
+    Var {
+        name: "KARUI_OVERWRITE",
+        format: "one of if-older, always, never",
+        default: Some("if-older"),
+        doc: "What is at the destination is replaced unless it is this event's result, or a later one's; always does not even \
+              look, never leaves whatever is there.",
+        read: |s, text| {
+            let words = [("if-older", Overwrite::IfOlder), ("always", Overwrite::Always), ("never", Overwrite::Never)];
+            put(&mut s.policy.overwrite, one_of(text, &words))
+        },
     },
     Var {
         name: "KARUI_QUALITY",
@@ -161,14 +281,14 @@ pub const VARS: &[Var] = &[
         name: "KARUI_MULTIPART_THRESHOLD",
         format: "a size from 5MiB to 5GiB",
         default: Some("16MiB"),
-        doc: "From this size on a result is uploaded in parts.",
+        doc: "What is larger comes and goes in parts.",
         read: |s, text| put(&mut s.transfer.multipart_threshold, size(text, 5 * MIB..=5 * GIB)),
     },
     Var {
         name: "KARUI_PART_SIZE",
         format: "a size from 5MiB to 5GiB",
         default: Some("8MiB"),
-        doc: "Grows by itself where 10,000 parts would not do.",
+        doc: "Parts are even, as many as this size makes; it grows by itself where 10,000 would not do.",
         read: |s, text| put(&mut s.transfer.part_size, size(text, 5 * MIB..=5 * GIB)),
     },
     Var {
@@ -177,6 +297,29 @@ pub const VARS: &[Var] = &[
         default: Some("4"),
         doc: "Parts in flight at once.",
         read: |s, text| put(&mut s.transfer.concurrency, number(text, 1..=64).and_then(|n| n.try_into().ok())),
+    },
+    Var {
+        name: "KARUI_DOWNLOAD_CONCURRENCY",
+        format: "a whole number from 1 to 64",
+        default: Some("4"),
+        doc: "The same of an object that is read, into one buffer of its size.",
+        read: |s, text| put(&mut s.transfer.download_concurrency, number(text, 1..=64).and_then(|n| n.try_into().ok())),
+    },
+    Var {
+        name: "KARUI_CHECKSUM",
+        format: "one of crc64nvme, crc32c, sha256, md5",
+        default: Some("crc64nvme"),
+        doc: "What every part, and the whole, is sent with for S3 to compare and keep; md5 is Content-MD5, for stores that \
+              know nothing else.",
+        read: |s, text| {
+            let words = [
+                ("crc64nvme", Checksum::Crc64Nvme),
+                ("crc32c", Checksum::Crc32c),
+                ("sha256", Checksum::Sha256),
+                ("md5", Checksum::Md5),
+            ];
+            put(&mut s.transfer.checksum, one_of(text, &words))
+        },
     },
     Var {
         name: "KARUI_MAX_REQUESTS_PER_SECOND",
@@ -289,6 +432,34 @@ fn kms_key(text: &str) -> Option<String> {
         && account(owner).is_some()
         && key.strip_prefix("key/").is_some_and(|id| !id.is_empty() && !text.contains(char::is_whitespace));
     valid.then(|| text.to_string())
+}
+
+fn role(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", owner, role] = parts[..] else { return None };
+    let valid = partition.starts_with("aws")
+        && account(owner).is_some()
+        && role.strip_prefix("role/").is_some_and(|name| !name.is_empty() && !text.contains(char::is_whitespace));
+    valid.then(|| text.to_string())
+}
+
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+fn external_id(text: &str) -> Option<String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b);
+    ((2..=1224).contains(&text.len()) && text.bytes().all(allowed)).then(|| text.to_string())
+}
+
+fn region(text: &str) -> Option<String> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (text.contains('-') && text.bytes().all(allowed)).then(|| text.to_string())
+}
+
+fn header(text: &str) -> Option<String> {
+    (text.len() <= 512 && text.bytes().all(|b| (b' '..=b'~').contains(&b))).then(|| text.to_string())
+}
+
+fn word(text: &str, words: &[&str]) -> Option<String> {
+    words.contains(&text).then(|| text.to_string())
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>

@@ -44,7 +44,7 @@ impl Cause {
     }
 
     /// Whether headers and first bytes forbid rewriting.
-    pub(super) fn of_beginning(head: &Head, format: Option<Format>, limits: &Limits) -> Option<Self> {
+    pub(crate) fn of_beginning(head: &Head, format: Option<Format>, limits: &Limits) -> Option<Self> {
         if has_encoding(&head.attributes) {
             return Some(Self::ContentEncoding);
         }
@@ -65,13 +65,14 @@ pub enum Verdict {
 
 impl Verdict {
     /// Whatever the engine did not look into. Only nothing is known to hold nothing.
-    pub(super) fn unread(cause: Cause) -> Self {
+    pub(crate) fn unread(cause: Cause) -> Self {
         let empty = cause == Cause::Unchanged(Reason::Empty);
         let metadata = if empty { MetadataState::Clean } else { MetadataState::Kept };
         Self::AsItIs { cause, info: None, metadata, budget_cut: false }
     }
 
-    pub(super) fn of(answer: Result<Outcome, ImageError>) -> Self {
+    /// The engine's.
+    pub(crate) fn of(answer: Result<Outcome, ImageError>) -> Self {
         match answer {
             Ok(Outcome::Optimized(encoded)) => Self::Lighter(encoded),
             Ok(Outcome::Unchanged(unchanged)) => Self::AsItIs {
@@ -84,13 +85,15 @@ impl Verdict {
         }
     }
 
-    pub(super) fn metadata(&self) -> MetadataState {
+    /// What is left of the metadata that the policy removes.
+    pub(crate) fn metadata(&self) -> MetadataState {
         match self {
             Self::Lighter(Encoded { metadata, .. }) | Self::AsItIs { metadata, .. } => *metadata,
         }
     }
 
-    pub(super) fn score(&self) -> Option<f64> {
+    /// The score of what was made, where it was measured.
+    pub(crate) fn score(&self) -> Option<f64> {
         match self {
             Self::Lighter(encoded) => encoded.score,
             Self::AsItIs { .. } => None,
@@ -98,7 +101,7 @@ impl Verdict {
     }
 
     /// As the marker tells it.
-    pub(super) fn method(&self) -> String {
+    pub(crate) fn method(&self) -> String {
         match self {
             Self::Lighter(encoded) => encoded.method.to_string(),
             Self::AsItIs { .. } => "copy".into(),
@@ -106,7 +109,7 @@ impl Verdict {
     }
 
     /// What is to be uploaded, if anything.
-    pub(super) fn into_bytes(self) -> Option<Bytes> {
+    pub(crate) fn into_bytes(self) -> Option<Bytes> {
         match self {
             Self::Lighter(encoded) => Some(encoded.bytes.into()),
             Self::AsItIs { .. } => None,
@@ -115,7 +118,7 @@ impl Verdict {
 }
 
 /// The headers that the result arrives with: the source's, with the true Content-Type of a recognized image.
-pub(super) fn arriving(source: &Attributes, format: Option<Format>, tags: Vec<(String, String)>) -> Attributes {
+pub(crate) fn arriving(source: &Attributes, format: Option<Format>, tags: Vec<(String, String)>) -> Attributes {
     let mime = format.filter(|_| !has_encoding(source)).map(|format| format.mime().to_string());
     Attributes { content_type: mime.or_else(|| source.content_type.clone()), tags, ..source.clone() }
 }
@@ -137,7 +140,7 @@ mod tests {
             content_encoding: encoding.map(Into::into),
             ..Attributes::default()
         };
-        Head { etag: ETag::new("e"), size, attributes, tag_count: 0 }
+        Head { etag: ETag::new("e"), size, attributes, tag_count: 0, checksum: None, modified: None }
     }
 
     fn cause(size: u64, encoding: Option<&str>, format: Option<Format>) -> Option<Cause> {

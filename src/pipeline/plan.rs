@@ -23,6 +23,8 @@ pub enum Skip {
     DestinationIsSource,
     /// The destination's marker answers the event.
     AlreadyStored,
+    /// Something is at the destination, and `KARUI_OVERWRITE=never`.
+    NotOverwritten,
     /// A newer object is at the source, and has its own event.
     SourceReplaced,
     SourceGone,
@@ -37,6 +39,7 @@ impl fmt::Display for Skip {
         f.write_str(match self {
             Self::DestinationIsSource => "destination-is-source",
             Self::AlreadyStored => "already-stored",
+            Self::NotOverwritten => "not-overwritten",
             Self::SourceReplaced => "source-replaced",
             Self::SourceGone => "source-gone",
             Self::Withheld => "withheld",
@@ -49,8 +52,8 @@ impl fmt::Display for Skip {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     #[error(
-        "{source_object}: with its prefix the destination's key has {bytes} bytes, S3 allows {MAX_KEY_BYTES}; \
-         shorten KARUI_DESTINATION_PREFIX or the key"
+        "{source_object}: the destination's key has {bytes} bytes, S3 allows {MAX_KEY_BYTES}; shorten \
+         KARUI_DESTINATION_PREFIX, KARUI_DESTINATION_KEY or the key"
     )]
     KeyTooLong { source_object: ObjectRef, bytes: usize },
 }
@@ -63,12 +66,23 @@ const MAX_KEY_BYTES: usize = 1024;
 /// # Errors
 /// [`PlanError`] where the destination's key cannot exist.
 pub fn plan(job: &Job, policy: &Policy) -> Result<Plan, PlanError> {
-    let Policy { destination_bucket: bucket, destination_prefix: prefix, .. } = policy;
-    // Also what lies under the prefix of the same bucket: it is a result, or its result's result would never end.
-    if job.source.bucket == *bucket && job.source.key.starts_with(prefix.as_str()) {
+    let Policy { destination_bucket: bucket, destination_key: template, .. } = policy;
+    // Also what could be a result in the same bucket: it is one, or its result's result would never end.
+    if job.source.bucket == *bucket && template.makes(&job.source.key) {
         return Ok(Plan::Skip(Skip::DestinationIsSource));
     }
-    let target = ObjectRef { bucket: bucket.clone(), key: format!("{prefix}{}", job.source.key) };
+    let target = ObjectRef { bucket: bucket.clone(), key: template.render(&job.source.key) };
+    plan_to(job, target, policy)
+}
+
+/// The same, where the result belongs to this very place.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_to(job: &Job, target: ObjectRef, policy: &Policy) -> Result<Plan, PlanError> {
+    if job.source == target {
+        return Ok(Plan::Skip(Skip::DestinationIsSource));
+    }
     if target.key.len() > MAX_KEY_BYTES {
         return Err(PlanError::KeyTooLong { source_object: job.source.clone(), bytes: target.key.len() });
     }
@@ -86,13 +100,14 @@ pub fn plan(job: &Job, policy: &Policy) -> Result<Plan, PlanError> {
 mod tests {
     use super::*;
     use crate::optimize::{ImageError, Limit, Reason};
+    use crate::pipeline::KeyTemplate;
 
     fn job(bucket: &str, key: &str, size: Option<u64>) -> Job {
         Job { source: ObjectRef::new(bucket, key), etag: None, size, sequencer: None, task: Task::Optimize }
     }
 
     fn under(prefix: &str) -> Policy {
-        Policy { destination_prefix: prefix.into(), ..Policy::to_bucket("light") }
+        Policy { destination_key: KeyTemplate::under(prefix), ..Policy::to_bucket("light") }
     }
 
     fn target(key: &str) -> ObjectRef {
@@ -108,13 +123,16 @@ mod tests {
 
     #[test]
     fn a_result_is_no_source() {
-        let skip = Ok(Plan::Skip(Skip::DestinationIsSource));
-        assert_eq!(plan(&job("light", "a.jpg", Some(1)), &under("")), skip);
-        assert_eq!(plan(&job("light", "small/a.jpg", Some(1)), &under("small/")), skip);
+        let skip = || Ok(Plan::Skip(Skip::DestinationIsSource));
+        assert_eq!(plan(&job("light", "a.jpg", Some(1)), &under("")), skip());
+        assert_eq!(plan(&job("light", "small/a.jpg", Some(1)), &under("small/")), skip());
         assert_eq!(
             plan(&job("light", "photos/a.jpg", Some(1)), &under("small/")),
             Ok(Plan::Process(target("small/photos/a.jpg")))
         );
+        let beside = Policy { destination_key: "{dir}{stem}-light{ext}".parse().unwrap(), ..under("") };
+        assert_eq!(plan(&job("light", "a-light.jpg", Some(1)), &beside), skip());
+        assert_eq!(plan(&job("light", "a.jpg", Some(1)), &beside), Ok(Plan::Process(target("a-light.jpg"))));
     }
 
     #[test]

@@ -84,6 +84,15 @@ pub enum Ending {
     Skipped(Skip),
 }
 
+/// How the bytes came to the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Put there, or copied by S3.
+    Direct,
+    /// Copied through here, since S3 may not.
+    Relay,
+}
+
 impl Report {
     /// Of a job that has just begun: failed, until it is known better.
     #[must_use]
@@ -141,6 +150,13 @@ impl Report {
             self.format = Some(format.name());
             // 0 × 0 stands for "not read any further".
             (self.width, self.height) = if width > 0 { (Some(width), Some(height)) } else { (None, None) };
+        }
+    }
+
+    pub(super) fn arrived_by(&mut self, route: Route) {
+        match route {
+            Route::Direct => {}
+            Route::Relay => self.method = Some("relay".into()),
         }
     }
 

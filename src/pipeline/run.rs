@@ -9,12 +9,16 @@ use bytes::Bytes;
 
 use super::body::{Cause, Verdict, arriving};
 use super::marker::{self, Marker, options_hash};
-use super::report::{millis, timed};
-use super::{Ending, Job, Plan, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
+use super::plan::plan_to;
+use super::report::{Route, millis, timed};
+use super::{Ending, Job, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
 use crate::error::Error;
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState};
 use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Store};
+
+/// How often a result is written that another one overtakes, before its event has to come back.
+const ROUNDS: u32 = 3;
 
 /// Does jobs, one policy for all.
 pub struct Pipeline {
@@ -27,7 +31,7 @@ pub struct Pipeline {
 
 /// What lies at the destination before the work.
 enum Seen {
-    /// It may not be looked at.
+    /// It may not be looked at, or need not be.
     Unknown,
     Nothing,
     Object(Box<Head>),
@@ -45,7 +49,14 @@ enum Body {
     Unread(Cause),
 }
 
+/// How a write ended that did not fail.
+enum Settled {
+    Stored(Route),
+    Skipped(Skip),
+}
+
 /// One write at the destination.
+#[derive(Clone)]
 struct Delivery<'a> {
     from: &'a ObjectRef,
     head: &'a Head,
@@ -66,16 +77,31 @@ impl Pipeline {
 
     /// Brings one object to its destination, lighter where that is possible.
     pub async fn run(&self, job: &Job, deadline: Option<Instant>) -> Report {
+        self.run_planned(job, plan(job, &self.policy), deadline).await
+    }
+
+    /// The same, to this very place.
+    pub async fn run_to(&self, job: &Job, target: ObjectRef) -> Report {
+        self.run_planned(job, plan_to(job, target, &self.policy), None).await
+    }
+
+    async fn run_planned(&self, job: &Job, plan: Result<Plan, PlanError>, deadline: Option<Instant>) -> Report {
         let start = Instant::now();
         let mut report = Report::begun(Some(&job.source));
         // On the heap, since the compiler gives up on so deep a nest of futures.
-        let ending = Box::pin(self.story(job, deadline, &mut report)).await;
+        let ending = Box::pin(self.story(job, plan, deadline, &mut report)).await;
         report.millis.total = millis(start.elapsed());
         report.ended(ending.as_ref().copied())
     }
 
-    async fn story(&self, job: &Job, deadline: Option<Instant>, report: &mut Report) -> Result<Ending, Error> {
-        let (target, known) = match plan(job, &self.policy)? {
+    async fn story(
+        &self,
+        job: &Job,
+        plan: Result<Plan, PlanError>,
+        deadline: Option<Instant>,
+        report: &mut Report,
+    ) -> Result<Ending, Error> {
+        let (target, known) = match plan? {
             Plan::Process(target) => (target, None),
             Plan::Copy(target, cause) => (target, Some(cause)),
             Plan::Skip(skip) => return Ok(Ending::Skipped(skip)),
@@ -83,8 +109,8 @@ impl Pipeline {
         report.destination = Some(target.to_string());
 
         let seen = timed(&mut report.millis.head, self.look_at(&target)).await?;
-        if self.answers(&seen, job) {
-            return Ok(Ending::Skipped(Skip::AlreadyStored));
+        if let Some(skip) = self.suffices(&seen, job) {
+            return Ok(Ending::Skipped(skip));
         }
         let Source { head, format, body } = timed(&mut report.millis.get, self.fetch(job, known)).await?;
         report.found(head.size, format);
@@ -101,10 +127,13 @@ impl Pipeline {
             tags: if tags.is_some() { CopyTags::Copy } else { CopyTags::Drop },
             attributes: self.attributes(job, &head, format, tags.unwrap_or_default(), &verdict),
             body: verdict.into_bytes(),
-            condition: seen.condition(),
+            condition: self.condition(&seen),
             head: &head,
         };
-        timed(&mut report.millis.store, Box::pin(self.deliver(delivery, &mut report.warnings))).await?;
+        match timed(&mut report.millis.store, self.settle(job, delivery, &mut report.warnings)).await? {
+            Settled::Stored(route) => report.arrived_by(route),
+            Settled::Skipped(skip) => return Ok(Ending::Skipped(skip)),
+        }
         Ok(Ending::Stored)
     }
 
@@ -115,6 +144,9 @@ impl Pipeline {
     }
 
     async fn look_at(&self, target: &ObjectRef) -> Result<Seen, Error> {
+        if self.policy.overwrite == Overwrite::Always {
+            return Ok(Seen::Unknown);
+        }
         match self.store.head(target).await {
             Ok(Some(head)) => Ok(Seen::Object(Box::new(head))),
             Ok(None) => Ok(Seen::Nothing),
@@ -124,10 +156,21 @@ impl Pipeline {
         }
     }
 
-    fn answers(&self, seen: &Seen, job: &Job) -> bool {
-        match seen {
-            Seen::Object(head) => marker::answers(&head.attributes.metadata, job, &self.options_hash),
-            Seen::Nothing | Seen::Unknown => false,
+    /// Why nothing need be written, if so.
+    fn suffices(&self, seen: &Seen, job: &Job) -> Option<Skip> {
+        let Seen::Object(head) = seen else { return None };
+        if marker::answers(&head.attributes.metadata, job, &self.options_hash) {
+            return Some(Skip::AlreadyStored);
+        }
+        (self.policy.overwrite == Overwrite::Never).then_some(Skip::NotOverwritten)
+    }
+
+    /// What must still be so when the result is written: of two at work on one key, the slower one decides again.
+    fn condition(&self, seen: &Seen) -> Condition {
+        match (self.policy.overwrite, seen) {
+            (Overwrite::Never, _) | (Overwrite::IfOlder | Overwrite::Always, Seen::Nothing) => Condition::Absent,
+            (Overwrite::IfOlder | Overwrite::Always, Seen::Unknown) => Condition::None,
+            (Overwrite::IfOlder | Overwrite::Always, Seen::Object(head)) => Condition::Unmodified(head.etag.clone()),
         }
     }
 
@@ -205,10 +248,54 @@ impl Pipeline {
             sequencer: job.sequencer.as_deref(),
         };
         let metadata = marker.added_to(&head.attributes.metadata);
-        Attributes { metadata, ..arriving(&head.attributes, format, tags) }
+        let arriving = arriving(&head.attributes, format, tags);
+        let Policy { storage_class, cache_control, .. } = &self.policy;
+        Attributes {
+            metadata,
+            storage_class: storage_class.clone().or(arriving.storage_class),
+            cache_control: cache_control.clone().or(arriving.cache_control),
+            ..arriving
+        }
     }
 
-    async fn deliver(&self, mut delivery: Delivery<'_>, warnings: &mut Vec<String>) -> Result<(), Error> {
+    /// Writes what is to be written, unless another one's write came before it that is as good: then it decides again.
+    async fn settle(
+        &self,
+        job: &Job,
+        mut delivery: Delivery<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Settled, Error> {
+        let mut rounds = 1;
+        loop {
+            let error = match Box::pin(self.deliver(delivery.clone(), warnings)).await {
+                Ok(route) => return Ok(Settled::Stored(route)),
+                Err(Error::S3(error)) if is_overtaken(&error, delivery.to) => error,
+                Err(error) => return Err(error),
+            };
+            let seen = self.look_at(delivery.to).await?;
+            if let Some(skip) = self.suffices(&seen, job) {
+                return Ok(Settled::Skipped(skip));
+            }
+            // What may not be seen is there all the same.
+            if self.policy.overwrite == Overwrite::Never && error.kind == Kind::PreconditionFailed {
+                return Ok(Settled::Skipped(Skip::NotOverwritten));
+            }
+            // Whose source is still there is the newer one: the other was put, and is replaced, before.
+            match self.store.head_source(&job.source).await? {
+                Some(now) if now.etag == delivery.head.etag => {}
+                Some(_) => return Ok(Settled::Skipped(Skip::SourceReplaced)),
+                None => return Ok(Settled::Skipped(Skip::SourceGone)),
+            }
+            if rounds == ROUNDS {
+                return Err(error.into());
+            }
+            rounds += 1;
+            delivery.condition = self.condition(&seen);
+        }
+    }
+
+    async fn deliver(&self, mut delivery: Delivery<'_>, warnings: &mut Vec<String>) -> Result<Route, Error> {
+        let tagged = delivery.clone();
         let mut result = self.write(&delivery).await;
         if let Err(error) = &result
             && is_refused(error)
@@ -219,7 +306,43 @@ impl Pipeline {
             result = self.write(&delivery).await;
             warnings.extend(result.is_ok().then_some(warning));
         }
-        Ok(result?)
+        match result {
+            Ok(()) => Ok(Route::Direct),
+            Err(error) if delivery.body.is_none() && error.kind == Kind::AccessDenied => {
+                self.relay(tagged, error, warnings).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where no principal may read the one and write the other in one request, the bytes pass through here.
+    async fn relay(
+        &self,
+        mut delivery: Delivery<'_>,
+        refusal: S3Error,
+        warnings: &mut Vec<String>,
+    ) -> Result<Route, Error> {
+        let mut result = self.write_through(&delivery).await;
+        if let Err(error) = &result
+            && is_refused(error)
+            && self.policy.tags == TagPolicy::Copy
+            && !std::mem::take(&mut delivery.attributes.tags).is_empty()
+        {
+            let warning = format!("tags dropped: {error}");
+            result = self.write_through(&delivery).await;
+            warnings.extend(result.is_ok().then_some(warning));
+        }
+        match result {
+            Ok(()) => Ok(Route::Relay),
+            // The copy says what to grant on either side.
+            Err(error) if error.kind == Kind::AccessDenied => Err(refusal.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn write_through(&self, delivery: &Delivery<'_>) -> Result<(), S3Error> {
+        let Delivery { from, head, to, attributes, condition, .. } = delivery;
+        Box::pin(self.store.relay(from, head, to, attributes, condition)).await
     }
 
     async fn write(&self, delivery: &Delivery<'_>) -> Result<(), S3Error> {
@@ -227,17 +350,6 @@ impl Pipeline {
         match body {
             Some(bytes) => self.store.put(to, bytes.clone(), attributes, condition).await,
             None => self.store.copy(from, head, to, attributes, *tags, condition).await,
-        }
-    }
-}
-
-impl Seen {
-    /// What must still be so when the result is written: of two at work on one key, the slower one tries again.
-    fn condition(&self) -> Condition {
-        match self {
-            Self::Unknown => Condition::None,
-            Self::Nothing => Condition::Absent,
-            Self::Object(head) => Condition::Unmodified(head.etag.clone()),
         }
     }
 }
@@ -256,6 +368,11 @@ impl Delivery<'_> {
 }
 
 /// For the permission, or since the store knows nothing of tags.
+/// Whether something came to, or left, the destination after it was looked at.
+fn is_overtaken(error: &S3Error, target: &ObjectRef) -> bool {
+    matches!(error.kind, Kind::PreconditionFailed | Kind::Conflict) && error.object == *target
+}
+
 fn is_refused(error: &S3Error) -> bool {
     matches!(error.kind, Kind::AccessDenied | Kind::NotSupported)
 }
