@@ -18,6 +18,9 @@ enum Command {
     Score(karui::cli::ScoreArgs),
     #[cfg(feature = "dev")]
     Dev(karui::dev::DevArgs),
+    #[cfg(feature = "transfer")]
+    #[command(flatten)]
+    Transfer(Box<karui::cli::transfer::Command>),
 }
 
 fn main() -> ExitCode {
@@ -26,5 +29,7 @@ fn main() -> ExitCode {
         Command::Score(args) => karui::cli::score(&args),
         #[cfg(feature = "dev")]
         Command::Dev(args) => karui::dev::run(args),
+        #[cfg(feature = "transfer")]
+        Command::Transfer(command) => karui::cli::transfer::run(*command),
     }
 }

@@ -13,9 +13,16 @@ mod walk;
 mod work;
 mod write;
 
+#[cfg(any(feature = "dev", feature = "transfer"))]
+mod interrupt;
+#[cfg(feature = "transfer")]
+pub mod transfer;
+
 use std::process::ExitCode;
 
 pub use args::OptimizeArgs;
+#[cfg(any(feature = "dev", feature = "transfer"))]
+pub(crate) use interrupt::interrupted;
 pub use score::{ScoreArgs, score};
 pub use table::Table;
 

@@ -26,7 +26,8 @@ impl Table {
     }
 }
 
-fn visible(text: &str) -> String {
+/// With control characters escaped.
+pub(super) fn visible(text: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
 }

@@ -1,0 +1,290 @@
+//! What was typed after `karui cp` and `karui sync`, and what it means. Touches no file and no network.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+
+use super::filter::Filters;
+use super::location::Location;
+use crate::optimize::{MetadataPolicy, Options, Quality};
+use crate::s3::Access;
+
+/// Objects on their way at once, where nothing else is asked for.
+const JOBS: usize = 16;
+
+/// Copy one object or file, or with --recursive all under a prefix or folder
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_long_help = "SRC and DST are s3://bucket/key, a path, or `-` for stdin and stdout. Between two S3 sides the \
+bytes do not pass through here. A destination that ends with / takes the source's name. One object wants s3:GetObject of its \
+bucket's policy and no more; --recursive wants s3:ListBucket as well.\n\nExit status: 0, 1 if an object failed, 2 for wrong \
+usage, 130 after Ctrl-C, which leaves no open upload."
+)]
+pub struct CpArgs {
+    /// Copy everything under SRC, whatever is at DST already
+    #[arg(long, short)]
+    recursive: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Copy what is new or newer under a prefix or folder
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_long_help = "SRC and DST are s3://bucket/prefix or a folder. Both sides are listed (s3:ListBucket), and their \
+listings decide: what is missing at DST, older there than at SRC or, in a plain copy, of another size is copied. Nothing is \
+deleted without --delete.\n\nExit status: 0, 1 if an object failed, 2 for wrong usage, 130 after Ctrl-C, which leaves no open \
+upload."
+)]
+pub struct SyncArgs {
+    /// Delete at DST what is not at SRC; what filters leave out stays
+    #[arg(long)]
+    delete: bool,
+    /// Decide by content: by entity tags, and with --optimize by a HEAD and the marker that Karui leaves
+    #[arg(long)]
+    exact: bool,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct CommonArgs {
+    /// Make images light on the way; everything else arrives as it is
+    #[arg(long)]
+    optimize: bool,
+    /// With --optimize: the SSIMULACRA2 score that no image falls below, as in `karui optimize`
+    #[arg(long, value_name = "N|NAME", default_value_t = Quality::DEFAULT, requires = "optimize")]
+    quality: Quality,
+    /// With --optimize: what to keep of the metadata: safe, all, or none
+    #[arg(long, value_name = "safe|all|none", default_value_t = MetadataPolicy::Safe, requires = "optimize")]
+    metadata: MetadataPolicy,
+    #[command(flatten)]
+    filters: Filters,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Objects on their way at once
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(JOBS).unwrap_or(NonZeroUsize::MIN))]
+    jobs: NonZeroUsize,
+    /// Print one JSON object per object copied, deleted or failed, and a summary at the end
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    destination: DestinationArgs,
+    #[arg(value_name = "SRC", help = "From where: s3://bucket/key or a path")]
+    from: OsString,
+    #[arg(value_name = "DST", help = "To where: s3://bucket/key or a path")]
+    to: OsString,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Credentials and place of SRC")]
+struct SourceArgs {
+    /// A profile of ~/.aws/config, SSO and role chains included
+    #[arg(long, value_name = "NAME")]
+    source_profile: Option<String>,
+    /// The ARN of a role to assume
+    #[arg(long, value_name = "ARN")]
+    source_role: Option<String>,
+    /// What the role's trust policy asks for
+    #[arg(long, value_name = "ID", requires = "source_role")]
+    source_external_id: Option<String>,
+    /// The bucket's region
+    #[arg(long, value_name = "REGION")]
+    source_region: Option<String>,
+    /// The URL of another store than AWS's
+    #[arg(long, value_name = "URL")]
+    source_endpoint: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Credentials and place of DST, which make server-side copies")]
+struct DestinationArgs {
+    /// A profile of ~/.aws/config, SSO and role chains included
+    #[arg(long, value_name = "NAME")]
+    destination_profile: Option<String>,
+    /// The ARN of a role to assume
+    #[arg(long, value_name = "ARN")]
+    destination_role: Option<String>,
+    /// What the role's trust policy asks for
+    #[arg(long, value_name = "ID", requires = "destination_role")]
+    destination_external_id: Option<String>,
+    /// The bucket's region
+    #[arg(long, value_name = "REGION")]
+    destination_region: Option<String>,
+    /// The URL of another store than AWS's
+    #[arg(long, value_name = "URL")]
+    destination_endpoint: Option<String>,
+}
+
+impl From<SourceArgs> for Access {
+    fn from(args: SourceArgs) -> Self {
+        Self {
+            profile: args.source_profile,
+            region: args.source_region,
+            endpoint: args.source_endpoint,
+            role: args.source_role,
+            external_id: args.source_external_id,
+        }
+    }
+}
+
+impl From<DestinationArgs> for Access {
+    fn from(args: DestinationArgs) -> Self {
+        Self {
+            profile: args.destination_profile,
+            region: args.destination_region,
+            endpoint: args.destination_endpoint,
+            role: args.destination_role,
+            external_id: args.destination_external_id,
+        }
+    }
+}
+
+/// The command line, understood.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub source: Location,
+    pub destination: Location,
+    pub source_access: Access,
+    pub destination_access: Access,
+    pub scope: Scope,
+    /// Images are made light so; `None` in a plain copy.
+    pub options: Option<Options>,
+    pub filters: Filters,
+    /// Delete at the destination what is not at the source.
+    pub delete: bool,
+    pub dry_run: bool,
+    pub jobs: usize,
+    pub json: bool,
+}
+
+/// How much is copied, and by what rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    One,
+    /// All under a prefix or folder, without a look at the destination.
+    All,
+    /// What the two listings say.
+    Newer,
+    /// What the contents say.
+    Different,
+}
+
+impl CpArgs {
+    /// # Errors
+    /// What makes no sense, and what to type instead.
+    pub fn resolve(self) -> Result<Request, String> {
+        let scope = if self.recursive { Scope::All } else { Scope::One };
+        if scope == Scope::One && !self.common.filters.is_empty() {
+            return Err("--include and --exclude choose among many: add --recursive".into());
+        }
+        self.common.resolve(scope, false)
+    }
+}
+
+impl SyncArgs {
+    /// # Errors
+    /// What makes no sense, and what to type instead.
+    pub fn resolve(self) -> Result<Request, String> {
+        let scope = if self.exact { Scope::Different } else { Scope::Newer };
+        self.common.resolve(scope, self.delete)
+    }
+}
+
+impl CommonArgs {
+    fn resolve(self, scope: Scope, delete: bool) -> Result<Request, String> {
+        let (source, destination) = (Location::parse(&self.from)?, Location::parse(&self.to)?);
+        if !source.is_s3() && !destination.is_s3() {
+            return Err("neither side is s3://: `karui optimize --out DIR` works on folders".into());
+        }
+        if scope != Scope::One && (source == Location::Stream || destination == Location::Stream) {
+            return Err("`-` is one stream: leave out --recursive, or use `karui cp`".into());
+        }
+        if self.optimize && source == Location::Stream {
+            return Err("a stream is copied as it comes: pipe it through `karui optimize -` first".into());
+        }
+        let options =
+            self.optimize.then(|| Options { quality: self.quality, metadata: self.metadata, ..Options::default() });
+        Ok(Request {
+            source,
+            destination,
+            source_access: self.source.into(),
+            destination_access: self.destination.into(),
+            scope,
+            options,
+            filters: self.filters,
+            delete,
+            dry_run: self.dry_run,
+            jobs: self.jobs.get(),
+            json: self.json,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    enum Program {
+        Cp(CpArgs),
+        Sync(SyncArgs),
+    }
+
+    fn resolve(line: &str) -> Result<Request, String> {
+        let words = std::iter::once("karui").chain(line.split_whitespace());
+        match Program::try_parse_from(words).map_err(|e| e.to_string())? {
+            Program::Cp(args) => args.resolve(),
+            Program::Sync(args) => args.resolve(),
+        }
+    }
+
+    #[test]
+    fn every_option_arrives() {
+        let request = resolve(
+            "sync --optimize --quality 80 --metadata all --delete --exact --dry-run --json --jobs 3 --exclude * \
+             --include *.jpg --source-profile a --source-role r --source-external-id i --source-region eu-west-1 --source-endpoint http://s \
+             --destination-profile b s3://in/photos out",
+        )
+        .unwrap();
+        let options = request.options.unwrap();
+        assert_eq!((options.quality, options.metadata), (Quality::Target(80.0), MetadataPolicy::All));
+        assert_eq!((request.scope, request.delete, request.jobs), (Scope::Different, true, 3));
+        assert!(request.dry_run && request.json);
+        assert!(request.filters.take("a.jpg") && !request.filters.take("a.png"));
+        let access = request.source_access;
+        assert_eq!((access.profile.as_deref(), access.role.as_deref()), (Some("a"), Some("r")));
+        assert_eq!(access.external_id.as_deref(), Some("i"));
+        assert_eq!((access.region.as_deref(), access.endpoint.as_deref()), (Some("eu-west-1"), Some("http://s")));
+        assert_eq!(request.destination_access, Access { profile: Some("b".into()), ..Access::default() });
+    }
+
+    #[test]
+    fn the_scope_is_the_commands() {
+        let scope = |line| resolve(line).unwrap().scope;
+        assert_eq!(scope("cp s3://a/k f"), Scope::One);
+        assert_eq!(scope("cp -r s3://a/k f"), Scope::All);
+        assert_eq!(scope("sync s3://a/k f"), Scope::Newer);
+    }
+
+    #[test]
+    fn wrong_usage_says_what_to_do() {
+        for (line, remedy) in [
+            ("cp a b", "karui optimize"),
+            ("cp -r - s3://b/k", "leave out --recursive"),
+            ("cp --optimize - s3://b/k", "karui optimize -"),
+            ("cp --exclude x s3://b/k f", "--recursive"),
+            ("cp --quality 80 s3://b/k f", "--optimize"),
+            ("sync --jobs 0 s3://b/k f", "invalid value"),
+            ("cp s3:///k f", "s3://bucket"),
+            ("sync s3://b/k", "required"),
+        ] {
+            let message = resolve(line).unwrap_err();
+            assert!(message.contains(remedy), "{line}: {message}");
+        }
+    }
+}

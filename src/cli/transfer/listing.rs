@@ -1,0 +1,277 @@
+//! Both sides' keys in one order, a pair at a time: neither listing is ever held whole.
+
+use std::cmp::Ordering;
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+use walkdir::{DirEntry, WalkDir};
+
+use super::decide::Entry;
+use crate::s3::{self, S3Error};
+
+/// Entries of a folder that wait to be looked at.
+const AHEAD: usize = 1024;
+
+/// One side's keys below its root, in the order of their bytes.
+#[derive(Debug)]
+pub enum Listing {
+    S3 {
+        objects: Box<s3::Listing>,
+        root: String,
+    },
+    Folder(mpsc::Receiver<Item>),
+    /// Not looked at, or not there.
+    Nothing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    Entry(Entry),
+    /// Something in a folder that cannot be looked at, or has a name that no key can have.
+    Unreadable {
+        path: PathBuf,
+        reason: String,
+    },
+}
+
+impl Listing {
+    /// The regular files of a folder. Links are not followed, so nothing outside is read.
+    pub fn of_folder(root: PathBuf) -> Self {
+        let (send, receive) = mpsc::channel(AHEAD);
+        tokio::task::spawn_blocking(move || walk(&root, |item| send.blocking_send(item).is_ok()));
+        Self::Folder(receive)
+    }
+
+    async fn next(&mut self) -> Result<Option<Item>, S3Error> {
+        match self {
+            Self::Folder(items) => Ok(items.recv().await),
+            Self::Nothing => Ok(None),
+            Self::S3 { objects, root } => loop {
+                let Some(listed) = objects.next().await? else { return Ok(None) };
+                let s3::Listed { key, size, etag, modified } = listed;
+                match key.strip_prefix(root.as_str()) {
+                    // The root's own folder marker.
+                    None | Some("") => {}
+                    Some(key) => {
+                        return Ok(Some(Item::Entry(Entry {
+                            key: key.to_owned(),
+                            size,
+                            modified,
+                            etag: Some(etag).filter(|etag| !etag.as_str().is_empty()),
+                        })));
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// Hands over every file until nobody takes them.
+fn walk(root: &std::path::Path, mut take: impl FnMut(Item) -> bool) {
+    for entry in WalkDir::new(root).sort_by(by_key) {
+        let item = match entry {
+            Ok(entry) if entry.file_type().is_file() => file(root, &entry),
+            Ok(_) => continue,
+            Err(error) => {
+                let path = error.path().unwrap_or(root).to_owned();
+                Item::Unreadable { path, reason: error.to_string() }
+            }
+        };
+        if !take(item) {
+            return;
+        }
+    }
+}
+
+/// A folder's key goes on with a `/`, and so `a.b` comes before what is in `a`.
+fn by_key(a: &DirEntry, b: &DirEntry) -> Ordering {
+    let name = |entry: &DirEntry| {
+        let mut name = entry.file_name().as_encoded_bytes().to_vec();
+        name.extend(entry.file_type().is_dir().then_some(b'/'));
+        name
+    };
+    name(a).cmp(&name(b))
+}
+
+fn file(root: &std::path::Path, entry: &DirEntry) -> Item {
+    let path = entry.path().to_owned();
+    let segments = path.strip_prefix(root).ok().map(|inside| inside.iter().map(|segment| segment.to_str()));
+    let Some(segments) = segments.and_then(Iterator::collect::<Option<Vec<_>>>) else {
+        return Item::Unreadable { path, reason: "its name is no UTF-8, and keys are: rename it".into() };
+    };
+    let key = segments.join("/");
+    match entry.metadata() {
+        Ok(about) => {
+            let modified = about.modified().map_or(0, super::local::seconds);
+            Item::Entry(Entry { key, size: about.len(), modified, etag: None })
+        }
+        Err(error) => Item::Unreadable { path, reason: error.to_string() },
+    }
+}
+
+/// A key, and what lies there at either side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pair {
+    Entries {
+        source: Option<Entry>,
+        destination: Option<Entry>,
+    },
+    /// At the source: what is missing from here on may be there all the same.
+    Unreadable {
+        path: PathBuf,
+        reason: String,
+    },
+}
+
+/// Two listings as one.
+#[derive(Debug)]
+pub struct Merge {
+    source: Peeked,
+    destination: Peeked,
+}
+
+#[derive(Debug)]
+struct Peeked {
+    listing: Listing,
+    head: Option<Item>,
+}
+
+impl Peeked {
+    async fn fill(&mut self) -> Result<(), S3Error> {
+        if self.head.is_none() {
+            self.head = self.listing.next().await?;
+            if self.head.is_none() {
+                self.listing = Listing::Nothing;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self) -> Option<&Entry> {
+        match &self.head {
+            Some(Item::Entry(entry)) => Some(entry),
+            Some(Item::Unreadable { .. }) | None => None,
+        }
+    }
+
+    fn take(&mut self) -> Option<Entry> {
+        match self.head.take() {
+            Some(Item::Entry(entry)) => Some(entry),
+            Some(Item::Unreadable { .. }) | None => None,
+        }
+    }
+}
+
+impl Merge {
+    pub fn new(source: Listing, destination: Listing) -> Self {
+        let peeked = |listing| Peeked { listing, head: None };
+        Self { source: peeked(source), destination: peeked(destination) }
+    }
+
+    /// Whether the source has no more keys; known after the first [`Merge::next`].
+    pub fn source_is_empty(&self) -> bool {
+        matches!(self.source.listing, Listing::Nothing) && self.source.head.is_none()
+    }
+
+    /// The next key; `None` after the last.
+    ///
+    /// # Errors
+    /// [`S3Error`] where a listing breaks off: no key after that is known to be missing.
+    pub async fn next(&mut self) -> Result<Option<Pair>, S3Error> {
+        let (source, destination) = tokio::join!(self.source.fill(), self.destination.fill());
+        source?;
+        destination?;
+        if let Some(Item::Unreadable { path, reason }) = self.source.head.take_if(|item| item.is_unreadable()) {
+            return Ok(Some(Pair::Unreadable { path, reason }));
+        }
+        // At the destination it is in nobody's way but its own: a write to it fails by name.
+        while self.destination.head.as_ref().is_some_and(Item::is_unreadable) {
+            self.destination.head = None;
+            self.destination.fill().await?;
+        }
+        let (source, destination) = match (self.source.entry(), self.destination.entry()) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => (true, false),
+            (None, Some(_)) => (false, true),
+            (Some(source), Some(destination)) => match source.key.cmp(&destination.key) {
+                Ordering::Less => (true, false),
+                Ordering::Equal => (true, true),
+                Ordering::Greater => (false, true),
+            },
+        };
+        Ok(Some(Pair::Entries {
+            source: if source { self.source.take() } else { None },
+            destination: if destination { self.destination.take() } else { None },
+        }))
+    }
+}
+
+impl Item {
+    fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn files_come_in_the_order_of_their_keys() {
+        let names = ["a.b", "a/b", "a/c/d", "a-b", "a0", "Z", "日", "a/c.d"];
+        let root = tree(&names);
+        let mut keys = Vec::new();
+        walk(root.path(), |item| {
+            let Item::Entry(Entry { key, size, modified, etag: None }) = item else { panic!("{item:?}") };
+            assert!(size == key.len() as u64 && modified > 1_700_000_000);
+            keys.push(key);
+            true
+        });
+        let mut sorted = names.map(str::to_owned).to_vec();
+        sorted.sort();
+        assert_eq!(keys, sorted);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_not_followed_and_names_that_are_no_utf8_are_told_of() {
+        use std::os::unix::ffi::OsStrExt;
+        let root = tree(&["inside/x"]);
+        let outside = tree(&["secret"]);
+        std::os::unix::fs::symlink(outside.path(), root.path().join("folder")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret"), root.path().join("file")).unwrap();
+        std::fs::write(root.path().join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
+        let mut items = Vec::new();
+        walk(root.path(), |item| {
+            items.push(item);
+            true
+        });
+        assert_eq!(items.len(), 2, "{items:?}");
+        assert!(matches!(&items[0], Item::Entry(entry) if entry.key == "inside/x"));
+        assert!(matches!(&items[1], Item::Unreadable { reason, .. } if reason.contains("UTF-8")));
+    }
+
+    #[tokio::test]
+    async fn two_listings_meet_at_their_keys() {
+        let (left, right) = (tree(&["a", "b/x", "d"]), tree(&["b.x", "b/x", "c", "e"]));
+        let mut merge = Merge::new(Listing::of_folder(left.path().into()), Listing::of_folder(right.path().into()));
+        let mut seen = Vec::new();
+        while let Some(Pair::Entries { source, destination }) = merge.next().await.unwrap() {
+            let key = source.as_ref().or(destination.as_ref()).unwrap().key.clone();
+            seen.push((key, source.is_some(), destination.is_some()));
+        }
+        let expected = [("a", true, false), ("b.x", false, true), ("b/x", true, true), ("c", false, true)];
+        let expected = expected.into_iter().chain([("d", true, false), ("e", false, true)]);
+        assert_eq!(seen, expected.map(|(key, a, b)| (key.to_owned(), a, b)).collect::<Vec<_>>());
+    }
+}

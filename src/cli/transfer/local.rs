@@ -1,0 +1,211 @@
+//! Files at either end: read whole, written whole or not at all.
+
+use std::fs::{File, FileTimes};
+use std::io::{self, Write};
+use std::path::{Component, Path};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use tempfile::NamedTempFile;
+
+use crate::optimize::Format;
+use crate::s3::ETag;
+
+/// Whole seconds since 1970, as S3 counts them.
+pub fn seconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    }
+}
+
+/// What a browser is told of a file: an image by its bytes, all else by its name.
+pub fn content_type(path: &Path, bytes: &[u8]) -> String {
+    let image = Format::sniff(bytes).map(Format::mime);
+    let mime = image.or_else(|| mime_guess::from_path(path).first_raw());
+    mime.unwrap_or("application/octet-stream").to_owned()
+}
+
+/// The `ETag` that S3 gives such bytes where they come in one request, and no KMS key is at work.
+pub fn etag(bytes: &[u8]) -> ETag {
+    ETag::new(&hex(&Md5::digest(bytes)))
+}
+
+/// The same of a file, read a piece at a time.
+///
+/// # Errors
+/// Those of the file.
+pub fn etag_of_file(path: &Path) -> io::Result<ETag> {
+    let mut digest = Md5::new();
+    io::copy(&mut File::open(path)?, &mut Digesting(&mut digest))?;
+    Ok(ETag::new(&hex(&digest.finalize())))
+}
+
+struct Digesting<'a>(&'a mut Md5);
+
+impl Write for Digesting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A file on its way to its place below `root`, which must not be left by a link.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    target: &'a Path,
+    staged: NamedTempFile,
+}
+
+impl<'a> Arrival<'a> {
+    /// Makes the folders on the way, and a file beside the target: only within one file system a rename is one step.
+    ///
+    /// # Errors
+    /// Any of the file system; a folder on the way that is a file or a link.
+    pub fn begin(root: &Path, target: &'a Path) -> io::Result<Self> {
+        let folder = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        stay_inside(root, folder)?;
+        std::fs::create_dir_all(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".karui-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // What the umask leaves of it, as with any new file.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        Ok(Self { target, staged: builder.tempfile_in(folder)? })
+    }
+
+    pub fn file(&mut self) -> &mut File {
+        self.staged.as_file_mut()
+    }
+
+    /// Puts the file where it belongs, with this time of modification, in seconds since 1970.
+    ///
+    /// # Errors
+    /// Any of the file system; the target is then as it was.
+    pub fn settle(self, modified: Option<i64>) -> io::Result<()> {
+        if let Some(modified) = modified.and_then(|seconds| u64::try_from(seconds).ok()) {
+            let time = UNIX_EPOCH + Duration::from_secs(modified);
+            self.staged.as_file().set_times(FileTimes::new().set_modified(time))?;
+        }
+        self.staged.as_file().sync_all()?;
+        self.staged.persist(self.target)?;
+        Ok(())
+    }
+}
+
+/// Puts bytes at `target` at once.
+///
+/// # Errors
+/// As [`Arrival`].
+pub fn write(root: &Path, target: &Path, bytes: &Bytes, modified: Option<i64>) -> io::Result<()> {
+    let mut arrival = Arrival::begin(root, target)?;
+    arrival.file().write_all(bytes)?;
+    arrival.settle(modified)
+}
+
+/// Deletes a file below `root`.
+///
+/// # Errors
+/// As [`Arrival::begin`].
+pub fn delete(root: &Path, target: &Path) -> io::Result<()> {
+    stay_inside(root, target.parent().unwrap_or(root))?;
+    std::fs::remove_file(target)
+}
+
+/// No folder between `root` and `folder` may be a link, which would lead what is written there elsewhere, or a file.
+fn stay_inside(root: &Path, folder: &Path) -> io::Result<()> {
+    let Ok(inside) = folder.strip_prefix(root) else { return Ok(()) };
+    let mut path = root.to_owned();
+    for segment in inside.components() {
+        let Component::Normal(segment) = segment else { continue };
+        path.push(segment);
+        let refuse =
+            |what| Err(io::Error::other(format!("{} is {what}, and stands where a folder belongs", path.display())));
+        match path.symlink_metadata() {
+            Ok(about) if about.is_symlink() => return refuse("a link"),
+            Ok(about) if !about.is_dir() => return refuse("a file"),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_arrives_whole_with_its_time() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("a/b.txt");
+        write(root.path(), &target, &Bytes::from_static(b"new"), Some(1_700_000_000)).unwrap();
+        let about = target.metadata().unwrap();
+        assert_eq!(
+            (std::fs::read(&target).unwrap(), seconds(about.modified().unwrap())),
+            (b"new".into(), 1_700_000_000)
+        );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::write(root.path().join("any"), "").unwrap();
+            let any = root.path().join("any").metadata().unwrap();
+            assert_eq!(about.permissions().mode(), any.permissions().mode(), "what the umask says");
+        }
+        let left: Vec<_> = std::fs::read_dir(root.path().join("a")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["b.txt"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn no_link_leads_out() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
+        std::fs::write(root.path().join("file"), "").unwrap();
+        std::fs::write(outside.path().join("x"), "").unwrap();
+        let bytes = Bytes::from_static(b"new");
+        for (name, what) in [("link/x", "a link"), ("file/x", "a file")] {
+            let target = root.path().join(name);
+            let error = write(root.path(), &target, &bytes, None).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+            assert!(delete(root.path(), &target).is_err());
+        }
+        assert_eq!(std::fs::read(outside.path().join("x")).unwrap(), b"");
+    }
+
+    #[test]
+    fn images_have_the_type_of_their_bytes() {
+        let of = |name: &str, bytes: &[u8]| content_type(Path::new(name), bytes);
+        assert_eq!(of("a.txt", b"\xff\xd8\xff\xe0"), "image/jpeg");
+        assert_eq!(of("a.css", b"body {}"), "text/css");
+        assert_eq!(of("a.unheard-of", b"?"), "application/octet-stream");
+    }
+
+    #[test]
+    fn digests_are_s3s() {
+        assert_eq!(etag(b"").as_str(), "d41d8cd98f00b204e9800998ecf8427e");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        assert_eq!(etag_of_file(file.path()).unwrap(), etag(b"abc"));
+    }
+}

@@ -1,0 +1,86 @@
+//! `karui cp`, `karui sync`, `karui policy` and `karui uploads`: S3 and folders, as a person with credentials uses them.
+//!
+//! What is to be done is decided purely ([`decide`], [`filter`], [`location`]) over two listings that are never held
+//! whole ([`listing`]); [`carry`] brings one object over, [`run`] many at once.
+
+mod args;
+mod carry;
+mod decide;
+mod filter;
+mod listing;
+mod local;
+mod location;
+mod policy;
+mod report;
+mod run;
+mod uploads;
+
+use std::process::ExitCode;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::cli::{FAILED, WRONG_USAGE};
+use run::Ended;
+
+/// As a shell names the end by SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// The commands.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    Cp(args::CpArgs),
+    Sync(args::SyncArgs),
+    Policy(policy::PolicyArgs),
+    Uploads(uploads::UploadsArgs),
+}
+
+/// Runs a command and says how it went: 0, 1 where something failed, 2 for wrong usage, 130 after Ctrl-C.
+#[must_use]
+pub fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Cp(args) => transfer("cp", args.resolve()),
+        Command::Sync(args) => transfer("sync", args.resolve()),
+        Command::Policy(args) => match policy::print(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(usage) => wrong_usage("policy", &usage),
+        },
+        Command::Uploads(args) => match within_runtime(uploads::run(args)) {
+            Ok(Ok(true)) => ExitCode::SUCCESS,
+            Ok(Ok(false)) | Err(Broken) => ExitCode::from(FAILED),
+            Ok(Err(usage)) => wrong_usage("uploads", &usage),
+        },
+    }
+}
+
+fn transfer(name: &str, request: Result<args::Request, String>) -> ExitCode {
+    let ended = match request {
+        Ok(request) => within_runtime(run::run(request)),
+        Err(usage) => Ok(Err(usage)),
+    };
+    match ended {
+        Ok(Ok(Ended::Well)) => ExitCode::SUCCESS,
+        Ok(Ok(Ended::WithFailures)) | Err(Broken) => ExitCode::from(FAILED),
+        Ok(Ok(Ended::Interrupted)) => ExitCode::from(INTERRUPTED),
+        Ok(Err(usage)) => wrong_usage(name, &usage),
+    }
+}
+
+fn wrong_usage(name: &str, usage: &str) -> ExitCode {
+    eprintln!("error: {usage}\n\nFor more information, try 'karui {name} --help'.");
+    ExitCode::from(WRONG_USAGE)
+}
+
+/// No runtime, which has been told of.
+struct Broken;
+
+fn within_runtime<T>(work: impl Future<Output = T>) -> Result<T, Broken> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LevelFilter::WARN).without_time().init();
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        eprintln!("error: tokio: {error}");
+        Broken
+    })?;
+    let done = runtime.block_on(work);
+    // An image that is worked on, or a read of stdin, is not waited for.
+    runtime.shutdown_background();
+    Ok(done)
+}

@@ -1,0 +1,291 @@
+//! `karui cp` and `karui sync` from their listings to their last object.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::args::{Request, Scope};
+use super::carry::{Carrier, Load};
+use super::decide::{Decision, Entry, Rules, Why};
+use super::listing::{Listing, Merge, Pair};
+use super::location::Location;
+use super::report::{Action, Meter, Printer, Row};
+use crate::cli::interrupted;
+use crate::config;
+use crate::s3::{ObjectRef, S3Error, Side, Store, Transfer, UploadWatch};
+
+/// After Ctrl-C, for uploads in flight to be aborted.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Well,
+    WithFailures,
+    Interrupted,
+}
+
+/// Does what was asked, until Ctrl-C at the latest.
+///
+/// # Errors
+/// Wrong usage that only the environment, the file system, or both sides together, could tell.
+pub async fn run(request: Request) -> Result<Ended, String> {
+    let request = settle(request)?;
+    let watch = UploadWatch::default();
+    let (transfer, limits) = config::transfer(config::readable(std::env::vars_os())).map_err(|e| e.to_string())?;
+    let store = connect(&request, transfer).await.with_rate_limits(limits).watched_by(&watch);
+    let root = match &request.destination {
+        Location::Local(path) if request.scope == Scope::One => path.parent().map(Into::into).unwrap_or_default(),
+        Location::Local(path) => path.clone(),
+        Location::S3(_) | Location::Stream => PathBuf::new(),
+    };
+    let carrier = Carrier::new(&request, store.clone(), root);
+    let mut printer = Printer::new(request.json, request.destination == Location::Stream, request.dry_run);
+    let work = async {
+        if request.scope == Scope::One {
+            one(&request, carrier, &mut printer).await;
+        } else {
+            Many::new(&request, carrier, &mut printer).all(&store).await;
+        }
+    };
+    let finished = tokio::select! {
+        () = Box::pin(work) => true,
+        () = interrupted() => false,
+    };
+    if !finished {
+        printer.note(&"interrupted: ending open uploads");
+        // A second Ctrl-C does not wait.
+        let left = tokio::select! {
+            left = watch.settled(PATIENCE) => left,
+            () = interrupted() => watch.settled(Duration::ZERO).await,
+        };
+        for (id, object) in left {
+            printer.fail(&format!("{object}: its upload {id} may still be open; `karui uploads` lists and ends it"));
+        }
+    }
+    Ok(match (finished, printer.finish(!finished)) {
+        (false, _) => Ended::Interrupted,
+        (true, true) => Ended::Well,
+        (true, false) => Ended::WithFailures,
+    })
+}
+
+/// Looks at the sides together, and gives one object its place.
+fn settle(request: Request) -> Result<Request, String> {
+    if request.scope == Scope::One {
+        if let Location::Local(path) = &request.source
+            && path.is_dir()
+        {
+            return Err(format!("{} is a folder: add --recursive, or use `karui sync`", path.display()));
+        }
+        if let Location::S3(ObjectRef { key, .. }) = &request.source
+            && (key.is_empty() || key.ends_with('/'))
+        {
+            return Err(format!("{} is a prefix: add --recursive, or use `karui sync`", request.source));
+        }
+        let destination = request.destination.one(request.source.name())?;
+        return Ok(Request { destination, ..request });
+    }
+    let Request { source, destination, .. } = request;
+    let request = Request { source: source.root(), destination: destination.root(), ..request };
+    if let Location::Local(path) = &request.source
+        && !path.is_dir()
+    {
+        return Err(format!("{} is no folder", path.display()));
+    }
+    if request.source_access.endpoint == request.destination_access.endpoint {
+        if request.source.contains(&request.destination) {
+            let (source, destination) = (&request.source, &request.destination);
+            return Err(format!("{destination} lies inside {source}: every run would copy the last one's copies"));
+        }
+        if request.delete && request.destination.contains(&request.source) {
+            return Err("--delete would delete the source, which lies inside the destination".into());
+        }
+    }
+    Ok(request)
+}
+
+/// A side that is no S3 is never spoken to: the SDK reads all of the system's certificates for each that is.
+async fn connect(request: &Request, transfer: Transfer) -> Store {
+    let (mut source, mut destination) = (&request.source_access, &request.destination_access);
+    if !request.destination.is_s3() {
+        destination = source;
+    } else if !request.source.is_s3() {
+        source = destination;
+    }
+    Store::connect(source, destination, transfer).await
+}
+
+async fn one(request: &Request, carrier: Arc<Carrier>, printer: &mut Printer) {
+    let (from, to) = (request.source.clone(), request.destination.clone());
+    let meter = printer.plan(0);
+    let load = Load { from, to, entry: None, decision: Decision::Transfer(Why::Asked), meter: meter.clone() };
+    let row = if request.dry_run { planned(&load, Why::Asked) } else { carrier.carry(&load).await };
+    printer.land(&row, &meter);
+}
+
+/// What a dry run says of an object.
+fn planned(load: &Load, why: Why) -> Row {
+    let bytes_in = load.entry.as_ref().map(|entry| entry.size);
+    Row { bytes_in, dry_run: true, ..Row::new(Action::Copied, Some(&load.from), Some(&load.to)) }.because(why.word())
+}
+
+/// Many objects, a number of them at once.
+struct Many<'a> {
+    request: &'a Request,
+    rules: Rules,
+    carrier: Arc<Carrier>,
+    printer: &'a mut Printer,
+    /// Dropped, they end.
+    flying: JoinSet<(Row, Meter)>,
+}
+
+impl<'a> Many<'a> {
+    fn new(request: &'a Request, carrier: Arc<Carrier>, printer: &'a mut Printer) -> Self {
+        let rules = Rules {
+            scope: request.scope,
+            plain: request.options.is_none(),
+            marked: request.destination.is_s3(),
+            delete: request.delete,
+        };
+        Self { request, rules, carrier, printer, flying: JoinSet::new() }
+    }
+
+    async fn all(mut self, store: &Store) {
+        let request = self.request;
+        let there = match request.scope {
+            Scope::One | Scope::All => Listing::Nothing,
+            Scope::Newer | Scope::Different => listing(store, &request.destination, Side::Destination),
+        };
+        let mut merge = Merge::new(listing(store, &request.source, Side::Source), there);
+        let ended = self.each(&mut merge).await;
+        while self.land().await {}
+        if let Err(stop) = ended {
+            self.printer.fail(&stop);
+        }
+    }
+
+    async fn each(&mut self, merge: &mut Merge) -> Result<(), Stop> {
+        let mut seen_source = false;
+        while let Some(pair) = merge.next().await? {
+            match pair {
+                Pair::Unreadable { path, reason } => {
+                    // What cannot be looked at is not missing.
+                    self.rules.delete = false;
+                    let row = Row::new(Action::Failed, Some(&path.display()), None).because(reason);
+                    self.printer.add(&row);
+                }
+                Pair::Entries { source, destination } => {
+                    seen_source |= source.is_some();
+                    let key = source.as_ref().or(destination.as_ref()).map(|entry| entry.key.clone());
+                    let Some(key) = key.filter(|key| self.request.filters.take(key)) else { continue };
+                    let decision = self.rules.decide(source.as_ref(), destination.as_ref());
+                    if decision == Decision::Delete && !seen_source && merge.source_is_empty() {
+                        return Err(Stop::EmptySource(self.request.source.to_string()));
+                    }
+                    self.act(&key, decision, source, destination).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, key: &str, decision: Decision, source: Option<Entry>, destination: Option<Entry>) {
+        match decision {
+            Decision::Same => self.printer.same(),
+            Decision::Leave => {}
+            Decision::Delete => match self.request.destination.join(key) {
+                Ok(place) if self.request.dry_run => {
+                    self.printer.add(&Row { dry_run: true, ..Row::new(Action::Deleted, None, Some(&place)) });
+                }
+                Ok(place) => {
+                    let carrier = Arc::clone(&self.carrier);
+                    let meter = self.printer.plan(0);
+                    self.fly(meter, async move { carrier.delete(place).await }).await;
+                }
+                Err(reason) => self.refuse(Action::Failed, key, reason),
+            },
+            Decision::Transfer(_) | Decision::Look => {
+                let Some(mut entry) = source else { return };
+                let to = match self.request.destination.join(key) {
+                    Ok(to) => to,
+                    // Consoles make them to show a folder; a folder needs none.
+                    Err(_) if key.ends_with('/') && entry.size == 0 => {
+                        return self.refuse(Action::Skipped, key, "a folder marker, which is no file".into());
+                    }
+                    Err(reason) => return self.refuse(Action::Failed, key, reason),
+                };
+                let from = match self.request.source.join(key) {
+                    Ok(from) => from,
+                    Err(reason) => return self.refuse(Action::Failed, key, reason),
+                };
+                let size = entry.size;
+                // A file's digest is compared with the ETag of the other side.
+                entry.etag =
+                    entry.etag.or(destination.and_then(|there| there.etag).filter(|_| decision == Decision::Look));
+                let meter = self.printer.plan(size);
+                let load = Load { from, to, entry: Some(entry), decision, meter: meter.clone() };
+                if self.request.dry_run {
+                    let why = if let Decision::Transfer(why) = decision { why } else { Why::Content };
+                    return self.printer.land(&planned(&load, why), &meter);
+                }
+                let carrier = Arc::clone(&self.carrier);
+                self.fly(meter, async move { carrier.carry(&load).await }).await;
+            }
+        }
+    }
+
+    fn refuse(&mut self, action: Action, key: &str, reason: String) {
+        let name = match &self.request.source {
+            Location::S3(root) => format!("{root}{key}"),
+            Location::Local(_) | Location::Stream => key.to_owned(),
+        };
+        self.printer.add(&Row::new(action, Some(&name), None).because(reason));
+    }
+
+    /// Sends it on its way as soon as there is room.
+    async fn fly(&mut self, meter: Meter, work: impl Future<Output = Row> + Send + 'static) {
+        while self.flying.len() >= self.request.jobs && self.land().await {}
+        while let Some(landed) = self.flying.try_join_next() {
+            self.landed(landed);
+        }
+        self.flying.spawn(async move { (work.await, meter) });
+    }
+
+    /// Waits for the next to arrive; false where none is on its way.
+    async fn land(&mut self) -> bool {
+        match self.flying.join_next().await {
+            Some(landed) => {
+                self.landed(landed);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn landed(&mut self, landed: Result<(Row, Meter), tokio::task::JoinError>) {
+        match landed {
+            Ok((row, meter)) => self.printer.land(&row, &meter),
+            Err(lost) => self.printer.fail(&lost),
+        }
+    }
+}
+
+/// Why no key is looked at any more.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error(transparent)]
+    S3(#[from] S3Error),
+    #[error("nothing lies under {0}, and --delete would empty the destination: check its name")]
+    EmptySource(String),
+}
+
+fn listing(store: &Store, root: &Location, side: Side) -> Listing {
+    match root {
+        Location::S3(prefix) => Listing::S3 { objects: Box::new(store.list(prefix, side)), root: prefix.key.clone() },
+        Location::Local(path) if path.is_dir() => Listing::of_folder(path.clone()),
+        Location::Local(_) | Location::Stream => Listing::Nothing,
+    }
+}

@@ -1,0 +1,190 @@
+//! `karui uploads`: multipart uploads that nobody finished, and an end to the old ones.
+
+use std::ffi::OsStr;
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use serde_json::json;
+
+use super::local;
+use super::location::Location;
+use crate::cli::table::Table;
+use crate::s3::{self, Access, ObjectRef, OpenUpload, S3Error, Store, Transfer};
+
+/// List unfinished multipart uploads, whose parts cost storage, and end the old ones
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_long_help = "Wants s3:ListBucketMultipartUploads on the bucket and, to end uploads, s3:AbortMultipartUpload on \
+its objects.\n\nExit status: 0, 1 if an upload could not be ended, 2 for wrong usage."
+)]
+pub struct UploadsArgs {
+    /// End those that were begun longer ago than this, such as 24h or 7d; the younger ones may still be at work
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    abort_older_than: Option<Duration>,
+    /// Say what would be ended, and end nothing
+    #[arg(long, requires = "abort_older_than")]
+    dry_run: bool,
+    /// Print one JSON object per upload
+    #[arg(long)]
+    json: bool,
+    /// A profile of ~/.aws/config
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// The ARN of a role to assume
+    #[arg(long, value_name = "ARN")]
+    role: Option<String>,
+    /// What the role's trust policy asks for
+    #[arg(long, value_name = "ID", requires = "role")]
+    external_id: Option<String>,
+    /// The bucket's region
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// The URL of another store than AWS's
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    #[arg(value_name = "S3", help = "s3://bucket, or s3://bucket/ and the beginning of keys")]
+    place: String,
+}
+
+/// Whether all that should end has ended.
+///
+/// # Errors
+/// Wrong usage.
+pub async fn run(args: UploadsArgs) -> Result<bool, String> {
+    let Location::S3(prefix) = Location::parse(OsStr::new(&args.place))? else {
+        return Err(format!("{}: want s3://bucket or s3://bucket/prefix", args.place));
+    };
+    let UploadsArgs { profile, role, external_id, region, endpoint, .. } = args.clone();
+    let client = s3::client_as(&Access { profile, region, endpoint, role, external_id }).await;
+    let store = Store::new(client, Transfer::default());
+    match list_and_end(&store, &prefix, &args).await {
+        Ok(rows) => Ok(print(&rows, args.json)),
+        Err(error) => {
+            eprintln!("error: {error}");
+            Ok(false)
+        }
+    }
+}
+
+/// What became of an upload.
+#[derive(Debug)]
+struct Row {
+    upload: OpenUpload,
+    /// Seconds.
+    age: i64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    /// In a dry run: old enough.
+    Old,
+    Ended,
+    Failed(S3Error),
+}
+
+impl State {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Old => "would be ended",
+            Self::Ended => "ended",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+async fn list_and_end(store: &Store, prefix: &ObjectRef, args: &UploadsArgs) -> Result<Vec<Row>, S3Error> {
+    let now = local::seconds(SystemTime::now());
+    let mut rows = Vec::new();
+    for upload in store.open_uploads(prefix).await? {
+        let age = now - upload.initiated;
+        let state = match args.abort_older_than {
+            Some(limit) if is_older(age, limit) && args.dry_run => State::Old,
+            Some(limit) if is_older(age, limit) => match store.abort_upload(&upload).await {
+                Ok(()) => State::Ended,
+                Err(error) => State::Failed(error),
+            },
+            Some(_) | None => State::Open,
+        };
+        rows.push(Row { upload, age, state });
+    }
+    Ok(rows)
+}
+
+/// In doubt it is younger.
+fn is_older(age: i64, limit: Duration) -> bool {
+    i64::try_from(limit.as_secs()).is_ok_and(|limit| age > limit)
+}
+
+fn print(rows: &[Row], json: bool) -> bool {
+    let time = |row: &Row| DateTime::from_secs(row.upload.initiated).fmt(Format::DateTime).unwrap_or_default();
+    let mut table = Table::new(&["object", "begun", ">age", "upload", "state"]);
+    for row in rows {
+        let Row { upload: OpenUpload { object, id, .. }, age, state } = row;
+        if json {
+            let reason = if let State::Failed(error) = state { Some(error.to_string()) } else { None };
+            let line = json!({ "object": object.to_string(), "upload_id": id, "initiated": time(row),
+                "age_seconds": age, "state": state.word(), "reason": reason });
+            println!("{line}");
+        } else {
+            table.row([object.to_string(), time(row), in_words(*age), id.clone(), state.word().to_owned()]);
+        }
+        if let State::Failed(error) = state {
+            eprintln!("error: {error}");
+        }
+    }
+    if !json && rows.is_empty() {
+        eprintln!("no unfinished uploads");
+    } else if !json {
+        print!("{table}");
+    }
+    !rows.iter().any(|row| matches!(row.state, State::Failed(_)))
+}
+
+const UNITS: [(&str, u64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+
+/// Seconds in the largest unit that they fill.
+fn in_words(seconds: i64) -> String {
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let (name, unit) = UNITS.into_iter().skip(1).find(|(_, unit)| seconds >= *unit).unwrap_or(("s", 1));
+    format!("{}{name}", seconds / unit)
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let parsed = UNITS.into_iter().find_map(|(name, unit)| {
+        let number: u64 = text.strip_suffix(name)?.parse().ok()?;
+        Some(Duration::from_secs(number.checked_mul(unit)?))
+    });
+    parsed.ok_or_else(|| "want a number and a unit, s, m, h, d or w: 24h".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_units() {
+        assert_eq!(age("24h"), Ok(Duration::from_hours(24)));
+        assert_eq!(age("7d"), age("1w"));
+        assert_eq!(age("0s"), Ok(Duration::ZERO));
+        for wrong in ["24", "h", "-1h", "1.5h", "1y", ""] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_surely_older_is_younger() {
+        let limit = Duration::from_secs(10);
+        assert!(!is_older(-5, limit), "a clock that is ahead");
+        assert!(!is_older(10, limit) && is_older(11, limit));
+        assert!(!is_older(i64::MAX, Duration::MAX));
+    }
+
+    #[test]
+    fn an_age_is_told_in_one_unit() {
+        assert_eq!([59, 60, 7_300, 200_000].map(in_words), ["59s", "1m", "2h", "2d"].map(str::to_owned));
+    }
+}

@@ -1,0 +1,595 @@
+//! `karui cp`, `sync`, `uploads` and `policy` as a person meets them: the real binary, against an S3 in this process.
+#![cfg(all(feature = "dev", feature = "transfer"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
+use karui::s3::{ObjectRef, Operation};
+use serde_json::Value;
+use support::faults::Fault;
+use support::{DESTINATION, MIB, SOURCE, TestS3, attributes, destination, eventually, noise, source};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+const DENIED: Fault = Fault::ErrorSaying(403, "AccessDenied", "Access Denied");
+
+/// Two buckets and a folder, with the program at hand.
+struct World {
+    s3: TestS3,
+    here: TempDir,
+}
+
+/// How the program ended, and what it said.
+struct Said {
+    code: Option<i32>,
+    rows: Vec<Value>,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+impl Said {
+    /// The rows of one action, as the last segments of their sources or destinations.
+    fn names(&self, action: &str) -> Vec<String> {
+        let rows = self.rows.iter().filter(|row| row["action"] == action);
+        let name = |row: &Value| row["source"].as_str().or(row["destination"].as_str()).unwrap().to_owned();
+        let mut names: Vec<_> = rows.map(|row| name(row).rsplit('/').next().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    fn summary(&self, field: &str) -> i64 {
+        let summary = self.rows.iter().find_map(|row| row.get("summary")).expect("a summary");
+        summary[field].as_i64().unwrap_or_else(|| panic!("{field}: {summary}"))
+    }
+
+    fn well(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{:?}", self.stderr, self.rows);
+        self
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let lines = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>();
+        Self {
+            code: output.status.code(),
+            rows: lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            stdout: output.stdout,
+        }
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        Self { s3: TestS3::start().await, here: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.here.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The program with nothing in its environment but a way to this S3.
+    fn command(&self, line: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_karui"));
+        command
+            .args(line)
+            .current_dir(self.here.path())
+            .env_clear()
+            .envs([
+                ("AWS_ENDPOINT_URL", self.s3.server.endpoint()),
+                ("AWS_REGION", REGION),
+                ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
+                ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+                ("HOME", "/nonexistent"),
+            ])
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn karui(&self, line: &str) -> Said {
+        let words: Vec<_> = line.split_whitespace().collect();
+        self.karui_words(&words).await
+    }
+
+    async fn karui_words(&self, words: &[&str]) -> Said {
+        self.s3.faults.forget_seen();
+        self.command(words).output().await.unwrap().into()
+    }
+
+    async fn put(&self, key: &str, bytes: &[u8]) {
+        self.s3.put(&source(key), &bytes.to_vec().into()).await;
+    }
+
+    /// How many times each operation was asked for by the last command.
+    fn asked(&self) -> BTreeMap<Operation, usize> {
+        let mut asked = BTreeMap::new();
+        for seen in self.s3.faults.all_seen() {
+            *asked.entry(seen.operation.expect("an operation that Karui uses")).or_default() += 1;
+        }
+        asked
+    }
+
+    /// Makes what lies there as old as this, in seconds.
+    fn age(path: &Path, seconds: u64) {
+        let time = SystemTime::now() - Duration::from_secs(seconds);
+        fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+}
+
+/// Keys that S3 and file systems both have.
+const ODD: [&str; 6] = ["a b+c/100%.txt", "日本/é.txt", "x?y#z&=.txt", "..hidden/a..b", "'\"(1)!.txt", "plain"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_object_arrives_with_all_that_belongs_to_it() {
+    let world = World::new().await;
+    let (from, to) = (source("in/a b+日.jpg"), destination("out/x.jpg"));
+    world.s3.store(1).put(&from, noise(100), &attributes(), &karui::s3::Condition::None).await.unwrap();
+    let said =
+        world.karui_words(&["cp", "--json", "s3://source/in/a b+日.jpg", "s3://destination/out/x.jpg"]).await.well();
+    assert_eq!(said.rows[0]["action"], "copied");
+    let asked = [(Operation::HeadObject, 2), (Operation::CopyObject, 1)].into();
+    assert_eq!(world.asked(), asked, "inside S3, looked at before and after");
+    assert_eq!(world.s3.body(&to).await, noise(100));
+    let head = world.s3.store(1).head(&to).await.unwrap().unwrap();
+    assert_eq!(head.attributes, attributes());
+
+    world.karui_words(&["cp", "s3://source/in/a b+日.jpg", "down/"]).await.well();
+    assert_eq!(world.read("down/a b+日.jpg"), noise(100));
+    let written = fs::metadata(world.path("down/a b+日.jpg")).unwrap().modified().unwrap();
+    let written = written.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
+    assert_eq!(Some(written), world.s3.store(1).head(&from).await.unwrap().unwrap().modified);
+    world.karui_words(&["cp", "down/a b+日.jpg", "s3://destination/up/"]).await.well();
+    assert_eq!(world.s3.body(&destination("up/a b+日.jpg")).await, noise(100));
+    let output = world.karui_words(&["cp", "s3://source/in/a b+日.jpg", "-"]).await.well();
+    assert_eq!(output.stdout, noise(100));
+    assert_eq!(output.stderr, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_go_up_down_and_across_with_odd_keys() {
+    let world = World::new().await;
+    for key in ODD {
+        world.write(&format!("up/{key}"), key.as_bytes());
+    }
+    let up = world.karui("sync --json up s3://source/p").await.well();
+    assert_eq!((up.summary("copied"), up.summary("objects")), (6, 6));
+    let across = world.karui("sync --json s3://source/p s3://destination/q/").await.well();
+    assert_eq!(across.summary("copied"), 6);
+    assert_eq!(world.asked()[&Operation::CopyObject], 6);
+    let down = world.karui("sync --json s3://destination/q down").await.well();
+    assert_eq!(down.summary("copied"), 6);
+    for key in ODD {
+        assert_eq!(world.read(&format!("down/{key}")), key.as_bytes(), "{key}");
+    }
+    let typed = world.s3.store(1).head(&source("p/日本/é.txt")).await.unwrap().unwrap();
+    assert_eq!(typed.attributes.content_type.as_deref(), Some("text/plain"));
+
+    for line in [
+        "sync --json up s3://source/p",
+        "sync --json s3://source/p s3://destination/q",
+        "sync --json s3://destination/q down",
+    ] {
+        for exact in ["", " --exact"] {
+            let again = world.karui(&format!("{line}{exact}")).await.well();
+            assert_eq!((again.summary("same"), again.summary("copied")), (6, 0), "{line}{exact}: {:?}", again.rows);
+            assert!(
+                world.asked().keys().all(|operation| *operation == Operation::ListObjectsV2),
+                "{:?}",
+                world.asked()
+            );
+        }
+    }
+    let all = world.karui("cp -r --json up s3://source/p").await.well();
+    assert_eq!(all.summary("copied"), 6, "cp does not look");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newer_and_other_sizes_are_copied_and_exact_goes_by_content() {
+    let world = World::new().await;
+    for name in ["same", "newer", "longer"] {
+        world.write(&format!("up/{name}"), b"1234");
+        World::age(&world.path(&format!("up/{name}")), 1000);
+    }
+    world.karui("sync up s3://source").await.well();
+    world.write("up/longer", b"12345");
+    World::age(&world.path("up/longer"), 1000);
+    fs::File::options()
+        .append(true)
+        .open(world.path("up/newer"))
+        .unwrap()
+        .set_modified(SystemTime::now() + Duration::from_secs(100))
+        .unwrap();
+    let said = world.karui("sync --json up s3://source").await.well();
+    assert_eq!(said.names("copied"), ["longer", "newer"]);
+    let why = |name: &str| {
+        said.rows.iter().find(|row| row["source"].as_str().is_some_and(|s| s.ends_with(name))).unwrap()["reason"]
+            .clone()
+    };
+    assert_eq!((why("longer"), why("newer")), ("of another size".into(), "newer".into()));
+
+    // Of the same size, and older: only its bytes tell.
+    world.write("up/same", b"4321");
+    World::age(&world.path("up/same"), 2000);
+    assert_eq!(world.karui("sync --json --exclude newer up s3://source").await.well().summary("copied"), 0);
+    assert_eq!(world.karui("sync --json --exact up s3://source").await.well().names("copied"), ["same"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_no_paths_are_refused_by_name() {
+    let world = World::new().await;
+    for key in ["p/../../up", "p//x", "p/good", "p/file/x"] {
+        world.put(key, b"bytes").await;
+    }
+    world.put("p/folder/", b"").await;
+    world.write("down/file", b"stands in the way");
+    let said = world.karui("sync --json s3://source/p down").await;
+    assert_eq!(said.code, Some(1));
+    assert_eq!(said.names("copied"), ["good"]);
+    assert_eq!(said.names("skipped"), [""], "the folder marker");
+    let failed: Vec<_> = said.rows.iter().filter(|row| row["action"] == "failed").collect();
+    assert_eq!(failed.len(), 3, "{:?}", said.rows);
+    let reason = |key: &str| {
+        let row = failed.iter().find(|row| row["source"] == format!("s3://source/{key}")).expect(key);
+        row["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(reason("p/../../up").contains(".. in it") && reason("p//x").contains("no path"));
+    assert!(reason("p/file/x").contains("a file, and stands where a folder belongs"));
+    let mut left: Vec<_> =
+        walkdir::WalkDir::new(world.here.path()).min_depth(1).into_iter().map(|e| e.unwrap().into_path()).collect();
+    left.sort();
+    assert_eq!(left, ["down", "down/file", "down/good"].map(|name| world.path(name)), "nothing beside it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_delete_and_dry_run() {
+    let world = World::new().await;
+    for key in ["a.jpg", "b.png", "raw/c.jpg"] {
+        world.put(key, b"bytes").await;
+    }
+    for key in ["gone.jpg", "gone.png"] {
+        world.s3.put(&destination(key), &b"old".to_vec().into()).await;
+    }
+    let line = "sync --json --delete --exclude * --include *.jpg --exclude raw/* s3://source s3://destination";
+    let dry = world.karui(&format!("{line} --dry-run")).await.well();
+    assert_eq!((dry.names("copied"), dry.names("deleted")), (vec!["a.jpg".into()], vec!["gone.jpg".into()]));
+    assert!(dry.rows[0]["dry_run"] == true && dry.summary("copied") == 1);
+    assert_eq!(world.asked().into_keys().collect::<Vec<_>>(), [Operation::ListObjectsV2]);
+
+    let said = world.karui(line).await.well();
+    assert_eq!((said.names("copied"), said.names("deleted")), (vec!["a.jpg".into()], vec!["gone.jpg".into()]));
+    let there = |key: &str| world.s3.file(&destination(key)).is_file();
+    assert!(there("a.jpg") && there("gone.png") && !there("gone.jpg") && !there("b.png"));
+
+    let kept = world.karui("sync --json s3://source s3://destination").await.well();
+    assert_eq!((kept.summary("deleted"), kept.summary("copied")), (0, 2), "nothing is deleted unasked");
+    assert!(there("gone.png"));
+
+    let typo = world.karui("sync --json --delete s3://source/no-such-prefix s3://destination").await;
+    assert!(typo.code == Some(1) && typo.stderr.contains("check its name"), "{}", typo.stderr);
+    assert!(there("gone.png"));
+    for (line, words) in [
+        ("sync s3://source s3://source/copies", "lies inside"),
+        ("sync --delete s3://source/a s3://source", "would delete the source"),
+        ("cp s3://source/raw/ down", "--recursive"),
+        ("sync no-such-folder s3://source", "no folder"),
+    ] {
+        let said = world.karui(line).await;
+        assert!(said.code == Some(2) && said.stderr.contains(words), "{line}: {}", said.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_not_taken_for_deleted() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = World::new().await;
+    world.write("up/z", b"z");
+    world.karui("sync up s3://destination").await.well();
+    world.s3.put(&destination("zz"), &b"old".to_vec().into()).await;
+    fs::write(world.path("up").join(std::ffi::OsStr::from_bytes(b"a\xff")), "").unwrap();
+    let said = world.karui("sync --json --delete up s3://destination").await;
+    assert_eq!((said.code, said.summary("failed"), said.summary("deleted")), (Some(1), 1, 0));
+    assert!(world.s3.file(&destination("zz")).is_file());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_become_light_in_every_direction_once() {
+    let world = World::new().await;
+    for name in ["photo-420.jpg", "icon.png", "notes.txt"] {
+        world.put(&format!("in/{name}"), &fixture(name)).await;
+        world.write(&format!("up/{name}"), &fixture(name));
+    }
+    let lighter = |bytes: &[u8]| bytes.len() < fixture("photo-420.jpg").len();
+    for line in ["s3://source/in s3://destination/a", "up s3://destination/b", "s3://source/in down"] {
+        let said = world.karui(&format!("sync --json --optimize {line}")).await.well();
+        assert_eq!(
+            (said.names("optimized"), said.names("copied")),
+            (vec!["icon.png".into(), "photo-420.jpg".into()], vec!["notes.txt".into()]),
+            "{line}"
+        );
+        assert!(said.summary("bytes_out") < said.summary("bytes_in"));
+        for exact in ["", " --exact"] {
+            let again = world.karui(&format!("sync --json --optimize{exact} {line}")).await.well();
+            assert_eq!(
+                (again.summary("same"), again.summary("optimized"), again.summary("copied")),
+                (3, 0, 0),
+                "{line}{exact}"
+            );
+            let writes = [Operation::PutObject, Operation::CopyObject, Operation::CreateMultipartUpload];
+            assert!(writes.iter().all(|write| !world.asked().contains_key(write)), "{:?}", world.asked());
+        }
+    }
+    assert!(lighter(&world.read("down/photo-420.jpg")));
+    assert_eq!(world.read("down/notes.txt"), fixture("notes.txt"));
+    for prefix in ["a", "b"] {
+        let photo = destination(&format!("{prefix}/photo-420.jpg"));
+        assert!(lighter(&world.s3.body(&photo).await));
+        let head = world.s3.store(1).head(&photo).await.unwrap().unwrap();
+        assert_eq!(head.attributes.content_type.as_deref(), Some("image/jpeg"));
+        assert_eq!(head.attributes.metadata["karui-method"], "jpeg-coefficients");
+    }
+    let other =
+        world.karui("sync --json --optimize --quality 90 --exact s3://source/in s3://destination/a").await.well();
+    assert_eq!(other.names("optimized"), ["icon.png", "photo-420.jpg"], "other options, other bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_objects_cost_their_listings() {
+    let world = World::new().await;
+    // Both sides as a first run leaves them, without its hour of work.
+    for bucket in [SOURCE, DESTINATION] {
+        for n in 0..10_000 {
+            fs::write(world.s3.folder.path().join(bucket).join(format!("{n:05}.txt")), "small").unwrap();
+        }
+    }
+    let said = world.karui("sync --json --optimize s3://source s3://destination").await.well();
+    assert_eq!((said.summary("objects"), said.summary("same")), (10_000, 10_000));
+    let asked = world.asked();
+    assert_eq!(asked.keys().collect::<Vec<_>>(), [&Operation::ListObjectsV2]);
+    assert!(asked[&Operation::ListObjectsV2] <= 20 + 10, "{asked:?}");
+}
+
+/// By the program's own client: what S3 asks to slow down slows down, and arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_is_ridden_out_slowly() {
+    let world = World::new().await;
+    for n in 0..16 {
+        world.write(&format!("up/{n}"), b"some bytes");
+    }
+    let mut requests_per_second = Vec::new();
+    for percent in [0, 30] {
+        world.s3.faults.storm(percent);
+        let begin = Instant::now();
+        let said = world.karui(&format!("cp -r --json up s3://destination/{percent}/")).await.well();
+        assert_eq!(said.summary("copied"), 16);
+        let requests = world.s3.faults.all_seen().len();
+        println!("{percent} %: {requests} requests in {:?}", begin.elapsed());
+        assert!((16..=40).contains(&requests), "{requests} requests for 16 objects");
+        requests_per_second.push(requests as f64 / begin.elapsed().as_secs_f64());
+    }
+    assert!(requests_per_second[1] < requests_per_second[0], "{requests_per_second:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_is_named() {
+    let world = World::new().await;
+    world.put("a", b"bytes").await;
+    world.s3.faults.always(Operation::ListObjectsV2, DENIED);
+    let said = world.karui("sync s3://source down").await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.stderr.contains("grant s3:ListBucket on arn:aws:s3:::source"), "{}", said.stderr);
+    // GetObject alone is enough for cp: nothing else is asked for.
+    world.karui("cp s3://source/a down/").await.well();
+    assert_eq!(world.asked().into_keys().collect::<Vec<_>>(), [Operation::GetObject]);
+
+    world.s3.faults.always(Operation::GetObject, DENIED);
+    let said = world.karui("cp s3://source/a down/").await;
+    assert!(
+        said.code == Some(1) && said.stderr.contains("grant s3:GetObject on arn:aws:s3:::source/*"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_side_has_its_own_credentials_and_store() {
+    let (here, there) = (World::new().await, World::new().await);
+    here.put("a.txt", b"bytes").await;
+    let profiles = format!(
+        "[profile there]\nregion = {REGION}\nendpoint_url = {}\naws_access_key_id = {ACCESS_KEY_ID}\n\
+         aws_secret_access_key = {SECRET_ACCESS_KEY}\n\n[profile wrong]\nregion = {REGION}\n\
+         aws_access_key_id = nobody\naws_secret_access_key = nothing\n",
+        there.s3.server.endpoint(),
+    );
+    here.write("config", profiles.as_bytes());
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let run = async |line: &str| -> Said {
+        let words = words(line);
+        let mut command = here.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        command.env("AWS_CONFIG_FILE", here.path("config")).output().await.unwrap().into()
+    };
+    let endpoint = there.s3.server.endpoint();
+    run(&format!("cp s3://source/a.txt s3://destination/b.txt --destination-endpoint {endpoint}")).await.well();
+    assert_eq!(there.s3.body(&destination("b.txt")).await, b"bytes"[..]);
+    assert!(!here.s3.file(&destination("b.txt")).exists());
+    let said = run("cp s3://source/a.txt down/ --source-profile wrong").await;
+    assert!(
+        said.code == Some(1) && said.stderr.contains("not signed up"),
+        "a profile goes before the environment: {}",
+        said.stderr
+    );
+}
+
+/// Files that go up in parts, slowly enough to be caught at it.
+async fn caught_in_the_middle(world: &World) -> (tokio::process::Child, u32) {
+    for name in ["a", "b"] {
+        world.write(&format!("up/{name}"), &noise(40 * MIB));
+    }
+    world.s3.faults.always(Operation::UploadPart, Fault::Hang);
+    let mut command = world.command(&["sync", "--json", "up", "s3://destination"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id().unwrap();
+    eventually("both uploads are open", || world.s3.open_uploads().len() == 2).await;
+    (child, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_leaves_no_open_upload() {
+    let world = World::new().await;
+    let (child, id) = caught_in_the_middle(&world).await;
+    let killed = Command::new("kill").args(["-INT", &id.to_string()]).status().await.unwrap();
+    assert!(killed.success());
+    let said = Said::from(child.wait_with_output().await.unwrap());
+    assert_eq!(said.code, Some(130), "{}", said.stderr);
+    assert_eq!(world.s3.open_uploads(), [""; 0]);
+    let summary = said.rows.iter().find_map(|row| row.get("summary")).unwrap();
+    assert_eq!(summary["interrupted"], true);
+    assert!(!world.s3.file(&destination("a")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_old_uploads_are_ended() {
+    let world = World::new().await;
+    let client = world.s3.client(1);
+    let begin = async |bucket: &str, key: &str| {
+        let output = client.create_multipart_upload().bucket(bucket).key(key).send().await.unwrap();
+        output.upload_id.unwrap()
+    };
+    let old = begin(SOURCE, "p/old+ a").await;
+    let young = begin(SOURCE, "p/young").await;
+    let (elsewhere, other) = (begin(SOURCE, "q/old").await, begin(DESTINATION, "p/old").await);
+    for id in [&old, &elsewhere, &other] {
+        World::age(&world.s3.folder.path().join(format!(".upload-{id}.json")), 25 * 3600);
+    }
+    let listed = world.karui("uploads --json s3://source").await.well();
+    let ids =
+        |said: &Said| said.rows.iter().map(|row| row["upload_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(ids(&listed), [old.clone(), young.clone(), elsewhere.clone()]);
+    assert!(listed.rows.iter().all(|row| row["state"] == "open"));
+    let dry = world.karui("uploads --json --abort-older-than 24h --dry-run s3://source/p/").await.well();
+    assert_eq!(
+        dry.rows.iter().map(|row| row["state"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["would be ended", "open"]
+    );
+    assert_eq!(world.s3.open_uploads().len(), 4);
+
+    let said = world.karui("uploads --json --abort-older-than 24h s3://source/p/").await.well();
+    assert_eq!(
+        (said.rows[0]["state"].clone(), said.rows[0]["object"].clone()),
+        ("ended".into(), "s3://source/p/old+ a".into())
+    );
+    let mut open = world.s3.open_uploads();
+    open.sort();
+    let mut left = [young, elsewhere, other].map(|id| format!(".upload-{id}.json"));
+    left.sort();
+    assert_eq!(open, left);
+    let denied = world.karui("uploads s3://no-such-bucket").await;
+    assert!(denied.code == Some(1) && denied.stderr.contains("there is no bucket"), "{}", denied.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_printed_policy_is_json() {
+    let world = World::new().await;
+    let said = world
+        .karui("policy --source s3://a-photos --destination s3://b-light --principal 222222222222 --for cp")
+        .await
+        .well();
+    let printed: Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(printed["source"]["policy"]["Statement"][0]["Action"], serde_json::json!(["s3:GetObject"]));
+    assert!(world.asked().is_empty(), "nothing is sent");
+    let wrong = world.karui("policy --source a --destination s3://b --principal 222222222222").await;
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("want s3://bucket"), "{}", wrong.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stdin_becomes_an_object() {
+    let world = World::new().await;
+    for (size, key) in [(0, "empty"), (100, "small.txt"), (20 * MIB + 7, "large")] {
+        let mut command = world.command(&["cp", "-", &format!("s3://destination/{key}")]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&noise(size)).await.unwrap();
+        drop(stdin);
+        Said::from(child.wait_with_output().await.unwrap()).well();
+        assert_eq!(world.s3.body(&ObjectRef::new(DESTINATION, key)).await, noise(size), "{key}");
+    }
+    let head = world.s3.store(1).head(&destination("small.txt")).await.unwrap().unwrap();
+    assert_eq!(head.attributes.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(world.s3.open_uploads(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stdin_is_on_its_way_before_it_ends() {
+    let world = World::new().await;
+    let mut command = world.command(&["cp", "-", "s3://destination/large"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let bytes = noise(40 * MIB);
+    stdin.write_all(&bytes[..10 * MIB]).await.unwrap();
+    support::eventually("a part is sent", || world.s3.faults.calls(Operation::UploadPart) > 0).await;
+    stdin.write_all(&bytes[10 * MIB..]).await.unwrap();
+    drop(stdin);
+    Said::from(child.wait_with_output().await.unwrap()).well();
+    assert!(world.s3.body(&destination("large")).await == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_object_comes_down_in_pieces() {
+    let world = World::new().await;
+    let bytes = noise(33 * MIB + 5);
+    world.put("large", &bytes).await;
+    // The first request is the one that tells its size.
+    world.s3.faults.on(Operation::GetObject, 3, Fault::Cut(1000));
+    world.karui("cp s3://source/large down/").await.well();
+    assert!(world.read("down/large") == bytes);
+    assert_eq!(world.asked(), [(Operation::GetObject, 1 + 5 + 1)].into(), "one of five pieces came twice");
+    let out = world.karui("cp s3://source/large -").await.well();
+    assert!(out.stdout == bytes);
+
+    world.s3.faults.always(Operation::GetObject, Fault::Cut(1000));
+    let said = world.karui("cp s3://source/large down/new").await;
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert_eq!(fs::read_dir(world.path("down")).unwrap().count(), 1, "no half file, and no temporary one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_breaks_off_deletes_nothing_beyond() {
+    let world = World::new().await;
+    for n in 0..1001 {
+        fs::write(world.s3.folder.path().join(SOURCE).join(format!("{n:04}")), "small").unwrap();
+    }
+    world.write("down/0000.old", b"surely gone");
+    world.write("down/zz", b"perhaps on the next page");
+    world.s3.faults.on(Operation::ListObjectsV2, 2, DENIED);
+    let said = world.karui("sync --json --delete s3://source down").await;
+    assert_eq!((said.code, said.summary("copied"), said.names("deleted")), (Some(1), 1000, vec!["0000.old".into()]));
+    assert_eq!(world.read("down/zz"), b"perhaps on the next page");
+    // What fails once is repeated.
+    world.s3.faults.clear();
+    world.s3.faults.on(Operation::ListObjectsV2, 1, support::faults::SLOW_DOWN);
+    let said = world.karui("sync --json --delete s3://source down").await.well();
+    assert_eq!((said.names("copied"), said.names("deleted")), (vec!["1000".into()], vec!["zz".into()]));
+}
