@@ -1,5 +1,8 @@
 //! From the SDK's errors to ours. Where S3 gives a code, the code decides, else the status: a HEAD has no body.
 
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
@@ -9,7 +12,7 @@ use super::object::ObjectRef;
 /// What failed, in the words of [`S3Error`].
 pub(super) fn failed<E>(operation: Operation, object: &ObjectRef, error: SdkError<E, HttpResponse>) -> S3Error
 where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let (kind, message) = match &error {
         SdkError::ServiceError(service) => {
@@ -20,7 +23,10 @@ where
         SdkError::TimeoutError(_) => (Kind::Timeout, None),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => (Kind::Timeout, None),
         SdkError::DispatchFailure(failure) if failure.is_user() => (Kind::InvalidRequest, Some(in_full(&error))),
-        SdkError::DispatchFailure(_) => (Kind::Connection, Some(in_full(&error))),
+        SdkError::DispatchFailure(_) => match without_credentials(&error) {
+            Some(why) => (Kind::Credentials, Some(why)),
+            None => (Kind::Connection, Some(in_full(&error))),
+        },
         SdkError::ConstructionFailure(_) => (Kind::InvalidRequest, Some(in_full(&error))),
         // A ResponseError, whose answer makes no sense; and the SDK's enum is open to more.
         _ => (Kind::Unavailable, Some(in_full(&error))),
@@ -28,7 +34,12 @@ where
     S3Error { message, ..S3Error::new(operation, object, kind).caused_by(error) }
 }
 
-fn in_full(error: &dyn std::error::Error) -> Box<str> {
+/// Why there was nothing to sign with: no profile, no environment, or a role that may not be assumed.
+fn without_credentials(error: &(dyn Error + 'static)) -> Option<Box<str>> {
+    if error.is::<CredentialsError>() { Some(in_full(error)) } else { without_credentials(error.source()?) }
+}
+
+fn in_full(error: &(dyn Error + 'static)) -> Box<str> {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -125,9 +125,7 @@ impl S3Error {
             Kind::PreconditionFailed => f.write_str("the object is another one by now"),
             Kind::Conflict => f.write_str("another write to this key is under way"),
             Kind::AccessDenied => write!(f, "access denied; grant {}", self.permissions()),
-            Kind::Credentials => {
-                f.write_str("the credentials are refused; check the function's role, or AWS_ACCESS_KEY_ID")
-            }
+            Kind::Credentials => f.write_str("no valid credentials; check the role, the profile, or AWS_ACCESS_KEY_ID"),
             Kind::WrongRegion { bucket_region: Some(region) } => {
                 write!(
                     f,

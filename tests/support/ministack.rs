@@ -26,6 +26,11 @@ impl MiniStack {
         Self::start_with(&[("SERVICES", "s3")]).await
     }
 
+    /// As an S3 that holds every request to bucket policies, roles and their trust. A key ID of 12 digits is an account's.
+    pub async fn start_with_accounts() -> Self {
+        Self::start_with(&[("SERVICES", "s3,sts,iam"), ("AUTH", "true")]).await
+    }
+
     /// The same with all it has: `CloudFormation`, Lambda, SQS and what else a stack is made of.
     pub async fn start_with_everything() -> Self {
         Self::start_with(&[]).await
@@ -74,18 +79,28 @@ impl MiniStack {
 
     /// What any other client of AWS needs in its environment.
     pub fn environment(&self) -> [(&'static str, &str); 5] {
+        self.environment_of("test")
+    }
+
+    /// The same of an account.
+    pub fn environment_of<'a>(&'a self, account: &'a str) -> [(&'static str, &'a str); 5] {
         [
             ("AWS_ENDPOINT_URL", &self.endpoint),
             ("AWS_REGION", "us-east-1"),
             ("AWS_DEFAULT_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_ACCESS_KEY_ID", account),
             ("AWS_SECRET_ACCESS_KEY", "test"),
         ]
     }
 
     pub fn client(&self) -> Client {
+        self.client_of("test")
+    }
+
+    /// An account's own.
+    pub fn client_of(&self, account: &str) -> Client {
         let credentials =
-            Credentials::builder().access_key_id("test").secret_access_key("test").provider_name("test").build();
+            Credentials::builder().access_key_id(account).secret_access_key("test").provider_name("test").build();
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(aws_smithy_http_client::Builder::new().build_http())

@@ -1,7 +1,7 @@
 //! `karui cp`, `karui sync`, `karui policy` and `karui uploads`: S3 and folders, as a person with credentials uses them.
 //!
-//! What is to be done is decided purely ([`decide`], [`filter`], [`location`]) over two listings that are never held
-//! whole ([`listing`]); [`carry`] brings one object over, [`run`] many at once.
+//! What is to be done is decided purely (`decide`, `filter`, `location`) over two listings that are never held
+//! whole (`listing`); `carry` brings one object over, `run` many at once.
 
 mod args;
 mod carry;
@@ -18,6 +18,9 @@ mod uploads;
 use std::process::ExitCode;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{FAILED, WRONG_USAGE};
 use run::Ended;
@@ -74,7 +77,10 @@ fn wrong_usage(name: &str, usage: &str) -> ExitCode {
 struct Broken;
 
 fn within_runtime<T>(work: impl Future<Output = T>) -> Result<T, Broken> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LevelFilter::WARN).without_time().init();
+    // What the SDK warns of comes back as an error, and is told once.
+    let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::WARN);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         eprintln!("error: tokio: {error}");
         Broken
