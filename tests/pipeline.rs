@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -15,7 +16,7 @@ use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, 
 use karui::s3::{Buckets, ETag, Encryption, ObjectRef, Operation, Store, Transfer};
 use serde_json::{Value, json};
 use support::faults::Fault;
-use support::{DESTINATION, MIB, SOURCE, TestS3};
+use support::{DESTINATION, MIB, SOURCE, TestS3, eventually};
 
 const DENIED: Fault = Fault::ErrorSaying(403, "AccessDenied", "Access Denied");
 
@@ -672,27 +673,47 @@ async fn each_side_has_a_principal_of_its_own() {
 async fn where_s3_may_not_copy_the_bytes_pass_through_here() {
     let large: Vec<u8> = (0..16 * MIB).map(|i| (i * 31) as u8).collect();
     for (body, refused) in [(&b"text"[..], Operation::CopyObject), (&large, Operation::UploadPartCopy)] {
-        let world = World::new().await;
-        let put = world.put("a.bin", body).metadata("author", "me").content_type("text/plain");
-        let job = world.told("a.bin", put, body.len()).await;
-        world.s3.faults.tag_everything(("class", "public"));
-        world.s3.faults.always(refused, DENIED);
+        // Not to read the source at all, or not to decrypt it: that is refused in words alone.
+        for denied in [DENIED, Fault::ErrorSaying(403, "AccessDenied", "not authorized to perform: kms:Decrypt")] {
+            let world = World::new().await;
+            let put = world.put("a.bin", body).metadata("author", "me").content_type("text/plain");
+            let job = world.told("a.bin", put, body.len()).await;
+            world.s3.faults.tag_everything(("class", "public"));
+            world.s3.faults.always(refused, denied);
 
-        let report = world.run(&job).await;
+            let report = world.run(&job).await;
 
-        assert_eq!((report.outcome, report.method.as_deref()), (Outcome::Unchanged, Some("relay")), "{report:?}");
-        assert_eq!(report.warnings, Vec::<String>::new());
-        assert!(world.bytes("a.bin").await == body);
-        let arrived = world.arrived("a.bin").await.unwrap();
-        assert_eq!(
-            (arrived.content_type(), arrived.metadata().unwrap()["author"].as_str()),
-            (Some("text/plain"), "me")
-        );
-        let writes = [Operation::PutObject, Operation::CreateMultipartUpload];
-        let written = writes.iter().flat_map(|operation| world.s3.faults.seen(*operation));
-        assert_eq!(written.last().unwrap().header("x-amz-tagging"), Some("class=public"));
-        assert!(world.s3.open_uploads().is_empty());
+            assert_eq!((report.outcome, report.method.as_deref()), (Outcome::Unchanged, Some("relay")), "{report:?}");
+            assert_eq!(report.warnings, Vec::<String>::new());
+            assert!(world.bytes("a.bin").await == body);
+            let arrived = world.arrived("a.bin").await.unwrap();
+            assert_eq!(
+                (arrived.content_type(), arrived.metadata().unwrap()["author"].as_str()),
+                (Some("text/plain"), "me")
+            );
+            let writes = [Operation::PutObject, Operation::CreateMultipartUpload];
+            let written = writes.iter().flat_map(|operation| world.s3.faults.seen(*operation));
+            assert_eq!(written.last().unwrap().header("x-amz-tagging"), Some("class=public"));
+            assert!(world.s3.open_uploads().is_empty());
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deadline_ends_an_upload_before_lambda_does() {
+    let large: Vec<u8> = (0..16 * MIB).map(|i| (i * 31) as u8).collect();
+    let world = World::new().await;
+    let job = world.job("a.bin", &large).await;
+    world.s3.faults.always(Operation::UploadPartCopy, Fault::Hang);
+    let pipeline = world.pipeline(Policy::to_bucket(DESTINATION));
+    let (begun, given) = (Instant::now(), Duration::from_secs(3));
+    let running = tokio::spawn(async move { pipeline.run(&job, Some(begun + given)).await });
+    eventually("an upload is open", || world.s3.open_uploads().len() == 1).await;
+    eventually("it is ended", || world.s3.open_uploads().is_empty()).await;
+    assert!((given - given / 5..given).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert!(!running.is_finished(), "it is Lambda that ends the invocation");
+    assert!(world.arrived("a.bin").await.is_none());
+    running.abort();
 }
 
 /// Every request about either side names the account that its bucket must belong to, and what is written its key.

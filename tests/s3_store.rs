@@ -324,8 +324,36 @@ async fn a_large_object_with_a_wrong_byte_is_noticed() {
     let mut changed = noise(31 * MIB).to_vec();
     changed[20 * MIB] ^= 1;
     std::fs::write(s3.file(&object), changed).unwrap();
-    let error = parallel(&s3, 2).get(&object, None).await.unwrap().read_all().await.unwrap_err();
+    let store = parallel(&s3, 2);
+    let error = store.get(&object, None).await.unwrap().read_all().await.unwrap_err();
     assert_eq!(error.kind, Kind::Corrupted);
+
+    let seen = head(&store, &object).await;
+    let pieces: Vec<_> = store.pieces(&object, &seen).collect().await;
+    assert_eq!(pieces.last().unwrap().as_ref().unwrap_err().kind, Kind::Corrupted, "{} pieces", pieces.len());
+    s3.put(&destination("a"), &noise(10)).await;
+    let to = destination("a");
+    let error = store.relay(&object, &seen, &to, &attributes(), &Condition::None).await.unwrap_err();
+    assert_eq!((error.kind, error.object), (Kind::Corrupted, object));
+    assert!(s3.body(&to).await == noise(10) && s3.open_uploads().is_empty(), "nothing was stored");
+}
+
+/// As other clients write them: not by the algorithm that is ours.
+#[tokio::test]
+async fn a_relay_verifies_whatever_checksum_there_is() {
+    let s3 = TestS3::start().await;
+    let (from, to) = (source("a"), destination("a"));
+    let theirs = Transfer { checksum: Checksum::Crc32c, multipart_threshold: u64::MAX, ..Transfer::default() };
+    Store::new(s3.client(1), theirs).put(&from, noise(11 * MIB), &attributes(), &Condition::None).await.unwrap();
+    let store = parallel(&s3, 1);
+    let seen = head(&store, &from).await;
+    store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap();
+    assert!(s3.body(&to).await == noise(11 * MIB));
+    s3.faults.clear();
+    s3.faults.on(Operation::GetObject, 2, Fault::Flip(7));
+    let error = store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap_err();
+    assert_eq!((error.kind, error.object), (Kind::Corrupted, from));
+    assert!(s3.open_uploads().is_empty());
 }
 
 #[tokio::test]
@@ -362,7 +390,7 @@ async fn a_stream_of_unknown_length_arrives_whole_or_not_at_all() {
         let body = noise(size);
         let chunks = (0..size).step_by(300_007).map(|start| body.slice(start..size.min(start + 300_007)));
         let chunks: Vec<std::io::Result<Bytes>> = chunks.map(Ok).collect();
-        store.put_stream(&object, stream::iter(chunks), &attributes(), &Condition::None).await.unwrap();
+        store.put_stream(&object, stream::iter(chunks), None, &attributes(), &Condition::None).await.unwrap();
         assert_eq!(s3.faults.calls(Operation::UploadPart), parts, "{size} bytes");
         assert_eq!(s3.faults.calls(Operation::PutObject), usize::from(parts == 0), "{size} bytes");
         assert!(s3.body(&object).await == body, "{size} bytes");
@@ -370,10 +398,41 @@ async fn a_stream_of_unknown_length_arrives_whole_or_not_at_all() {
     }
 
     let broken = [Ok(noise(12 * MIB)), Err(std::io::Error::other("the pipe is gone"))];
-    let error = store.put_stream(&object, stream::iter(broken), &attributes(), &Condition::None).await.unwrap_err();
+    let error =
+        store.put_stream(&object, stream::iter(broken), None, &attributes(), &Condition::None).await.unwrap_err();
     assert_eq!(error.kind, Kind::Connection);
     assert!(s3.open_uploads().is_empty());
     assert!(s3.body(&object).await == noise(17 * MIB + 3), "the old object is there still");
+}
+
+#[tokio::test]
+async fn a_stream_of_known_length_goes_in_even_parts() {
+    let s3 = TestS3::start().await;
+    let (store, object) = (s3.store(1), destination("a"));
+    let stream = |size: usize| {
+        let body = noise(size);
+        let starts = (0..size).step_by(300_007);
+        stream::iter(starts.map(move |start| std::io::Result::Ok(body.slice(start..size.min(start + 300_007)))))
+    };
+    // The threshold is 6 MiB, a part 5.
+    for (size, parts) in [(0, 0), (1000, 0), (6 * MIB, 0), (6 * MIB + 1, 1), (16 * MIB + 3, 3)] {
+        s3.faults.clear();
+        let (length, attributes) = (Some(size as u64), attributes());
+        store.put_stream(&object, stream(size), length, &attributes, &Condition::None).await.unwrap();
+        assert!(s3.body(&object).await == noise(size), "{size} bytes");
+        let sent = s3.faults.seen(Operation::UploadPart);
+        let lengths = sent.iter().map(|part| part.header("content-length").unwrap().parse::<usize>().unwrap());
+        let (least, most) = (lengths.clone().min().unwrap_or(0), lengths.max().unwrap_or(0));
+        assert!(sent.len() == parts && most - least <= 2, "{size} bytes: {} parts of {least} to {most}", sent.len());
+    }
+    for size in [0, 10, 6 * MIB, 16 * MIB] {
+        for length in [(size + 1) as u64, size.saturating_sub(1) as u64].into_iter().filter(|n| *n != size as u64) {
+            let put = store.put_stream(&object, stream(size), Some(length), &attributes(), &Condition::None).await;
+            let error = put.expect_err("a length that is not its own");
+            assert!(error.to_string().contains("than it was said to be"), "{size} for {length}: {error}");
+            assert!(s3.body(&object).await == noise(16 * MIB + 3) && s3.open_uploads().is_empty());
+        }
+    }
 }
 
 #[tokio::test]
@@ -387,7 +446,7 @@ async fn a_stream_takes_the_memory_of_a_few_parts() {
         std::io::Result::Ok(noise(MIB))
     });
     let attributes = attributes();
-    let put = store.put_stream(&object, endless, &attributes, &Condition::None);
+    let put = store.put_stream(&object, endless, None, &attributes, &Condition::None);
     assert!(tokio::time::timeout(Duration::from_millis(800), put).await.is_err());
     let taken = taken.into_inner();
     assert!((10 * MIB..=16 * MIB).contains(&taken), "{taken} bytes were taken for two parts of 5 MiB in flight");
@@ -679,6 +738,22 @@ async fn bytes_keep_to_their_rate_in_both_directions() {
     assert!(store.get(&source("a"), None).await.unwrap().read_all().await.unwrap() == noise(7 * MIB));
     // 14 MiB, of which a second's 8 go at once.
     assert!(begin.elapsed() >= Duration::from_millis(700), "{:?}", begin.elapsed());
+}
+
+/// The SDK gives up on a body that does not move for twenty seconds; one that waits for its turn is no such body.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_turn_is_not_taken_for_stalled() {
+    let s3 = TestS3::start().await;
+    let limits = RateLimits { requests_per_second: 1.try_into().ok(), kib_per_second: None };
+    let store = s3.store(1).with_rate_limits(limits);
+    let put = async |n: usize| {
+        let object = destination(&n.to_string());
+        store.put(&object, noise(1000), &Attributes::default(), &Condition::None).await
+    };
+    let begin = Instant::now();
+    let done = futures_util::future::join_all((0..24).map(put)).await;
+    assert!(done.into_iter().all(|put| put.is_ok()));
+    assert!(begin.elapsed() >= Duration::from_secs(22), "{:?}", begin.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

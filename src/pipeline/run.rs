@@ -19,6 +19,8 @@ use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error,
 
 /// How often a result is written that another one overtakes, before its event has to come back.
 const ROUNDS: u32 = 3;
+/// Kept before the deadline for an upload to be aborted, if it is not a tenth of what is left.
+const ABORT: Duration = Duration::from_secs(2);
 
 /// Does jobs, one policy for all.
 pub struct Pipeline {
@@ -130,7 +132,8 @@ impl Pipeline {
             condition: self.condition(&seen),
             head: &head,
         };
-        match timed(&mut report.millis.store, self.settle(job, delivery, &mut report.warnings)).await? {
+        let settled = before(deadline, self.settle(job, delivery, &mut report.warnings));
+        match timed(&mut report.millis.store, settled).await? {
             Settled::Stored(route) => report.arrived_by(route),
             Settled::Skipped(skip) => return Ok(Ending::Skipped(skip)),
         }
@@ -308,9 +311,7 @@ impl Pipeline {
         }
         match result {
             Ok(()) => Ok(Route::Direct),
-            Err(error) if delivery.body.is_none() && error.kind == Kind::AccessDenied => {
-                self.relay(tagged, error, warnings).await
-            }
+            Err(error) if delivery.body.is_none() && is_denied(&error) => self.relay(tagged, error, warnings).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -335,7 +336,7 @@ impl Pipeline {
         match result {
             Ok(()) => Ok(Route::Relay),
             // The copy says what to grant on either side.
-            Err(error) if error.kind == Kind::AccessDenied => Err(refusal.into()),
+            Err(error) if is_denied(&error) => Err(refusal.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -367,14 +368,33 @@ impl Delivery<'_> {
     }
 }
 
-/// For the permission, or since the store knows nothing of tags.
 /// Whether something came to, or left, the destination after it was looked at.
 fn is_overtaken(error: &S3Error, target: &ObjectRef) -> bool {
     matches!(error.kind, Kind::PreconditionFailed | Kind::Conflict) && error.object == *target
 }
 
+/// For the permission, or since the store knows nothing of tags.
 fn is_refused(error: &S3Error) -> bool {
     matches!(error.kind, Kind::AccessDenied | Kind::NotSupported)
+}
+
+/// Shortly before the deadline the work is dropped, which aborts its upload: what Lambda kills aborts nothing.
+async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> T {
+    let Some(deadline) = deadline else { return work.await };
+    let left = deadline.saturating_duration_since(Instant::now());
+    match tokio::time::timeout(left.saturating_sub(ABORT.min(left / 10)), work).await {
+        Ok(done) => done,
+        Err(_) => {
+            tracing::error!("out of time while storing: the upload is aborted; raise the function's timeout");
+            // As without us: the event comes back, and is known for one that ended the function.
+            std::future::pending().await
+        }
+    }
+}
+
+/// For what the two sides may do each for itself: to decrypt the one, or encrypt the other, is a part of it.
+fn is_denied(error: &S3Error) -> bool {
+    matches!(error.kind, Kind::AccessDenied | Kind::KmsDenied)
 }
 
 /// A fifth of what is left stays for the upload.

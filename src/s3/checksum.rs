@@ -117,6 +117,13 @@ impl Stored {
 
     /// Whether these are the object's bytes; `None` where it cannot tell, being made of the checksums of parts.
     pub(super) fn proves(&self, data: &[u8]) -> Option<bool> {
+        let mut proof = self.proof()?;
+        proof.update(data);
+        Some(proof.holds())
+    }
+
+    /// The same of bytes that come one after the other.
+    pub(super) fn proof(&self) -> Option<Proof> {
         let arithmetic = match self.algorithm {
             ChecksumAlgorithm::Crc64Nvme => Arithmetic::Crc64Nvme,
             ChecksumAlgorithm::Crc32C => Arithmetic::Crc32c,
@@ -125,7 +132,7 @@ impl Stored {
             ChecksumAlgorithm::Sha256 => Arithmetic::Sha256,
             _ => return None,
         };
-        self.is_of_the_whole().then(|| base64::encode(compute(arithmetic, data)) == self.value)
+        self.is_of_the_whole().then(|| Proof { sum: arithmetic.into_impl(), value: self.value.clone() })
     }
 
     /// Whether two objects have the same bytes; `None` where these two cannot tell.
@@ -148,6 +155,22 @@ impl Stored {
     pub(super) fn is_of_a_copy(&self, checksum: Checksum) -> bool {
         let same = checksum.named().as_ref() == Some(&self.algorithm);
         same && checksum.kept() == Some(ChecksumType::FullObject) && self.is_of_the_whole()
+    }
+}
+
+/// Whether an object's bytes are those of its checksum, found out as they come.
+pub(super) struct Proof {
+    sum: Box<dyn aws_smithy_checksums::http::HttpChecksum>,
+    value: String,
+}
+
+impl Proof {
+    pub(super) fn update(&mut self, data: &[u8]) {
+        self.sum.update(data);
+    }
+
+    pub(super) fn holds(self) -> bool {
+        base64::encode(self.sum.finalize()) == self.value
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::SdkConfig;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
@@ -13,12 +14,16 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_types::service_config::ServiceConfigKey;
+
+use super::silence;
 
 /// The first attempt and its repeats, enough for a storm that fails three requests of ten. Adaptive retry paces all
 /// requests of a client while S3 answers 503 `SlowDown`.
 const ATTEMPTS: u32 = 8;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// To the first byte of an answer, per attempt. A body that stalls is the SDK's stalled-stream protection's.
+/// In which nothing goes out and no answer comes, per attempt. An answer's body that stalls is the SDK's stalled-stream
+/// protection's.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Times the read timeout, where S3 may answer only when it has moved gigabytes.
 const PATIENCE: u32 = 10;
@@ -48,13 +53,16 @@ pub async fn client_as(access: &Access) -> Client {
     connection(access).await.0
 }
 
-/// With the endpoint that it speaks to, where that is not AWS's own.
+/// With the store that it speaks to, where that is not AWS's own.
 pub(super) async fn connection(access: &Access) -> (Client, Option<String>) {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let http = silence::bounded(http);
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
+        // Ours is the watch over what goes out.
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().upload_enabled(false).build())
         .timeout_config(timeouts);
     if let Some(region) = &access.region {
         loader = loader.region(Region::new(region.clone()));
@@ -66,8 +74,7 @@ pub(super) async fn connection(access: &Access) -> (Client, Option<String>) {
         loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     let shared = loader.load().await;
-    let named = access.endpoint.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL_S3").ok());
-    let endpoint = named.or_else(|| shared.endpoint_url().map(str::to_owned));
+    let endpoint = access.endpoint.clone().or_else(|| endpoint(&shared));
     let path_style = endpoint.as_ref().is_some_and(|url| has_no_bucket_hosts(url));
     let mut config = aws_sdk_s3::config::Builder::from(&shared).force_path_style(path_style);
     if let Some(endpoint) = &access.endpoint {
@@ -78,7 +85,26 @@ pub(super) async fn connection(access: &Access) -> (Client, Option<String>) {
         let assumed = access.external_id.iter().fold(assumed, AssumeRoleProviderBuilder::external_id);
         config = config.credentials_provider(assumed.build().await);
     }
-    (Client::from_conf(config.build()), endpoint)
+    (Client::from_conf(config.build()), endpoint.and_then(|url| store_of(&url)))
+}
+
+/// As the SDK finds it: a profile's or the environment's for S3 alone goes before the one for all services.
+fn endpoint(shared: &SdkConfig) -> Option<String> {
+    let key =
+        ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    let of_s3 = shared.service_config().and_then(|config| config.load_config(key));
+    of_s3.or_else(|| shared.endpoint_url().map(str::to_owned))
+}
+
+/// What tells one store from another, however its URL is written; `None` is AWS, by whatever name.
+fn store_of(url: &str) -> Option<String> {
+    let url = url.to_ascii_lowercase();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", &url));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let port = if scheme == "http" { ":80" } else { ":443" };
+    let authority = authority.strip_suffix(port).unwrap_or(authority);
+    let of_aws = authority.ends_with(".amazonaws.com") || authority.ends_with(".amazonaws.com.cn");
+    (!of_aws).then(|| authority.replace("localhost", "127.0.0.1"))
 }
 
 /// The client's timeouts, more patient, for a request during which S3 itself moves an object's bytes: it may send little
@@ -105,6 +131,16 @@ fn has_no_bucket_hosts(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_is_the_same_however_its_url_is_written() {
+        for url in ["http://minio:9000", "http://MinIO:9000/", "http://minio:9000//"] {
+            assert_eq!(store_of(url).as_deref(), Some("minio:9000"), "{url}");
+        }
+        assert_eq!(store_of("http://localhost:80"), store_of("http://127.0.0.1/"));
+        assert_eq!(store_of("https://s3.eu-west-1.amazonaws.com"), None);
+        assert_eq!(store_of("https://account.r2.example.com:443/x").as_deref(), Some("account.r2.example.com"));
+    }
 
     #[test]
     fn addresses_have_no_host_per_bucket() {

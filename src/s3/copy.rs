@@ -55,7 +55,7 @@ impl Store {
             Err(error) => {
                 let error = self.whose_fault(error, from, head).await;
                 let owner = self.buckets.destination_owner.as_ref();
-                let written = Written { size: head.size, checksum: None, attributes };
+                let written = Written { size: head.size, checksum: head.checksum.as_ref(), attributes, condition };
                 if error.object != *to || !written.explains(&error, &self.client, to, owner).await {
                     return Err(error);
                 }

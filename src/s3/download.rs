@@ -173,7 +173,7 @@ impl Download {
         if proof == Some(false) { Err(self.error(Kind::Corrupted)) } else { Ok(bytes) }
     }
 
-    fn error(&self, kind: Kind) -> S3Error {
+    pub(super) fn error(&self, kind: Kind) -> S3Error {
         S3Error::new(Operation::GetObject, &self.object, kind)
     }
 }

@@ -13,7 +13,7 @@ use super::checksum::Stored;
 use super::classify::failed;
 use super::download::Download;
 use super::error::{Kind, Operation, S3Error};
-use super::object::{Attributes, ETag, Head, ObjectRef, own_encoding};
+use super::object::{Attributes, Condition, ETag, Head, ObjectRef, own_encoding};
 
 /// The outputs of HEAD and GET have the same fields, and no type in common.
 macro_rules! head_of {
@@ -159,9 +159,17 @@ async fn head_object(client: &Client, object: &ObjectRef, owner: Option<&String>
         Ok(output) => head_of!(operation, object, output).map(Some),
         Err(error) => match failed(operation, object, error) {
             S3Error { kind: Kind::NotFound, .. } => Ok(None),
+            error if error.kind == Kind::CustomerKey => Err(in_words(client, object, owner).await.unwrap_or(error)),
             error => Err(error.expecting(owner)),
         },
     }
+}
+
+/// What is behind a HEAD's 400, which has no body: a customer's key, or credentials that have expired. A GET says it.
+async fn in_words(client: &Client, object: &ObjectRef, owner: Option<&String>) -> Option<S3Error> {
+    let request = client.get_object().bucket(&object.bucket).key(&object.key).range("bytes=0-0");
+    let error = request.set_expected_bucket_owner(owner.cloned()).send().await.err()?;
+    Some(failed(Operation::HeadObject, object, error))
 }
 
 /// What a write was to bring there.
@@ -170,12 +178,13 @@ pub(super) struct Written<'a> {
     /// Where it is known.
     pub checksum: Option<&'a Stored>,
     pub attributes: &'a Attributes,
+    pub condition: &'a Condition,
 }
 
 impl Written<'_> {
     /// Whether the write failed because an earlier attempt, whose answer was lost, had done it: the next one finds its
-    /// upload gone, or its condition broken by its own work. Metadata of its own (the marker) is what knows it; where an
-    /// upload is gone, its checksum is as good.
+    /// upload gone, or its condition broken by its own work. Size and metadata are what knows it, and its checksum; where
+    /// there is none, that the object of before, which may be as large and have the same metadata, is gone.
     pub(super) async fn explains(
         &self,
         error: &S3Error,
@@ -183,18 +192,24 @@ impl Written<'_> {
         object: &ObjectRef,
         owner: Option<&String>,
     ) -> bool {
-        let proven = match error.kind {
-            Kind::PreconditionFailed => false,
-            Kind::NoSuchUpload => self.checksum.is_some(),
-            _ => return false,
-        };
-        if !proven && self.attributes.metadata.is_empty() {
+        let of_a_write = matches!(
+            (error.operation, &error.kind),
+            (Operation::PutObject | Operation::CopyObject, Kind::PreconditionFailed)
+                | (Operation::CompleteMultipartUpload, Kind::PreconditionFailed | Kind::NoSuchUpload)
+        );
+        let known = !self.attributes.metadata.is_empty();
+        if !of_a_write || !(known || error.kind == Kind::NoSuchUpload && self.checksum.is_some()) {
             return false;
         }
         let Some(head) = head_object(client, object, owner).await.ok().flatten() else { return false };
         let same_bytes = head.checksum.as_ref().zip(self.checksum).and_then(|(theirs, ours)| ours.agrees(theirs));
+        let is_new = match self.condition {
+            Condition::None => false,
+            Condition::Absent => true,
+            Condition::Unmodified(before) => head.etag != *before,
+        };
         head.size == self.size
             && head.attributes.metadata == self.attributes.metadata
-            && (same_bytes == Some(true) || (same_bytes.is_none() && !self.attributes.metadata.is_empty()))
+            && same_bytes.unwrap_or(known && is_new)
     }
 }

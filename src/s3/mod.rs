@@ -71,6 +71,7 @@ mod pieces;
 mod progress;
 mod put;
 mod relay;
+mod silence;
 mod success;
 mod uploads;
 
@@ -86,7 +87,7 @@ pub use pace::RateLimits;
 pub use progress::Progress;
 pub use uploads::{OpenUpload, UploadWatch};
 
-use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig};
 use aws_sdk_s3::types::ServerSideEncryption;
 
 use client::connection;
@@ -168,6 +169,7 @@ pub struct Store {
     /// Source and destination are two stores, which know nothing of each other.
     apart: bool,
     progress: Progress,
+    pace: Option<pace::Pace>,
 }
 
 impl Store {
@@ -184,6 +186,7 @@ impl Store {
             copy_limit: SINGLE_REQUEST_LIMIT,
             apart: false,
             progress: Progress::default(),
+            pace: None,
         }
     }
 
@@ -220,7 +223,7 @@ impl Store {
     #[must_use]
     pub fn with_rate_limits(self, limits: RateLimits) -> Self {
         let Some(pace) = pace::Pace::new(limits) else { return self };
-        Self { source: paced(&self.source, &pace), client: paced(&self.client, &pace), ..self }
+        Self { source: paced(&self.source, &pace), client: paced(&self.client, &pace), pace: Some(pace), ..self }
     }
 
     /// Also tells of the bytes of every part that goes up, comes down in order ([`Store::pieces`]) or is copied.
@@ -239,7 +242,8 @@ impl Store {
 /// The same client, held to a pace.
 fn paced(client: &aws_sdk_s3::Client, pace: &pace::Pace) -> aws_sdk_s3::Client {
     let http = client.config().http_client().map(|http| pace.holding(http));
-    let mut config = client.config().to_builder();
+    let watch = StalledStreamProtectionConfig::enabled().upload_enabled(false).download_enabled(!pace.holds_bodies());
+    let mut config = client.config().to_builder().stalled_stream_protection(watch.build());
     config.set_http_client(http);
     aws_sdk_s3::Client::from_conf(config.build())
 }

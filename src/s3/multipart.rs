@@ -14,6 +14,7 @@ use super::client::patient;
 use super::error::{Kind, Operation, S3Error};
 use super::get::Written;
 use super::object::{Attributes, Condition, ETag, ObjectRef};
+use super::pace::Pace;
 use super::progress::Progress;
 
 /// An upload that is open. Dropped, it is aborted.
@@ -26,6 +27,7 @@ pub(super) struct Upload {
     pub owner: Option<String>,
     checksum: Checksum,
     progress: Progress,
+    pace: Option<Pace>,
     open: bool,
 }
 
@@ -55,6 +57,9 @@ impl Upload {
     pub(super) async fn send(&self, number: u16, bytes: Bytes) -> Result<SentPart, S3Error> {
         let (sum, length) = (self.checksum.of(&bytes), bytes.len() as u64);
         let checksum = sum.stored();
+        if let Some(pace) = &self.pace {
+            pace.bytes(length).await;
+        }
         let request = self.client.upload_part().bucket(&self.object.bucket).key(&self.object.key).upload_id(&self.id);
         let sent = with_checksum!(request, checksum.as_ref())
             .set_content_md5(sum.md5())
@@ -109,7 +114,7 @@ impl Upload {
                 .saying("an answer without ETag"),
             Err(error) => failed(Operation::CompleteMultipartUpload, &self.object, error),
         };
-        let written = Written { size, checksum: whole.as_ref(), attributes };
+        let written = Written { size, checksum: whole.as_ref(), attributes, condition };
         let written = written.explains(&error, &self.client, &self.object, self.owner.as_ref()).await;
         let error = self.abort(error).await;
         if written { Ok(None) } else { Err(error) }
@@ -135,7 +140,7 @@ impl Drop for Upload {
 }
 
 async fn create(store: Store, object: ObjectRef, attributes: Attributes) -> Result<Upload, S3Error> {
-    let Store { client, buckets, transfer, progress, .. } = store;
+    let Store { client, buckets, transfer, progress, pace, .. } = store;
     let (operation, checksum) = (Operation::CreateMultipartUpload, transfer.checksum);
     let owner = buckets.destination_owner.clone();
     let request = client.create_multipart_upload().bucket(&object.bucket).key(&object.key);
@@ -147,7 +152,7 @@ async fn create(store: Store, object: ObjectRef, attributes: Attributes) -> Resu
     let sent = with_expires!(request, attributes).send().await;
     let output = sent.map_err(|error| failed(operation, &object, error).expecting(owner.as_ref()))?;
     match output.upload_id {
-        Some(id) => Ok(Upload { client, object, id, owner, checksum, progress, open: true }),
+        Some(id) => Ok(Upload { client, object, id, owner, checksum, progress, pace, open: true }),
         None => Err(S3Error::new(operation, &object, Kind::Unavailable).saying("an answer without UploadId")),
     }
 }

@@ -1,9 +1,13 @@
 //! How fast requests go out and bytes go by: two limits that all requests share, repeats included.
+//!
+//! Bytes that are to go up wait before their request is signed ([`Pace::bytes`]), since S3 takes no signature of a quarter
+//! of an hour ago; what the SDK repeats, and whatever else has a body, waits where it is sent.
 
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -16,6 +20,10 @@ use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Longest time without a byte of an answer's body, in place of the SDK's, which takes bytes held back for a stall.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// What must not be exceeded, on average; at once, what a second allows. `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,13 +53,19 @@ impl Pace {
         SharedHttpClient::new(PacedClient { client, pace: self.clone() })
     }
 
+    /// Whether answers come slower than they could.
+    pub(super) fn holds_bodies(&self) -> bool {
+        self.kib.is_some()
+    }
+
     async fn request(&self) {
         if let Some(limit) = &self.requests {
             limit.wait(1).await;
         }
     }
 
-    async fn bytes(&self, bytes: u64) {
+    /// Until so many bytes may go.
+    pub(super) async fn bytes(&self, bytes: u64) {
         if let Some(limit) = &self.kib {
             limit.wait(bytes.div_ceil(1 << 10)).await;
         }
@@ -99,13 +113,15 @@ struct PacedConnector {
 }
 
 impl HttpConnector for PacedConnector {
-    /// What waits has no connection yet, and no timeout of it runs.
+    /// What waits has no connection yet, and no timeout of it runs: the SDK's own watch over bodies is off.
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (connector, pace) = (self.connector.clone(), self.pace.clone());
         HttpConnectorFuture::new(async move {
             pace.request().await;
-            let stated = request.headers().get("content-length").and_then(|length| length.parse().ok());
-            pace.bytes(stated.unwrap_or(0)).await;
+            if !has_waited(&request) {
+                let stated = request.headers().get("content-length").and_then(|length| length.parse().ok());
+                pace.bytes(stated.unwrap_or(0)).await;
+            }
             let response = connector.call(request).await?;
             Ok(match pace.kib {
                 Some(limit) => response.map(|body| SdkBody::from_body_1_x(PacedBody::new(body, limit.clone()))),
@@ -115,12 +131,20 @@ impl HttpConnector for PacedConnector {
     }
 }
 
+/// An object's bytes, sent for the first time.
+fn has_waited(request: &HttpRequest) -> bool {
+    let first = request.headers().get("amz-sdk-request").is_some_and(|attempt| attempt.starts_with("attempt=1;"));
+    first && request.method() == "PUT"
+}
+
 type Wait = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// The body of an answer, whose bytes are held back as they come: what is dropped early has cost no more than came.
 struct PacedBody {
     inner: SdkBody,
     limit: Limit,
+    /// Until when the next bytes must come; those that are held back do not count.
+    patience: Pin<Box<Sleep>>,
     /// What came and must wait, and until when.
     waiting: Option<(Frame<Bytes>, Wait)>,
     /// Bytes that were given out, and did not make a KiB yet.
@@ -129,7 +153,7 @@ struct PacedBody {
 
 impl PacedBody {
     fn new(inner: SdkBody, limit: Limit) -> Self {
-        Self { inner, limit, waiting: None, owed: 0 }
+        Self { inner, limit, patience: Box::pin(sleep(SILENCE)), waiting: None, owed: 0 }
     }
 }
 
@@ -139,9 +163,13 @@ impl Body for PacedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.waiting.is_none() {
-            let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => frame,
-                end => return Poll::Ready(end),
+            let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(end) => return Poll::Ready(end),
+                Poll::Pending => {
+                    ready!(self.patience.as_mut().poll(cx));
+                    return Poll::Ready(Some(Err(format!("no byte came for {SILENCE:?}").into())));
+                }
             };
             self.owed += frame.data_ref().map_or(0, |data| data.len() as u64);
             let (limit, kib) = (self.limit.clone(), self.owed >> 10);
@@ -150,6 +178,7 @@ impl Body for PacedBody {
         }
         if let Some((_, until)) = &mut self.waiting {
             ready!(until.as_mut().poll(cx));
+            self.patience.as_mut().reset(Instant::now() + SILENCE);
         }
         Poll::Ready(self.waiting.take().map(|(frame, _)| Ok(frame)))
     }

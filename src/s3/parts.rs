@@ -35,6 +35,17 @@ impl PartPlan {
         Some(Self { size, count: count.min((size / MIN_PART).max(1)) })
     }
 
+    /// One part of all the bytes, however many or few.
+    pub(super) fn at_once(size: u64) -> Self {
+        Self { size, count: 1 }
+    }
+
+    /// The bytes of part `number`, from 1; 0 behind the last one.
+    pub(super) fn length(self, number: u16) -> u64 {
+        let start = |index: u64| self.size.min(index * self.size.div_ceil(self.count));
+        start(number.into()) - start(u64::from(number.saturating_sub(1)))
+    }
+
     pub(super) fn parts(self) -> impl Iterator<Item = Part> + Send {
         let each = self.size.div_ceil(self.count);
         let start = move |index: u64| self.size.min(index * each);
@@ -96,9 +107,11 @@ mod tests {
             assert_eq!(u64::from(part.number), count, "numbers run from 1");
             assert_eq!(part.range.start, next, "no gap, no overlap");
             lengths.push(part.range.end - part.range.start);
+            assert_eq!(plan.length(part.number), part.range.end - part.range.start);
             next = part.range.end;
         }
         assert_eq!(next, size);
+        assert_eq!(u16::try_from(count + 1).map(|number| plan.length(number)), Ok(0), "nothing behind the last");
         let (each, last) = (lengths[0], lengths[lengths.len() - 1]);
         assert!(count <= MAX_PARTS && each <= MAX_PART, "{size} by {configured}: {count} of {each}");
         assert!(each >= MIN_PART || count == 1, "{size} by {configured}: {count} of {each}");

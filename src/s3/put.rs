@@ -42,6 +42,9 @@ impl Store {
         let owner = self.buckets.destination_owner.as_ref();
         let sum = self.transfer.checksum.of(&body);
         let checksum = sum.stored();
+        if let Some(pace) = &self.pace {
+            pace.bytes(size).await;
+        }
         let request = self.client.put_object().bucket(&object.bucket).key(&object.key).body(body.into());
         let request = with_checksum!(request, checksum.as_ref()).set_content_md5(sum.md5());
         let request = with_protection!(with_attributes!(request, attributes), self.buckets)
@@ -52,7 +55,7 @@ impl Store {
         let sent = with_expires!(request, attributes).send().await;
         let Err(error) = sent else { return Ok(()) };
         let error = failed(Operation::PutObject, object, error).expecting(owner);
-        let written = Written { size, checksum: checksum.as_ref(), attributes };
+        let written = Written { size, checksum: checksum.as_ref(), attributes, condition };
         if written.explains(&error, &self.client, object, owner).await { Ok(()) } else { Err(error) }
     }
 

@@ -1,31 +1,33 @@
-//! Bytes that pass through here in bounded memory: a stream whose length nobody knows yet, and a copy that S3 refuses to
-//! make because no principal may both read the one and write the other.
+//! Bytes that pass through here in bounded memory: a stream, whether its length is known or not, and a copy that S3 refuses
+//! to make because no principal may both read the one and write the other.
 
 use std::error::Error;
 use std::pin::Pin;
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::stream::Fuse;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::Store;
-use super::download::Download;
 use super::error::{Kind, Operation, S3Error};
 use super::multipart::Upload;
 use super::object::{Attributes, Condition, Head, ObjectRef};
-use super::parts::{MAX_PARTS, Part, PartPlan, growing};
+use super::parts::{MAX_PARTS, PartPlan, growing};
+use super::{SINGLE_REQUEST_LIMIT, Store};
 
 impl Store {
-    /// Stores what a stream brings, beginning before its end is known: at once if it ends within a part's size, else in
-    /// parts. Takes the memory of as many parts as are in flight. Behind the thousandth each
-    /// is a little longer than the one before it, so that 10,000 of them reach 5 TiB.
+    /// Stores what a stream brings: at once if it is small, else in parts, the first as soon as it is full. Takes the memory
+    /// of as many parts as are in flight. Where its `length` is known, in bytes, the parts are even, and a stream of any
+    /// other length stores nothing. Where it is not, what ends within a part's size is small, and behind the thousandth each
+    /// part is a little longer than the one before it, so that 10,000 of them reach 5 TiB.
     ///
     /// # Errors
-    /// [`S3Error`] as of [`Store::put`], or of kind [`Kind::Connection`] if the stream fails; nothing is stored then.
+    /// [`S3Error`] as of [`Store::put`], the stream's own if it fails with one, else of kind [`Kind::Connection`] if it
+    /// fails or has another length; nothing is stored then.
     pub async fn put_stream<S, E>(
         &self,
         to: &ObjectRef,
         body: S,
+        length: Option<u64>,
         attributes: &Attributes,
         condition: &Condition,
     ) -> Result<(), S3Error>
@@ -33,15 +35,19 @@ impl Store {
         S: Stream<Item = Result<Bytes, E>> + Send,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let mut cutter = Cutter {
-            body: Box::pin(body),
-            rest: Bytes::new(),
-            number: 0,
-            part_size: self.transfer.part_size,
-            to: to.clone(),
+        let part_size = self.transfer.part_size;
+        let threshold = self.transfer.multipart_threshold.min(SINGLE_REQUEST_LIMIT);
+        let too_large = || S3Error::new(Operation::CreateMultipartUpload, to, Kind::TooLarge);
+        let plan = match length {
+            Some(length) if length <= threshold => Some(PartPlan::at_once(length)),
+            Some(length) => Some(PartPlan::new(length, part_size).ok_or_else(too_large)?),
+            None => None,
         };
+        let body = Box::pin(body.fuse());
+        let mut cutter = Cutter { body, rest: Bytes::new(), number: 0, plan, part_size, to: to.clone() };
         let first = cutter.next().await?.map(|(_, bytes)| bytes).unwrap_or_default();
-        if (first.len() as u64) < growing(1, self.transfer.part_size) {
+        if length.map_or((first.len() as u64) < growing(1, part_size), |length| length <= threshold) {
+            cutter.next().await?;
             return self.put_at_once(to, first, attributes, condition).await;
         }
         let upload = Upload::create(self, to, attributes).await?;
@@ -67,13 +73,13 @@ impl Store {
     }
 
     /// Copies an object as it was when `head` was seen through here: part n of the upload is range n of the source, each
-    /// repeated by itself. For where [`Store::copy`] is of kind [`Kind::AccessDenied`], and yet one side may be read and the
-    /// other written. Takes the memory of as many parts as are in flight.
+    /// repeated by itself. For where [`Store::copy`] is refused, and yet one side may be read and the other written. Takes
+    /// the memory of as many parts as are in flight, coming and going.
     ///
     /// # Errors
     /// [`S3Error`]: of kind [`Kind::PreconditionFailed`] with the source's name if it is another one by now, with the
-    /// destination's if `condition` does not hold; [`Kind::Corrupted`], with the
-    /// source's name, if its checksum is not that of what came.
+    /// destination's if `condition` does not hold; [`Kind::Corrupted`], with the source's name, if its checksum is not that
+    /// of what came.
     pub async fn relay(
         &self,
         from: &ObjectRef,
@@ -86,35 +92,19 @@ impl Store {
             let body = self.get(from, Some(&head.etag)).await?.read_all().await?;
             return self.put_at_once(to, body, attributes, condition).await;
         }
-        let plan = PartPlan::new(head.size, self.transfer.part_size)
-            .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, to, Kind::TooLarge))?;
-        let source = Download::new(self, from, head.clone(), ByteStream::default());
-        let upload = Upload::create(self, to, attributes).await?;
-        let (reading, sending) = (&source, &upload);
-        let sent = stream::iter(plan.parts())
-            .map(|Part { number, range }| async move { sending.send(number, reading.read_range(range).await?).await })
-            .buffer_unordered(self.transfer.concurrency.max(1))
-            .try_collect::<Vec<_>>()
-            .await;
-        let mut parts = match sent {
-            Ok(parts) => parts,
-            Err(error) => return Err(upload.abort(error).await),
-        };
-        let sums = upload.sum_of(&mut parts).zip(head.checksum.as_ref());
-        if sums.and_then(|(ours, theirs)| ours.agrees(theirs)) == Some(false) {
-            return Err(upload.abort(S3Error::new(Operation::GetObject, from, Kind::Corrupted)).await);
-        }
-        upload.complete(parts, head.size, None, attributes, condition).await.map(drop)
+        self.put_stream(to, self.parts_of(from, head), Some(head.size), attributes, condition).await
     }
 }
 
 /// Cuts a stream into the parts of an upload.
 struct Cutter<S> {
-    body: Pin<Box<S>>,
+    body: Pin<Box<Fuse<S>>>,
     /// Of the last chunk, what its part had no room for.
     rest: Bytes,
     /// Of the last part.
     number: u16,
+    /// Where the length is known.
+    plan: Option<PartPlan>,
     part_size: u64,
     to: ObjectRef,
 }
@@ -127,30 +117,62 @@ where
     /// The next part; only the last one is short.
     async fn next(&mut self) -> Result<Option<(u16, Bytes)>, S3Error> {
         let number = self.number + 1;
-        let size = usize::try_from(growing(number, self.part_size)).unwrap_or(usize::MAX);
-        // What is small is no part, and should not take the memory of one.
-        let mut part = if number == 1 { BytesMut::new() } else { BytesMut::with_capacity(size) };
-        loop {
-            let taken = self.rest.len().min(size - part.len());
-            part.extend_from_slice(&self.rest[..taken]);
-            self.rest.advance(taken);
-            if part.len() == size {
-                break;
-            }
-            match self.body.next().await {
-                Some(Ok(chunk)) => self.rest = chunk,
-                Some(Err(cause)) => {
-                    let error = S3Error::new(Operation::UploadPart, &self.to, Kind::Connection);
-                    return Err(error.saying("what was to be written broke off").caused_by(cause));
-                }
-                None if part.is_empty() => return Ok(None),
-                None => break,
-            }
+        let length = self.plan.map_or_else(|| growing(number, self.part_size), |plan| plan.length(number));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let part = self.take(number, length).await?;
+        if self.plan.is_some() && part.len() < length {
+            return Err(self.broken_off().saying("what was to be written is shorter than it was said to be"));
+        }
+        if length == 0 && (!self.rest.is_empty() || self.more().await?) {
+            return Err(self.broken_off().saying("what was to be written is longer than it was said to be"));
+        }
+        if part.is_empty() {
+            return Ok(None);
         }
         if u64::from(number) > MAX_PARTS {
             return Err(S3Error::new(Operation::UploadPart, &self.to, Kind::TooLarge));
         }
         self.number = number;
-        Ok(Some((number, part.freeze())))
+        Ok(Some((number, part)))
+    }
+
+    /// So many bytes, or as many as there are.
+    async fn take(&mut self, number: u16, length: usize) -> Result<Bytes, S3Error> {
+        // What is small is no part, and should not take the memory of one.
+        let mut part = if number == 1 { BytesMut::new() } else { BytesMut::with_capacity(length) };
+        while part.len() < length && (!self.rest.is_empty() || self.more().await?) {
+            if part.is_empty() && self.rest.len() >= length {
+                return Ok(self.rest.split_to(length));
+            }
+            let taken = self.rest.len().min(length - part.len());
+            part.extend_from_slice(&self.rest[..taken]);
+            self.rest.advance(taken);
+        }
+        Ok(part.freeze())
+    }
+
+    /// Waits for the next bytes; whether there are any.
+    async fn more(&mut self) -> Result<bool, S3Error> {
+        while self.rest.is_empty() {
+            match self.body.next().await {
+                Some(Ok(chunk)) => self.rest = chunk,
+                Some(Err(cause)) => {
+                    let cause: Box<dyn Error + Send + Sync> = cause.into();
+                    return Err(match cause.downcast::<S3Error>() {
+                        Ok(error) => *error,
+                        Err(cause) => {
+                            let why = format!("what was to be written broke off: {cause}");
+                            self.broken_off().saying(why).caused_by(cause)
+                        }
+                    });
+                }
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn broken_off(&self) -> S3Error {
+        S3Error::new(Operation::UploadPart, &self.to, Kind::Connection)
     }
 }

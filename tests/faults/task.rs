@@ -215,7 +215,7 @@ impl World {
                 let body = self.task.body();
                 let chunks = (0..body.len()).step_by(MIB).map(|at| body.slice(at..body.len().min(at + MIB)));
                 let chunks = stream::iter(chunks.map(std::io::Result::Ok).collect::<Vec<_>>());
-                store.put_stream(&self.to, chunks, &attributes, &unmodified).await?;
+                store.put_stream(&self.to, chunks, None, &attributes, &unmodified).await?;
             }
             Task::Relay => store.relay(&self.from, &self.head, &self.to, &attributes, &unmodified).await?,
             Task::List => {
