@@ -1,5 +1,5 @@
 //! `kill -9` in the middle: whatever `karui cp` was doing, what lies at the destination is all old or all new.
-#![cfg(feature = "dev")]
+#![cfg(all(feature = "dev", feature = "transfer"))]
 
 mod support;
 
@@ -16,8 +16,12 @@ const TRANSFERS: usize = 200;
 const SIZE: usize = 25 * MIB;
 
 fn copy(s3: &TestS3, from: &str, to: &str) -> Child {
+    karui(s3, ["cp", from, to])
+}
+
+fn karui(s3: &TestS3, words: [&str; 3]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_karui"))
-        .args(["cp", from, to])
+        .args(words)
         .envs([("AWS_ENDPOINT_URL", s3.server.endpoint()), ("AWS_REGION", REGION)])
         .envs([("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)])
         .stdout(Stdio::null())
@@ -31,7 +35,7 @@ fn version(n: usize) -> Bytes {
     noise(SIZE + n).slice(n..)
 }
 
-/// Kills a copy after so much of `usual`, its usual time; whether it had ended by itself.
+/// Kills a copy after so long; whether it had ended by itself.
 fn ends_by_itself(mut copy: Child, after: Duration) -> bool {
     std::thread::sleep(after);
     // It fails where there is nothing left to kill.
@@ -102,6 +106,11 @@ async fn a_file_is_all_old_or_all_new() {
         }
     }
     assert!((TRANSFERS / 10..TRANSFERS / 2).contains(&killed), "{killed} killed");
+    // What the killed ones have left beside it is nobody's file.
+    let up = destination("up/");
+    assert!(karui(&s3, ["sync", folder.path().to_str().unwrap(), &up.to_string()]).wait().unwrap().success());
+    let names = std::fs::read_dir(s3.file(&up)).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["arrived"]);
 }
 
 fn read(file: &Path) -> Vec<u8> {

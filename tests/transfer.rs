@@ -294,12 +294,134 @@ async fn filters_delete_and_dry_run() {
     for (line, words) in [
         ("sync s3://source s3://source/copies", "lies inside"),
         ("sync --delete s3://source/a s3://source", "would delete the source"),
+        ("cp s3://source/a.jpg s3://source/a.jpg", "onto itself"),
+        ("cp --optimize s3://source/a.jpg s3://source", "onto itself"),
         ("cp s3://source/raw/ down", "--recursive"),
         ("sync no-such-folder s3://source", "no folder"),
     ] {
         let said = world.karui(line).await;
         assert!(said.code == Some(2) && said.stderr.contains(words), "{line}: {}", said.stderr);
     }
+    let said = world.karui("cp --json --optimize s3://source/none.jpg s3://destination").await;
+    assert_eq!((said.code, said.names("failed")), (Some(1), vec!["none.jpg".into()]), "asked for by its name");
+}
+
+/// While one object is held on its way, others come to the source that its listing did not have.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_come_to_the_source_meanwhile_is_not_deleted() {
+    for (from, to, first) in [
+        ("s3://source", "down", Operation::GetObject),
+        ("s3://source", "s3://destination", Operation::CopyObject),
+        ("up", "s3://destination", Operation::PutObject),
+    ] {
+        let world = World::new().await;
+        world.put("a", b"bytes").await;
+        world.write("up/a", b"bytes");
+        for name in ["b", "c"] {
+            world.s3.put(&destination(name), &b"old".to_vec().into()).await;
+            world.write(&format!("down/{name}"), b"old");
+        }
+        world.s3.faults.forget_seen();
+        world.s3.faults.on(first, 1, Fault::Hold);
+        let mut command = world.command(&["sync", "--json", "--delete", "--jobs", "1", from, to]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        eventually("a is on its way", || world.s3.faults.calls(first) > 0).await;
+        world.put("b", b"new").await;
+        world.write("up/b", b"new");
+        world.s3.faults.release();
+        let said = Said::from(child.wait_with_output().await.unwrap()).well();
+        let names = ["copied", "skipped", "deleted"].map(|action| said.names(action).join(" "));
+        assert_eq!(names, ["a", "b", "c"], "{from} {to}");
+        let there = |name: &str| [world.path("down").join(name), world.s3.file(&destination(name))].map(|f| f.exists());
+        assert!(there("b") == [true; 2] && there("c") != [true; 2], "{from} {to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_source_cannot_be_asked_about_is_not_deleted() {
+    let world = World::new().await;
+    world.put("p/a", b"bytes").await;
+    world.write("down/gone", b"old");
+    // The first one lists.
+    world.s3.faults.on(Operation::ListObjectsV2, 2, DENIED);
+    let said = world.karui("sync --json --delete s3://source/p down").await;
+    assert_eq!((said.code, said.names("failed"), said.names("deleted")), (Some(1), vec!["gone".into()], vec![]));
+    let row = said.rows.iter().find(|row| row["action"] == "failed").unwrap();
+    assert!(row["reason"].as_str().unwrap().contains("grant s3:ListBucket"), "{row}");
+    assert_eq!(world.read("down/gone"), b"old");
+    // A policy that is bound to a prefix lets no HEAD tell missing from forbidden.
+    world.s3.faults.clear();
+    world.s3.faults.always(Operation::HeadObject, DENIED);
+    assert_eq!(world.karui("sync --json --delete s3://source/p down").await.well().names("deleted"), ["gone"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(unix)]
+async fn what_may_lie_behind_a_link_is_not_deleted() {
+    use std::os::unix::fs::symlink;
+    let world = World::new().await;
+    world.write("up/file", b"bytes");
+    world.write("elsewhere/x", b"bytes");
+    symlink("../elsewhere", world.path("up/linked")).unwrap();
+    symlink("../elsewhere/x", world.path("up/link.txt")).unwrap();
+    let behind = ["link.txt", "linked/x", "linked/y/z"];
+    for key in behind.into_iter().chain(["gone", "linked.old", "linkedin"]) {
+        world.s3.put(&destination(key), &b"old".to_vec().into()).await;
+    }
+    let left = || behind.iter().all(|key| world.s3.file(&destination(key)).is_file());
+    let said = world.karui("sync --json up s3://destination").await.well();
+    assert_eq!(
+        (said.names("copied"), said.names("skipped")),
+        (vec!["file".into()], vec!["link.txt".into(), "linked".into()])
+    );
+    let row = said.rows.iter().find(|row| row["action"] == "skipped").unwrap();
+    assert_eq!(row["reason"], "a link, which is not followed");
+    let told = world.karui("sync --delete --dry-run --exclude link* up s3://destination").await.well();
+    assert!(
+        !told.stderr.contains("skipped:") && told.stderr.contains("would delete s3://destination/gone"),
+        "{}",
+        told.stderr
+    );
+
+    let said = world.karui("sync --json --delete up s3://destination").await.well();
+    assert_eq!(said.names("deleted"), ["gone", "linked.old", "linkedin"]);
+    assert_eq!((said.summary("skipped"), said.summary("same"), left()), (2, 1, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_has_left_is_not_uploaded() {
+    let world = World::new().await;
+    for name in ["up/.karui-x", "up/deep/.karui-y", "up/.karui/kept", "up/kept.karui-z"] {
+        world.write(name, b"bytes");
+    }
+    for line in ["sync --json --delete up s3://destination", "cp -r --json up s3://destination/again"] {
+        let said = world.karui(line).await.well();
+        assert_eq!(
+            (said.names("copied"), said.names("skipped")),
+            (vec!["kept".into(), "kept.karui-z".into()], vec![".karui-x".into(), ".karui-y".into()])
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_makes_way_for_an_object_of_its_name() {
+    let world = World::new().await;
+    world.put("p/a/b/c", b"deep").await;
+    world.put("p/kept", b"bytes").await;
+    world.karui("sync s3://source/p down").await.well();
+    fs::remove_dir_all(world.s3.file(&source("p/a"))).unwrap();
+    world.put("p/a", b"flat").await;
+    // The object's turn comes before that of what lies in the folder.
+    let said = world.karui("sync --json --delete --jobs 1 s3://source/p down").await;
+    assert_eq!((said.code, said.names("failed"), said.names("deleted")), (Some(1), vec!["a".into()], vec!["c".into()]));
+    let said = world.karui("sync --json --delete s3://source/p down").await.well();
+    assert_eq!((said.names("copied"), said.summary("same")), (vec!["a".into()], 1));
+    assert_eq!(world.read("down/a"), b"flat");
+    fs::remove_file(world.s3.file(&source("p/a"))).unwrap();
+    fs::remove_file(world.s3.file(&source("p/kept"))).unwrap();
+    world.put("p/other", b"bytes").await;
+    world.karui("sync --delete --exclude other s3://source/p down").await.well();
+    assert_eq!(fs::read_dir(world.path("down")).unwrap().count(), 0, "the root stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -435,6 +557,21 @@ async fn each_side_has_its_own_credentials_and_store() {
     run(&format!("cp s3://source/a.txt s3://destination/b.txt --destination-endpoint {endpoint}")).await.well();
     assert_eq!(there.s3.body(&destination("b.txt")).await, b"bytes"[..]);
     assert!(!here.s3.file(&destination("b.txt")).exists());
+
+    // The same bucket of another store is another bucket, and one store may go by two names.
+    let other = format!("--destination-endpoint {endpoint}");
+    run(&format!("cp s3://source/a.txt s3://source/a.txt {other}")).await.well();
+    run(&format!("sync s3://source s3://source/copies {other}")).await.well();
+    assert_eq!(there.s3.body(&source("copies/a.txt")).await, b"bytes"[..]);
+    let same = format!("--source-endpoint {}", here.s3.server.endpoint());
+    for (line, words) in [
+        ("sync s3://source s3://source/copies", "lies inside"),
+        ("sync --delete s3://source/a s3://source", "would delete the source"),
+        ("cp s3://source/a.txt s3://source/", "onto itself"),
+    ] {
+        let said = run(&format!("{line} {same}")).await;
+        assert!(said.code == Some(2) && said.stderr.contains(words), "{line}: {}", said.stderr);
+    }
     let said = run("cp s3://source/a.txt down/ --source-profile wrong").await;
     assert!(
         said.code == Some(1) && said.stderr.contains("not signed up"),
@@ -468,6 +605,45 @@ async fn ctrl_c_leaves_no_open_upload() {
     let summary = said.rows.iter().find_map(|row| row.get("summary")).unwrap();
     assert_eq!(summary["interrupted"], true);
     assert!(!world.s3.file(&destination("a")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_leaves_no_temporary_file() {
+    let world = World::new().await;
+    for n in 0..16 {
+        world.put(&n.to_string(), &noise(30 * MIB)).await;
+    }
+    fs::create_dir(world.path("down")).unwrap();
+    let names =
+        || fs::read_dir(world.path("down")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut command = world.command(&["sync", "--json", "--jobs", "4", "s3://source", "down"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("a file is being written", || names().any(|name| name.starts_with(".karui-"))).await;
+    let killed = Command::new("kill").args(["-INT", &child.id().unwrap().to_string()]).status().await.unwrap();
+    assert!(killed.success());
+    let begin = Instant::now();
+    let said = Said::from(child.wait_with_output().await.unwrap());
+    println!("{} files, {:?} after Ctrl-C", names().count(), begin.elapsed());
+    assert_eq!(said.code, Some(130), "{}", said.stderr);
+    assert!(names().all(|name| !name.starts_with(".karui-")), "{:?}", names().collect::<Vec<_>>());
+    assert!(names().all(|name| world.read(&format!("down/{name}")) == noise(30 * MIB)), "all that arrived is whole");
+}
+
+/// A read of stdin, which is not ended from here, keeps nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_does_not_wait_for_stdin() {
+    let world = World::new().await;
+    let mut command = world.command(&["cp", "-", "s3://destination/large"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&noise(10 * MIB)).await.unwrap();
+    eventually("a part is sent", || world.s3.faults.calls(Operation::UploadPart) > 0).await;
+    let begin = Instant::now();
+    Command::new("kill").args(["-INT", &child.id().unwrap().to_string()]).status().await.unwrap();
+    let said = Said::from(child.wait_with_output().await.unwrap());
+    drop(stdin);
+    assert_eq!((said.code, world.s3.open_uploads()), (Some(130), vec![]), "{}", said.stderr);
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -522,6 +698,78 @@ async fn a_printed_policy_is_json() {
     assert!(world.asked().is_empty(), "nothing is sent");
     let wrong = world.karui("policy --source a --destination s3://b --principal 222222222222").await;
     assert!(wrong.code == Some(2) && wrong.stderr.contains("want s3://bucket"), "{}", wrong.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_to_meanwhile_is_not_stored() {
+    let world = World::new().await;
+    for size in [100, 20 * MIB] {
+        world.write("file", &noise(size));
+        let (held, key) = if size == 100 { (Operation::PutObject, "small") } else { (Operation::UploadPart, "large") };
+        world.s3.faults.clear();
+        world.s3.faults.on(held, 1, Fault::Hold);
+        let child = world.command(&["cp", "file", &format!("s3://destination/{key}")]).stderr(Stdio::piped()).spawn();
+        let child = child.unwrap();
+        eventually("it is on its way", || world.s3.faults.calls(held) > 0).await;
+        world.write("file", &noise(size + 1)[1..]);
+        world.s3.faults.release();
+        let said = Said::from(child.wait_with_output().await.unwrap());
+        // What was read at once, before, is of one state.
+        let (code, stored) = if size == 100 { (0, true) } else { (1, false) };
+        assert_eq!(said.code, Some(code), "{}", said.stderr);
+        assert_eq!(world.s3.file(&destination(key)).exists(), stored);
+        assert!(stored || said.stderr.contains("was written to while it was read"), "{}", said.stderr);
+        assert_eq!(world.s3.open_uploads(), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_takes_the_bytes_and_stays_one() {
+    let world = World::new().await;
+    world.put("a", b"bytes").await;
+    let made = std::process::Command::new("mkfifo").arg(world.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let reader = tokio::task::spawn_blocking({
+        let pipe = world.path("pipe");
+        move || fs::read(pipe).unwrap()
+    });
+    world.karui("cp s3://source/a pipe").await.well();
+    assert_eq!(reader.await.unwrap(), b"bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn between_two_stores_it_passes_through_here_and_says_so() {
+    let (here, there) = (World::new().await, World::new().await);
+    let endpoint = there.s3.server.endpoint();
+    for size in [10, 33 * MIB] {
+        here.put("a.bin", &noise(size)).await;
+        let line = format!("cp --json s3://source/a.bin s3://destination/a.bin --destination-endpoint {endpoint}");
+        let said = here.karui(&line).await.well();
+        let warnings = said.rows[0]["warnings"].to_string();
+        assert!(warnings.contains("through this machine: the two are different stores"), "{warnings}");
+        assert_eq!(said.rows[0]["method"], "relay");
+        assert!(there.s3.body(&destination("a.bin")).await == noise(size));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_image_is_not_read_to_make_it_light() {
+    let world = World::new().await;
+    world.put("a.bin", &noise(33 * MIB)).await;
+    world.write("up/a.bin", &noise(33 * MIB));
+    for line in ["s3://source/a.bin down/", "up/a.bin s3://destination/"] {
+        let said = world.karui(&format!("cp --json --optimize {line}")).await.well();
+        assert_eq!(
+            (said.rows[0]["action"].as_str(), said.rows[0]["reason"].as_str()),
+            (Some("copied"), Some("not-an-image"))
+        );
+        let parts =
+            [Operation::GetObject, Operation::UploadPart].map(|part| world.asked().get(&part).copied().unwrap_or(0));
+        assert!(parts.iter().sum::<usize>() >= 5, "in parts: {parts:?}");
+    }
+    assert!(world.read("down/a.bin") == noise(33 * MIB));
+    let head = world.s3.store(1).head(&destination("a.bin")).await.unwrap().unwrap();
+    assert_eq!(head.attributes.metadata["karui-method"], "copy", "marked, so that it is known again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -583,7 +831,8 @@ async fn a_listing_that_breaks_off_deletes_nothing_beyond() {
     }
     world.write("down/0000.old", b"surely gone");
     world.write("down/zz", b"perhaps on the next page");
-    world.s3.faults.on(Operation::ListObjectsV2, 2, DENIED);
+    // Before the second page comes the look at what is to be deleted.
+    world.s3.faults.on(Operation::ListObjectsV2, 3, DENIED);
     let said = world.karui("sync --json --delete s3://source down").await;
     assert_eq!((said.code, said.summary("copied"), said.names("deleted")), (Some(1), 1000, vec!["0000.old".into()]));
     assert_eq!(world.read("down/zz"), b"perhaps on the next page");

@@ -170,12 +170,11 @@ async fn a_role_for_each_side_where_nobody_may_do_both() {
     let said = world.karui(C, &format!("{cp} {}", roles("secret")));
     assert!(said.code == Some(0) && said.all.contains("copied through this machine"), "{}", said.all);
     assert_eq!(world.arrived("a.txt").await, Some((noise(1000).to_vec(), "class=public".into())));
-    for (options, method) in [("", "null"), ("--optimize", r#""relay""#)] {
+    for options in ["", "--optimize"] {
         let sync =
             format!("sync --json s3://{SOURCE}/in/ s3://{DESTINATION}/out{options}/ {options} {}", roles("secret"));
         let said = world.karui(C, &sync);
-        let told = format!(r#""method":{method}"#);
-        assert!(said.code == Some(0) && said.all.matches(&told).count() == 2, "{}", said.all);
+        assert!(said.code == Some(0) && said.all.matches(r#""method":"relay""#).count() == 2, "{}", said.all);
         let key = format!("out{options}/b.txt");
         assert_eq!(world.arrived(&key).await, Some((noise(1000).to_vec(), "class=public".into())), "{key}");
     }

@@ -44,7 +44,12 @@ const MEMORY_VAR: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 const PROCESS_RESERVE: u64 = 64 << 20;
 
 /// What is about bytes on their way, and so holds for `karui cp` and `karui sync` as well.
-const TRANSFER_VARS: [&str; 7] = [
+const TRANSFER_VARS: [&str; 12] = [
+    "KARUI_SOURCE_OWNER",
+    "KARUI_DESTINATION_OWNER",
+    "KARUI_DESTINATION_KMS_KEY",
+    "KARUI_DESTINATION_ENCRYPTION",
+    "KARUI_ACL",
     "KARUI_MULTIPART_THRESHOLD",
     "KARUI_PART_SIZE",
     "KARUI_UPLOAD_CONCURRENCY",
@@ -60,17 +65,21 @@ pub fn readable(environment: impl IntoIterator<Item = (OsString, OsString)>) -> 
     named.map(|(name, value)| (name, value.to_string_lossy().into_owned()))
 }
 
-/// How bytes go to S3 and how fast, by the environment; whatever else is in there is the function's, and not looked at.
+/// How bytes go to S3 and how fast, whose the buckets are and what protects what arrives, by the environment; whatever else
+/// is in there is the function's, and not looked at.
 ///
 /// # Errors
 /// [`Faults`], all of them at once.
-pub fn transfer(environment: impl IntoIterator<Item = (String, String)>) -> Result<(Transfer, RateLimits), Faults> {
+pub fn transfer(
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(Transfer, RateLimits, Buckets), Faults> {
     let given: BTreeMap<_, _> = environment.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let mut settings = Settings::blank();
     let vars = VARS.iter().filter(|var| TRANSFER_VARS.contains(&var.name));
     let faults: Vec<_> =
         vars.filter_map(|var| var.apply(&mut settings, given.get(var.name).map(String::as_str)).err()).collect();
-    if faults.is_empty() { Ok((settings.transfer, settings.rate_limits)) } else { Err(Faults(faults)) }
+    let Settings { transfer, rate_limits, buckets, .. } = settings;
+    if faults.is_empty() { Ok((transfer, rate_limits, buckets)) } else { Err(Faults(faults)) }
 }
 
 impl Settings {
@@ -239,8 +248,11 @@ mod tests {
         let parse = |vars: &[(&str, &str)]| {
             transfer(vars.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())))
         };
-        assert_eq!(parse(&[("KARUI_QUALITY", "!"), ("KARUI_X", "")]), Ok((Transfer::default(), RateLimits::default())));
-        let (transfer, limits) = parse(&[
+        let defaults = (Transfer::default(), RateLimits::default(), Buckets::default());
+        assert_eq!(parse(&[("KARUI_QUALITY", "!"), ("KARUI_X", "")]), Ok(defaults));
+        let (transfer, limits, buckets) = parse(&[
+            ("KARUI_SOURCE_OWNER", "111111111111"),
+            ("KARUI_DESTINATION_OWNER", "222222222222"),
             ("KARUI_MULTIPART_THRESHOLD", "32MiB"),
             ("KARUI_PART_SIZE", "16MiB"),
             ("KARUI_UPLOAD_CONCURRENCY", "2"),
@@ -260,6 +272,8 @@ mod tests {
         assert_eq!(transfer, wanted);
         let wanted = RateLimits { requests_per_second: NonZeroU32::new(500), kib_per_second: NonZeroU32::new(3 << 10) };
         assert_eq!(limits, wanted);
+        assert_eq!(buckets.source_owner.as_deref(), Some("111111111111"));
+        assert_eq!(buckets.destination_owner.as_deref(), Some("222222222222"));
         let Faults(faults) = parse(&[("KARUI_CHECKSUM", "crc"), ("KARUI_PART_SIZE", "1")]).unwrap_err();
         assert_eq!(faults.len(), 2, "{faults:?}");
     }

@@ -227,12 +227,13 @@ pub const LEFT_BEHIND: &[LeftBehind] = &[
     LeftBehind {
         what: "ACL",
         why: "buckets own their objects: where they do (S3's default) a request with an ACL fails, and elsewhere a \
-              public source would make its result public without anybody's decision",
+              public source would make its result public without anybody's decision; `KARUI_ACL` is that decision",
         proof: Proof::NeverSent(&["x-amz-acl", "x-amz-grant-"]),
     },
     LeftBehind {
         what: "server-side encryption",
-        why: "the destination bucket's own applies, or `KARUI_DESTINATION_KMS_KEY`: the source's key may not be known there, nor be ours to use",
+        why: "the destination bucket's own applies, or `KARUI_DESTINATION_ENCRYPTION` or `KARUI_DESTINATION_KMS_KEY`: the \
+              source's key may not be known there, nor be ours to use",
         proof: Proof::NeverSent(&["x-amz-server-side-encryption"]),
     },
     LeftBehind {
@@ -264,7 +265,7 @@ pub const LEFT_BEHIND: &[LeftBehind] = &[
     LeftBehind { what: "Last-Modified", why: "S3 writes when the result was stored", proof: Proof::S3Own },
     LeftBehind {
         what: "checksum",
-        why: "CRC32 of the result, by put and multipart; of a copy as S3 makes it",
+        why: "the result has one of its own (`KARUI_CHECKSUM`, CRC64NVME by default); of a copy S3 makes it",
         proof: Proof::S3Own,
     },
     LeftBehind {

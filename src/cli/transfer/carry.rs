@@ -1,5 +1,6 @@
 //! One object from its source to its destination, by whichever way there is between the two.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
@@ -7,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 
@@ -18,13 +19,14 @@ use super::decide::{Decision, Entry};
 use super::local;
 use super::location::Location;
 use super::report::{Action, Meter, Row};
+use super::source::{Source, State, Unchanging, chunks};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, Options};
 use crate::pipeline::body::{Cause, Verdict, arriving};
 use crate::pipeline::marker::{self, Marker, options_hash};
 use crate::pipeline::report::Outcome;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
-use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Store};
+use crate::s3::{Attributes, Condition, CopyTags, Download, Head, Kind, ObjectRef, Progress, S3Error, Store};
 
 /// Bytes of memory that an image may need for each byte of its file, as dense a PNG as there is.
 const BYTES_PER_FILE_BYTE: u64 = 22;
@@ -34,8 +36,6 @@ const PERMIT: u64 = 1 << 20;
 const LARGE: u64 = 5 << 30;
 /// Up to so many bytes an object comes at once; larger ones need this much memory at a time, whatever their size.
 const WHOLE: u64 = 32 << 20;
-/// Bytes that are read of a file or of stdin at a time.
-const CHUNK: usize = 1 << 20;
 
 /// Why an object did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -156,14 +156,15 @@ impl Carrier {
             return Ok(row(load, Action::Skipped).because("it would be copied onto itself"));
         }
         if self.store.is_apart() {
-            return self.through_here(load).await;
+            let row = self.through_here(load).await?;
+            return Ok(passed(row, &"the two are different stores"));
         }
         let head = self.store.head_source(from).await?.ok_or_else(|| Failure::Missing(from.clone()))?;
         load.meter.expect(head.size);
         let copied = match self.copy_inside(load, from, &head, to).await {
-            Err(error) if error.kind == Kind::AccessDenied && !self.one_principal => {
+            Err(error) if is_denied(&error) && !self.one_principal => {
                 let row = self.through_here(load).await?;
-                return Ok(with_warning(row, format!("copied through this machine: {error}")));
+                return Ok(passed(row, &error));
             }
             copied => copied?,
         };
@@ -187,7 +188,7 @@ impl Carrier {
         let store = self.store.clone().telling(load.meter.progress());
         let copy = async |tags| store.copy(from, head, to, &attributes, tags, &Condition::None).await;
         match copy(tags).await {
-            Err(error) if matches!(error.kind, Kind::AccessDenied | Kind::NotSupported) => {
+            Err(error) if is_refused(&error) => {
                 tags = CopyTags::Drop;
                 // Where this is refused as well, it is not about the tags.
                 copy(tags).await.map(|()| Some(format!("tags dropped, if there were any: {error}")))
@@ -203,7 +204,7 @@ impl Carrier {
         }
         match self.store.tags(from).await {
             Ok(tags) => Ok((tags, None)),
-            Err(error) if matches!(error.kind, Kind::AccessDenied | Kind::NotSupported) => {
+            Err(error) if is_refused(&error) => {
                 Ok((Vec::new(), (head.tag_count > 0).then(|| format!("tags dropped: {error}"))))
             }
             Err(error) => Err(error),
@@ -212,33 +213,73 @@ impl Carrier {
 
     /// Read here, made light if that is asked for, and written.
     async fn through_here(&self, load: &Load) -> Result<Row, Failure> {
-        if load.decision == Decision::Look && self.is_same_file(load).await? {
+        if load.decision == Decision::Look && self.is_there(load).await? {
             return Ok(row(load, Action::Same));
         }
         let _permit = self.room_for(load).await;
-        if let (Location::S3(from), Location::Local(_) | Location::Stream, None) = (&load.from, &load.to, &self.options)
-        {
-            return self.bring(load, from).await;
+        match &self.options {
+            Some(options) => self.lighten(load, options).await,
+            None => self.as_it_is(load, None).await,
         }
-        if let (Location::S3(to), None) = (&load.to, &self.options) {
-            return self.send(load, to).await;
+    }
+
+    /// Unchanged, in the memory of a few parts; `marked` are the headers that it arrives with, where they are not its own.
+    async fn as_it_is(&self, load: &Load, marked: Option<Attributes>) -> Result<Row, Failure> {
+        match (&load.from, &load.to) {
+            (Location::S3(from), Location::S3(to)) => self.pass_on(load, from, to, marked).await,
+            (_, Location::S3(to)) => self.send(load, to, marked).await,
+            (Location::S3(from), _) => self.bring(load, from).await,
+            // `CommonArgs::resolve` refuses it.
+            (..) => Err(io_failure("stdin", io::ErrorKind::Unsupported.into())),
         }
-        let (head, bytes, warning) = self.fetch(load).await?;
-        if load.decision == Decision::Look && self.answers(load, &head).await? {
-            return Ok(row(load, Action::Same));
+    }
+
+    /// Made light, if it is an image that can be: its first bytes tell, and what is none is never held whole.
+    async fn lighten(&self, load: &Load, options: &Options) -> Result<Row, Failure> {
+        let (head, format, arrival) = self.begin(load).await?;
+        load.meter.expect(head.size);
+        if let Some(cause) = Cause::of_beginning(&head, format, &options.limits) {
+            drop(arrival);
+            let verdict = Verdict::unread(cause);
+            let marked = load.to.is_s3().then(|| self.marked(&head, format, &verdict));
+            return Ok(of_verdict(self.as_it_is(load, marked).await?, &verdict));
         }
-        let format = Format::sniff(&bytes[..bytes.len().min(SNIFF_BYTES)]);
-        let mut attributes = head.attributes.clone();
-        let (mut done, mut result) = (row(load, Action::Copied), bytes.clone());
-        if self.options.is_some() {
-            let verdict = self.judge(&head, format, bytes).await;
-            attributes = self.marked(&head, format, &verdict);
-            done = of_verdict(done, &verdict);
-            result = verdict.into_bytes().unwrap_or(result);
+        let bytes = arrival.read_all().await?;
+        let verdict = self.judge(options, bytes.clone()).await;
+        let mut warning = None;
+        let mut attributes = self.marked(&head, format, &verdict);
+        if let (Location::S3(from), Location::S3(_)) = (&load.from, &load.to) {
+            (attributes.tags, warning) = self.tags(from, &head).await?;
         }
-        done = Row { bytes_in: Some(head.size), bytes_out: Some(result.len() as u64), ..done };
-        self.deliver(load, result, &attributes, head.modified).await?;
-        Ok(warning.into_iter().fold(done, with_warning))
+        let done = of_verdict(row(load, Action::Copied), &verdict);
+        let result = verdict.into_bytes().unwrap_or(bytes);
+        let done = Row { bytes_in: Some(head.size), bytes_out: Some(result.len() as u64), ..done };
+        let dropped = self.deliver(load, result, &attributes, head.modified).await?;
+        Ok(warning.into_iter().chain(dropped).fold(done, with_warning))
+    }
+
+    /// What it is, and the way to the rest of it.
+    async fn begin(&self, load: &Load) -> Result<(Head, Option<Format>, Arriving), Failure> {
+        match &load.from {
+            Location::S3(object) => {
+                let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
+                let mut download = self.store.get(object, etag).await?;
+                let format = Format::sniff(download.peek(SNIFF_BYTES).await?);
+                Ok((download.head.clone(), format, Arriving::Download(Box::new(download))))
+            }
+            Location::Local(path) => {
+                let found = on_disk(path.clone(), |path| {
+                    Ok((local::beginning(path, SNIFF_BYTES)?, local::etag_of_file(path)?, path.metadata()?.len()))
+                });
+                let (beginning, etag, size) = found.await?;
+                let content_type = Some(local::content_type(path, &beginning));
+                let attributes = Attributes { content_type, ..Attributes::default() };
+                let head = Head { etag, size, attributes, tag_count: 0, checksum: None, modified: None };
+                Ok((head, Format::sniff(&beginning), Arriving::File(path.clone())))
+            }
+            // Made light it could not be before its end, however far that is: `CommonArgs::resolve` refuses it.
+            Location::Stream => Err(io_failure("stdin", io::ErrorKind::Unsupported.into())),
+        }
     }
 
     /// Down from S3 as it is: a large object a piece at a time.
@@ -258,65 +299,99 @@ impl Carrier {
     }
 
     /// Up to S3 as it is: the first part as soon as it is full, in the memory of a few, however many there will be.
-    async fn send(&self, load: &Load, to: &ObjectRef) -> Result<Row, Failure> {
-        match &load.from {
-            Location::S3(from) => self.pass_on(load, from, to).await,
-            Location::Local(path) => {
-                let file = tokio::fs::File::open(path).await;
-                let file = file.map_err(|error| Failure::Io { path: path.clone(), error })?;
-                load.meter.expect(file.metadata().await.map_or(0, |metadata| metadata.len()));
-                self.send_all(load, file, path, to).await
-            }
-            Location::Stream => {
-                let name = load.to.name().unwrap_or_default();
-                self.send_all(load, tokio::io::stdin(), name.as_ref(), to).await
-            }
-        }
+    async fn send(&self, load: &Load, to: &ObjectRef, marked: Option<Attributes>) -> Result<Row, Failure> {
+        let Location::Local(path) = &load.from else {
+            let name = load.to.name().unwrap_or_default();
+            return self.send_all(load, tokio::io::stdin(), name.as_ref(), None, to, marked).await;
+        };
+        let failure = |error| Failure::Io { path: path.clone(), error };
+        let file = tokio::fs::File::open(path).await.map_err(failure)?;
+        let state = State::of(&file).await.map_err(failure)?;
+        load.meter.expect(state.length.unwrap_or(0));
+        let length = state.length;
+        self.send_all(load, Unchanging { file, state }, path, length, to, marked).await
     }
 
     async fn send_all(
         &self,
         load: &Load,
-        mut reader: impl AsyncRead + Send + Unpin,
+        source: impl Source,
         name: &Path,
+        length: Option<u64>,
         to: &ObjectRef,
+        marked: Option<Attributes>,
     ) -> Result<Row, Failure> {
-        let first = chunk(&mut reader).await.map_err(|error| Failure::Io { path: name.into(), error })?;
-        let attributes = Attributes { content_type: Some(local::content_type(name, &first)), ..Attributes::default() };
         let sent = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&sent);
-        let rest = stream::try_unfold(reader, |mut reader| async move {
-            let chunk = chunk(&mut reader).await?;
-            Ok::<_, io::Error>((!chunk.is_empty()).then_some((chunk, reader)))
-        });
-        let body = stream::iter([Ok(first)]).chain(rest);
-        let counted = body.inspect_ok(move |chunk| _ = count.fetch_add(chunk.len() as u64, Ordering::Relaxed));
-        self.store
-            .clone()
-            .telling(load.meter.progress())
-            .put_stream(to, counted, &attributes, &Condition::None)
-            .await?;
+        let mut chunks = Box::pin(chunks(source).inspect_ok(move |chunk| {
+            count.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        }));
+        let first = chunks.try_next().await.map_err(|error| Failure::Io { path: name.into(), error })?;
+        let first = first.unwrap_or_default();
+        let content_type = Some(local::content_type(name, &first));
+        let attributes = marked.unwrap_or(Attributes { content_type, ..Attributes::default() });
+        let body = stream::iter([Ok(first)]).chain(chunks);
+        let store = self.store.clone().telling(load.meter.progress());
+        store.put_stream(to, body, length, &attributes, &Condition::None).await?;
         let bytes = Some(sent.load(Ordering::Relaxed));
         Ok(Row { bytes_in: bytes, bytes_out: bytes, ..row(load, Action::Copied) })
     }
 
-    /// From one store to another, which S3 does not copy between.
-    async fn pass_on(&self, load: &Load, from: &ObjectRef, to: &ObjectRef) -> Result<Row, Failure> {
+    /// From one store to another, which S3 does not copy between, or between two of which S3 may not.
+    async fn pass_on(
+        &self,
+        load: &Load,
+        from: &ObjectRef,
+        to: &ObjectRef,
+        marked: Option<Attributes>,
+    ) -> Result<Row, Failure> {
         let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
         let download = self.store.get(from, etag).await?;
         let head = download.head.clone();
         load.meter.expect(head.size);
         let (tags, warning) = self.tags(from, &head).await?;
-        let attributes = Attributes { tags, ..head.attributes.clone() };
-        if head.size <= WHOLE {
-            self.store.put(to, download.read_all().await?, &attributes, &Condition::None).await?;
+        let attributes = self.of_the_store(Attributes { tags, ..marked.unwrap_or(head.attributes.clone()) });
+        let content = if head.size <= WHOLE {
+            Content::Bytes(download.read_all().await?)
         } else {
             drop(download);
-            let store = self.store.clone().telling(load.meter.progress());
-            store.relay(from, &head, to, &attributes, &Condition::None).await?;
-        }
+            Content::Object { from, head: &head, progress: load.meter.progress() }
+        };
+        let dropped = self.write(&content, to, attributes).await?;
         let done = Row { bytes_in: Some(head.size), bytes_out: Some(head.size), ..row(load, Action::Copied) };
-        Ok(warning.into_iter().fold(done, with_warning))
+        Ok(warning.into_iter().chain(dropped).fold(done, with_warning))
+    }
+
+    /// Storage classes are names of one store.
+    fn of_the_store(&self, attributes: Attributes) -> Attributes {
+        if self.store.is_apart() { Attributes { storage_class: None, ..attributes } } else { attributes }
+    }
+
+    /// With its tags, or where they may not be written, or the store has none, without them and with a warning.
+    async fn write(
+        &self,
+        content: &Content<'_>,
+        to: &ObjectRef,
+        mut attributes: Attributes,
+    ) -> Result<Option<String>, S3Error> {
+        match self.write_all(content, to, &attributes).await {
+            Err(error) if is_refused(&error) && !attributes.tags.is_empty() => {
+                attributes.tags.clear();
+                self.write_all(content, to, &attributes).await?;
+                Ok(Some(format!("tags dropped: {error}")))
+            }
+            written => written.map(|()| None),
+        }
+    }
+
+    async fn write_all(&self, content: &Content<'_>, to: &ObjectRef, attributes: &Attributes) -> Result<(), S3Error> {
+        match content {
+            Content::Bytes(bytes) => self.store.put(to, bytes.clone(), attributes, &Condition::None).await,
+            Content::Object { from, head, progress } => {
+                let store = self.store.clone().telling(progress.clone());
+                store.relay(from, head, to, attributes, &Condition::None).await
+            }
+        }
     }
 
     /// Into a file, which is there when all has come, or to stdout as it comes.
@@ -341,43 +416,21 @@ impl Carrier {
         block_in_place(|| arrival.settle(modified)).map_err(failure)
     }
 
-    async fn fetch(&self, load: &Load) -> Result<(Head, Bytes, Option<String>), Failure> {
-        let name = match &load.from {
-            Location::S3(object) => {
-                let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
-                let download = self.store.get(object, etag).await?;
-                let mut head = download.head.clone();
-                let (tags, warning) = match load.to {
-                    Location::S3(_) => self.tags(object, &head).await?,
-                    Location::Local(_) | Location::Stream => (Vec::new(), None),
-                };
-                head.attributes.tags = tags;
-                return Ok((head, download.read_all().await?, warning));
-            }
-            Location::Local(path) => path.clone(),
-            // Made light it could not be before its end, however far that is: `CommonArgs::resolve` refuses it.
-            Location::Stream => return Err(io_failure("stdin", io::ErrorKind::Unsupported.into())),
-        };
-        let bytes = on_disk(name.clone(), |path| std::fs::read(path)).await?;
-        let content_type = Some(local::content_type(&name, &bytes));
-        let attributes = Attributes { content_type, ..Attributes::default() };
-        let (etag, size) = (local::etag(&bytes), bytes.len() as u64);
-        let head = Head { etag, size, attributes, tag_count: 0, checksum: None, modified: None };
-        Ok((head, bytes.into(), None))
-    }
-
     async fn deliver(
         &self,
         load: &Load,
         bytes: Bytes,
         attributes: &Attributes,
         modified: Option<i64>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<String>, Failure> {
         match &load.to {
-            Location::S3(object) => Ok(self.store.put(object, bytes, attributes, &Condition::None).await?),
+            Location::S3(object) => {
+                let attributes = self.of_the_store(attributes.clone());
+                Ok(self.write(&Content::Bytes(bytes), object, attributes).await?)
+            }
             Location::Local(path) => {
                 let root = self.root.clone();
-                on_disk(path.clone(), move |path| local::write(&root, path, &bytes, modified)).await
+                on_disk(path.clone(), move |path| local::write(&root, path, &bytes, modified)).await.map(|()| None)
             }
             Location::Stream => {
                 let mut stdout = tokio::io::stdout();
@@ -385,17 +438,13 @@ impl Carrier {
                     stdout.write_all(&bytes).await?;
                     stdout.flush().await
                 };
-                written.await.map_err(|error| io_failure("stdout", error))
+                written.await.map_err(|error| io_failure("stdout", error)).map(|()| None)
             }
         }
     }
 
-    async fn judge(&self, head: &Head, format: Option<Format>, bytes: Bytes) -> Verdict {
-        let options = self.options.clone().unwrap_or_default();
-        if let Some(cause) = Cause::of_beginning(head, format, &options.limits) {
-            return Verdict::unread(cause);
-        }
-        let threads = self.threads;
+    async fn judge(&self, options: &Options, bytes: Bytes) -> Verdict {
+        let (options, threads) = (options.clone(), self.threads);
         let work = move || optimize::optimize(&bytes, &options, Budget::UNLIMITED.on(threads));
         let answer = tokio::task::spawn_blocking(work).await;
         Verdict::of(answer.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string()))))
@@ -415,48 +464,57 @@ impl Carrier {
         Attributes { metadata, ..arriving(&head.attributes, format, head.attributes.tags.clone()) }
     }
 
-    /// Of a plain copy with a file at one end: whether its digest is the other's `ETag`.
-    async fn is_same_file(&self, load: &Load) -> Result<bool, Failure> {
-        let ((Location::Local(path), _) | (_, Location::Local(path))) = (&load.from, &load.to) else {
-            return Ok(false);
-        };
-        if self.options.is_some() {
-            return Ok(false);
+    /// Whether the destination has it, by contents: where it is made light, its marker says so.
+    async fn is_there(&self, load: &Load) -> Result<bool, Failure> {
+        let listed = load.entry.as_ref().and_then(|entry| entry.etag.clone());
+        match (&load.from, &load.to) {
+            (from, Location::S3(to)) if self.options.is_some() => {
+                let etag = match from {
+                    Location::Local(path) => Some(on_disk(path.clone(), local::etag_of_file).await?),
+                    Location::S3(_) | Location::Stream => listed,
+                };
+                let Some(there) = self.store.head(to).await? else { return Ok(false) };
+                let (source, task) = (to.clone(), PipelineTask::Optimize);
+                let job = Job { source, etag, size: None, sequencer: None, task };
+                Ok(marker::answers(&there.attributes.metadata, &job, &self.options_hash))
+            }
+            (Location::Local(path), _) | (_, Location::Local(path)) if self.options.is_none() => {
+                let Some(there) = listed else { return Ok(false) };
+                Ok(on_disk(path.clone(), local::etag_of_file).await? == there)
+            }
+            (..) => Ok(false),
         }
-        let Some(there) = load.entry.as_ref().and_then(|entry| entry.etag.clone()) else { return Ok(false) };
-        Ok(on_disk(path.clone(), local::etag_of_file).await? == there)
-    }
-
-    /// Whether the destination's marker says that it was made of this, in this way.
-    async fn answers(&self, load: &Load, head: &Head) -> Result<bool, Failure> {
-        let (Location::S3(to), true) = (&load.to, self.options.is_some()) else { return Ok(false) };
-        let Some(there) = self.store.head(to).await? else { return Ok(false) };
-        let job = Job {
-            source: to.clone(),
-            etag: Some(head.etag.clone()),
-            size: None,
-            sequencer: None,
-            task: PipelineTask::Optimize,
-        };
-        Ok(marker::answers(&there.attributes.metadata, &job, &self.options_hash))
     }
 
     /// Waits until the object's bytes, and the work on them, have room beside all the others'.
     async fn room_for(&self, load: &Load) -> Option<SemaphorePermit<'_>> {
         let size = load.entry.as_ref().map_or(0, |entry| entry.size);
-        let size = if self.options.is_none() { size.min(WHOLE) } else { size };
         let limit = self.options.as_ref().map_or(0, |options| options.limits.bytes);
-        let need = if size <= limit { size.saturating_mul(BYTES_PER_FILE_BYTE) } else { size };
+        let need = if size <= limit { size.saturating_mul(BYTES_PER_FILE_BYTE) } else { size.min(WHOLE) };
         let permits = u32::try_from(need.div_ceil(PERMIT)).unwrap_or(u32::MAX).min(self.capacity);
         self.memory.acquire_many(permits).await.ok()
     }
 }
 
-/// As many bytes as there are, up to [`CHUNK`].
-async fn chunk(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {
-    let mut chunk = BytesMut::with_capacity(CHUNK);
-    while chunk.len() < CHUNK && reader.read_buf(&mut chunk).await? > 0 {}
-    Ok(chunk.freeze())
+/// What is written to S3: bytes that are here, or an object's, which come part by part.
+enum Content<'a> {
+    Bytes(Bytes),
+    Object { from: &'a ObjectRef, head: &'a Head, progress: Progress },
+}
+
+/// The rest of what [`Carrier::begin`] began.
+enum Arriving {
+    Download(Box<Download>),
+    File(PathBuf),
+}
+
+impl Arriving {
+    async fn read_all(self) -> Result<Bytes, Failure> {
+        match self {
+            Self::Download(download) => Ok(download.read_all().await?),
+            Self::File(path) => on_disk(path, |path| Ok(std::fs::read(path)?.into())).await,
+        }
+    }
 }
 
 fn row(load: &Load, action: Action) -> Row {
@@ -465,6 +523,22 @@ fn row(load: &Load, action: Action) -> Row {
         Decision::Transfer(why) => row.because(why.word()),
         Decision::Same | Decision::Look | Decision::Delete | Decision::Leave => row,
     }
+}
+
+/// Since S3 did not copy it, for this reason.
+fn passed(row: Row, why: &dyn fmt::Display) -> Row {
+    let row = Row { method: row.method.or(Some("relay".into())), ..row };
+    with_warning(row, format!("copied through this machine: {why}"))
+}
+
+/// For what the two sides may do each for itself: to decrypt the one, or encrypt the other, is a part of it.
+fn is_denied(error: &S3Error) -> bool {
+    matches!(error.kind, Kind::AccessDenied | Kind::KmsDenied)
+}
+
+/// For the permission, or since the store knows nothing of it.
+fn is_refused(error: &S3Error) -> bool {
+    matches!(error.kind, Kind::AccessDenied | Kind::NotSupported)
 }
 
 fn with_warning(mut row: Row, warning: String) -> Row {

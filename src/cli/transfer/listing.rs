@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::decide::Entry;
+use super::local::TEMPORARY;
 use crate::s3::{self, S3Error};
 
 /// Entries of a folder that wait to be looked at.
@@ -27,6 +28,12 @@ pub enum Listing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     Entry(Entry),
+    /// Something in a folder that is not looked at: all that has its key, or a key below it, may be there.
+    PassedOver {
+        key: String,
+        path: PathBuf,
+        reason: &'static str,
+    },
     /// Something in a folder that cannot be looked at, or has a name that no key can have.
     Unreadable {
         path: PathBuf,
@@ -66,12 +73,13 @@ impl Listing {
     }
 }
 
-/// Hands over every file until nobody takes them.
+/// Hands over every file, and what is passed over, until nobody takes them.
 fn walk(root: &std::path::Path, mut take: impl FnMut(Item) -> bool) {
-    for entry in WalkDir::new(root).sort_by(by_key) {
+    // The root itself may be a link, since it was named.
+    for entry in WalkDir::new(root).min_depth(1).sort_by(by_key) {
         let item = match entry {
-            Ok(entry) if entry.file_type().is_file() => file(root, &entry),
-            Ok(_) => continue,
+            Ok(entry) if entry.file_type().is_dir() => continue,
+            Ok(entry) => item(root, &entry),
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_owned();
                 Item::Unreadable { path, reason: error.to_string() }
@@ -93,13 +101,16 @@ fn by_key(a: &DirEntry, b: &DirEntry) -> Ordering {
     name(a).cmp(&name(b))
 }
 
-fn file(root: &std::path::Path, entry: &DirEntry) -> Item {
+fn item(root: &std::path::Path, entry: &DirEntry) -> Item {
     let path = entry.path().to_owned();
     let segments = path.strip_prefix(root).ok().map(|inside| inside.iter().map(|segment| segment.to_str()));
     let Some(segments) = segments.and_then(Iterator::collect::<Option<Vec<_>>>) else {
         return Item::Unreadable { path, reason: "its name is no UTF-8, and keys are: rename it".into() };
     };
     let key = segments.join("/");
+    if let Some(reason) = passed_over(entry) {
+        return Item::PassedOver { key, path, reason };
+    }
     match entry.metadata() {
         Ok(about) => {
             let modified = about.modified().map_or(0, super::local::seconds);
@@ -109,12 +120,32 @@ fn file(root: &std::path::Path, entry: &DirEntry) -> Item {
     }
 }
 
+/// Why what is no folder is not looked at.
+fn passed_over(entry: &DirEntry) -> Option<&'static str> {
+    let kind = entry.file_type();
+    if kind.is_symlink() {
+        Some("a link, which is not followed")
+    } else if !kind.is_file() {
+        Some("neither a file nor a folder")
+    } else if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+        Some("a temporary file of Karui's: delete it, if none is writing there")
+    } else {
+        None
+    }
+}
+
 /// A key, and what lies there at either side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pair {
     Entries {
         source: Option<Entry>,
         destination: Option<Entry>,
+    },
+    /// At the source. What the destination has of this key, or below it, comes in no pair.
+    PassedOver {
+        key: String,
+        path: PathBuf,
+        reason: &'static str,
     },
     /// At the source: what is missing from here on may be there all the same.
     Unreadable {
@@ -128,6 +159,8 @@ pub enum Pair {
 pub struct Merge {
     source: Peeked,
     destination: Peeked,
+    /// The keys that were passed over, and that the destination is not beyond.
+    veiled: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -150,14 +183,14 @@ impl Peeked {
     fn entry(&self) -> Option<&Entry> {
         match &self.head {
             Some(Item::Entry(entry)) => Some(entry),
-            Some(Item::Unreadable { .. }) | None => None,
+            Some(Item::PassedOver { .. } | Item::Unreadable { .. }) | None => None,
         }
     }
 
     fn take(&mut self) -> Option<Entry> {
         match self.head.take() {
             Some(Item::Entry(entry)) => Some(entry),
-            Some(Item::Unreadable { .. }) | None => None,
+            Some(Item::PassedOver { .. } | Item::Unreadable { .. }) | None => None,
         }
     }
 }
@@ -165,7 +198,7 @@ impl Peeked {
 impl Merge {
     pub fn new(source: Listing, destination: Listing) -> Self {
         let peeked = |listing| Peeked { listing, head: None };
-        Self { source: peeked(source), destination: peeked(destination) }
+        Self { source: peeked(source), destination: peeked(destination), veiled: Vec::new() }
     }
 
     /// Whether the source has no more keys; known after the first [`Merge::next`].
@@ -178,19 +211,33 @@ impl Merge {
     /// # Errors
     /// [`S3Error`] where a listing breaks off: no key after that is known to be missing.
     pub async fn next(&mut self) -> Result<Option<Pair>, S3Error> {
-        let (source, destination) = tokio::join!(self.source.fill(), self.destination.fill());
-        source?;
-        destination?;
-        if let Some(Item::Unreadable { path, reason }) = self.source.head.take_if(|item| item.is_unreadable()) {
-            return Ok(Some(Pair::Unreadable { path, reason }));
+        loop {
+            let (source, destination) = tokio::join!(self.source.fill(), self.destination.fill());
+            source?;
+            destination?;
+            // What is no file at the destination is in nobody's way but its own: a write to it fails by name.
+            if self.destination.head.take_if(|item| !matches!(item, Item::Entry(_))).is_some() {
+                continue;
+            }
+            let there = self.destination.entry().map(|entry| entry.key.as_str());
+            match self.source.head.take_if(|item| item.is_told_before(there)) {
+                Some(Item::Unreadable { path, reason }) => return Ok(Some(Pair::Unreadable { path, reason })),
+                Some(Item::PassedOver { key, path, reason }) => {
+                    self.veiled.push(key.clone());
+                    return Ok(Some(Pair::PassedOver { key, path, reason }));
+                }
+                Some(Item::Entry(_)) | None => {}
+            }
+            match self.destination.entry() {
+                Some(entry) if is_veiled(&mut self.veiled, &entry.key) => self.destination.head = None,
+                Some(_) | None => return Ok(self.pair()),
+            }
         }
-        // At the destination it is in nobody's way but its own: a write to it fails by name.
-        while self.destination.head.as_ref().is_some_and(Item::is_unreadable) {
-            self.destination.head = None;
-            self.destination.fill().await?;
-        }
+    }
+
+    fn pair(&mut self) -> Option<Pair> {
         let (source, destination) = match (self.source.entry(), self.destination.entry()) {
-            (None, None) => return Ok(None),
+            (None, None) => return None,
             (Some(_), None) => (true, false),
             (None, Some(_)) => (false, true),
             (Some(source), Some(destination)) => match source.key.cmp(&destination.key) {
@@ -199,16 +246,28 @@ impl Merge {
                 Ordering::Greater => (false, true),
             },
         };
-        Ok(Some(Pair::Entries {
+        Some(Pair::Entries {
             source: if source { self.source.take() } else { None },
             destination: if destination { self.destination.take() } else { None },
-        }))
+        })
     }
 }
 
+/// Whether the destination's key may be at the source all the same, behind what was passed over there.
+fn is_veiled(veiled: &mut Vec<String>, key: &str) -> bool {
+    // Keys that begin alike lie together: what this one does not begin with is behind.
+    veiled.retain(|over| key.starts_with(over.as_str()));
+    veiled.iter().any(|over| matches!(key.as_bytes().get(over.len()), None | Some(b'/')))
+}
+
 impl Item {
-    fn is_unreadable(&self) -> bool {
-        matches!(self, Self::Unreadable { .. })
+    /// Whether it is in no pair, and has its turn while the destination is at this key.
+    fn is_told_before(&self, there: Option<&str>) -> bool {
+        match self {
+            Self::Entry(_) => false,
+            Self::PassedOver { key, .. } => there.is_none_or(|there| key.as_str() <= there),
+            Self::Unreadable { .. } => true,
+        }
     }
 }
 
@@ -244,21 +303,57 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn links_are_not_followed_and_names_that_are_no_utf8_are_told_of() {
+    fn links_are_passed_over_and_names_that_are_no_utf8_are_told_of() {
         use std::os::unix::ffi::OsStrExt;
         let root = tree(&["inside/x"]);
         let outside = tree(&["secret"]);
         std::os::unix::fs::symlink(outside.path(), root.path().join("folder")).unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret"), root.path().join("file")).unwrap();
         std::fs::write(root.path().join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
-        let mut items = Vec::new();
-        walk(root.path(), |item| {
-            items.push(item);
-            true
-        });
-        assert_eq!(items.len(), 2, "{items:?}");
-        assert!(matches!(&items[0], Item::Entry(entry) if entry.key == "inside/x"));
-        assert!(matches!(&items[1], Item::Unreadable { reason, .. } if reason.contains("UTF-8")));
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("inside/socket")).unwrap();
+        let named = outside.path().join("root");
+        std::os::unix::fs::symlink(root.path(), &named).unwrap();
+        for root in [root.path(), &named] {
+            let mut items = Vec::new();
+            walk(root, |item| {
+                items.push(item);
+                true
+            });
+            assert_eq!(items.len(), 5, "{items:?}");
+            for (item, name, why) in [
+                (&items[0], "file", "a link"),
+                (&items[1], "folder", "a link"),
+                (&items[2], "inside/socket", "neither"),
+            ] {
+                let Item::PassedOver { key, reason, .. } = item else { panic!("{item:?}") };
+                assert!(key == name && reason.contains(why), "{item:?}");
+            }
+            assert!(matches!(&items[3], Item::Entry(entry) if entry.key == "inside/x"));
+            assert!(matches!(&items[4], Item::Unreadable { reason, .. } if reason.contains("UTF-8")));
+        }
+    }
+
+    #[tokio::test]
+    #[cfg(unix)]
+    async fn what_may_be_behind_a_link_is_in_no_pair() {
+        let (left, right) = (tree(&["a.b", "c"]), tree(&["a-b", "a.b", "a/x", "a0", "b", "c/x", "l/y/z", "m"]));
+        for name in ["a", "l"] {
+            std::os::unix::fs::symlink("/", left.path().join(name)).unwrap();
+        }
+        let mut merge = Merge::new(Listing::of_folder(left.path().into()), Listing::of_folder(right.path().into()));
+        let (mut passed, mut alone) = (Vec::new(), Vec::new());
+        while let Some(pair) = merge.next().await.unwrap() {
+            match pair {
+                Pair::PassedOver { key, .. } => passed.push(key),
+                Pair::Entries { source: None, destination: Some(entry) } => alone.push(entry.key),
+                Pair::Entries { .. } => {}
+                Pair::Unreadable { path, reason } => panic!("{}: {reason}", path.display()),
+            }
+        }
+        assert_eq!(
+            (passed, alone),
+            (vec!["a".into(), "l".into()], ["a-b", "a0", "b", "c/x", "m"].map(String::from).into())
+        );
     }
 
     #[tokio::test]

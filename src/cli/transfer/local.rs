@@ -1,8 +1,9 @@
 //! Files at either end: read whole, written whole or not at all.
 
 use std::fs::{File, FileTimes};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Component, Path};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -11,6 +12,13 @@ use tempfile::NamedTempFile;
 
 use crate::optimize::Format;
 use crate::s3::ETag;
+
+/// How the names of files begin that are not whole yet; what a process leaves that was killed is no file of its user's.
+pub const TEMPORARY: &str = ".karui-";
+
+/// Many make folders and put something into them at once, or one removes folders that have become empty: else one that was
+/// just made for a file could be gone before the file is in it.
+static FOLDERS: RwLock<()> = RwLock::new(());
 
 /// Whole seconds since 1970, as S3 counts them.
 pub fn seconds(time: SystemTime) -> i64 {
@@ -27,12 +35,7 @@ pub fn content_type(path: &Path, bytes: &[u8]) -> String {
     mime.unwrap_or("application/octet-stream").to_owned()
 }
 
-/// The `ETag` that S3 gives such bytes where they come in one request, and no KMS key is at work.
-pub fn etag(bytes: &[u8]) -> ETag {
-    ETag::new(&hex(&Md5::digest(bytes)))
-}
-
-/// The same of a file, read a piece at a time.
+/// The `ETag` that S3 gives a file where it comes in one request, and no KMS key is at work.
 ///
 /// # Errors
 /// Those of the file.
@@ -40,6 +43,16 @@ pub fn etag_of_file(path: &Path) -> io::Result<ETag> {
     let mut digest = Md5::new();
     io::copy(&mut File::open(path)?, &mut Digesting(&mut digest))?;
     Ok(ETag::new(&hex(&digest.finalize())))
+}
+
+/// The first `n` bytes of a file, or as many as there are.
+///
+/// # Errors
+/// Those of the file.
+pub fn beginning(path: &Path, n: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(n);
+    File::open(path)?.take(n as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 struct Digesting<'a>(&'a mut Md5);
@@ -67,7 +80,15 @@ fn hex(bytes: &[u8]) -> String {
 #[derive(Debug)]
 pub struct Arrival<'a> {
     target: &'a Path,
-    staged: NamedTempFile,
+    staged: Staged,
+}
+
+#[derive(Debug)]
+enum Staged {
+    /// Beside the target, which it will be.
+    New(NamedTempFile),
+    /// The target itself: a device or a pipe takes bytes as they come, and stays what it is.
+    Special(File),
 }
 
 impl<'a> Arrival<'a> {
@@ -81,20 +102,27 @@ impl<'a> Arrival<'a> {
             _ => Path::new("."),
         };
         stay_inside(root, folder)?;
-        std::fs::create_dir_all(folder)?;
+        if target.metadata().is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+            return Ok(Self { target, staged: Staged::Special(File::options().write(true).open(target)?) });
+        }
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".karui-");
+        builder.prefix(TEMPORARY);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             // What the umask leaves of it, as with any new file.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        Ok(Self { target, staged: builder.tempfile_in(folder)? })
+        let _made = FOLDERS.read().unwrap_or_else(PoisonError::into_inner);
+        std::fs::create_dir_all(folder)?;
+        Ok(Self { target, staged: Staged::New(builder.tempfile_in(folder)?) })
     }
 
     pub fn file(&mut self) -> &mut File {
-        self.staged.as_file_mut()
+        match &mut self.staged {
+            Staged::New(file) => file.as_file_mut(),
+            Staged::Special(file) => file,
+        }
     }
 
     /// Puts the file where it belongs, with this time of modification, in seconds since 1970.
@@ -102,12 +130,13 @@ impl<'a> Arrival<'a> {
     /// # Errors
     /// Any of the file system; the target is then as it was.
     pub fn settle(self, modified: Option<i64>) -> io::Result<()> {
+        let Staged::New(file) = self.staged else { return Ok(()) };
         if let Some(modified) = modified.and_then(|seconds| u64::try_from(seconds).ok()) {
             let time = UNIX_EPOCH + Duration::from_secs(modified);
-            self.staged.as_file().set_times(FileTimes::new().set_modified(time))?;
+            file.as_file().set_times(FileTimes::new().set_modified(time))?;
         }
-        self.staged.as_file().sync_all()?;
-        self.staged.persist(self.target)?;
+        // Not forced to the disk: what a machine loses that loses its power is still in S3.
+        file.persist(self.target)?;
         Ok(())
     }
 }
@@ -122,13 +151,23 @@ pub fn write(root: &Path, target: &Path, bytes: &Bytes, modified: Option<i64>) -
     arrival.settle(modified)
 }
 
-/// Deletes a file below `root`.
+/// Deletes a file below `root`, and the folders up to there that were made for it alone: an object may come that is named
+/// like one of them.
 ///
 /// # Errors
 /// As [`Arrival::begin`].
 pub fn delete(root: &Path, target: &Path) -> io::Result<()> {
     stay_inside(root, target.parent().unwrap_or(root))?;
-    std::fs::remove_file(target)
+    std::fs::remove_file(target)?;
+    let _emptied = FOLDERS.write().unwrap_or_else(PoisonError::into_inner);
+    let folders = target.ancestors().skip(1).take_while(|folder| folder.starts_with(root) && *folder != root);
+    // One that is not empty stays, and so do those above it.
+    for folder in folders {
+        if std::fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// No folder between `root` and `folder` may be a link, which would lead what is written there elsewhere, or a file.
@@ -178,6 +217,22 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
+    fn a_pipe_stays_a_pipe() {
+        use std::os::unix::fs::FileTypeExt;
+        let root = tempfile::tempdir().unwrap();
+        let pipe = root.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        write(root.path(), &pipe, &Bytes::from_static(b"new"), Some(1)).unwrap();
+        assert_eq!(reader.join().unwrap(), b"new");
+        assert!(pipe.metadata().unwrap().file_type().is_fifo());
+    }
+
+    #[test]
+    #[cfg(unix)]
     fn no_link_leads_out() {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
@@ -194,6 +249,37 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_goes_with_its_last_file() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for name in ["a/b/c/x", "a/b/c/y", "a/z"] {
+            write(root.path(), &path(name), &Bytes::new(), None).unwrap();
+        }
+        delete(root.path(), &path("a/b/c/x")).unwrap();
+        assert!(path("a/b/c/y").exists());
+        delete(root.path(), &path("a/b/c/y")).unwrap();
+        assert!(!path("a/b").exists() && path("a/z").exists());
+        delete(root.path(), &path("a/z")).unwrap();
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "the root stays");
+    }
+
+    #[test]
+    fn a_folder_that_is_needed_again_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for name in ["a/b/x", "a/b/y", "a/z"] {
+                let (root, target) = (root.path(), root.path().join(name));
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        write(root, &target, &Bytes::new(), None).unwrap();
+                        delete(root, &target).unwrap();
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
     fn images_have_the_type_of_their_bytes() {
         let of = |name: &str, bytes: &[u8]| content_type(Path::new(name), bytes);
         assert_eq!(of("a.txt", b"\xff\xd8\xff\xe0"), "image/jpeg");
@@ -203,9 +289,8 @@ mod tests {
 
     #[test]
     fn digests_are_s3s() {
-        assert_eq!(etag(b"").as_str(), "d41d8cd98f00b204e9800998ecf8427e");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "abc").unwrap();
-        assert_eq!(etag_of_file(file.path()).unwrap(), etag(b"abc"));
+        assert_eq!(etag_of_file(file.path()).unwrap(), ETag::new("900150983cd24fb0d6963f7d28e17f72"));
     }
 }

@@ -13,9 +13,11 @@ mod location;
 mod policy;
 mod report;
 mod run;
+mod source;
 mod uploads;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -23,10 +25,14 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{FAILED, WRONG_USAGE};
+use location::Location;
 use run::Ended;
 
 /// As a shell names the end by SIGINT.
 const INTERRUPTED: u8 = 130;
+
+/// After Ctrl-C, for files that are being written to arrive or be removed.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
@@ -47,7 +53,7 @@ pub fn run(command: Command) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(usage) => wrong_usage("policy", &usage),
         },
-        Command::Uploads(args) => match within_runtime(uploads::run(args)) {
+        Command::Uploads(args) => match within_runtime(uploads::run(args), |_| Duration::ZERO) {
             Ok(Ok(true)) => ExitCode::SUCCESS,
             Ok(Ok(false)) | Err(Broken) => ExitCode::from(FAILED),
             Ok(Err(usage)) => wrong_usage("uploads", &usage),
@@ -57,7 +63,13 @@ pub fn run(command: Command) -> ExitCode {
 
 fn transfer(name: &str, request: Result<args::Request, String>) -> ExitCode {
     let ended = match request {
-        Ok(request) => within_runtime(run::run(request)),
+        Ok(request) => {
+            let writes_files = matches!(request.destination, Location::Local(_));
+            within_runtime(run::run(request), |ended| match ended {
+                Ok(Ended::Interrupted) if writes_files => PATIENCE,
+                _ => Duration::ZERO,
+            })
+        }
         Err(usage) => Ok(Err(usage)),
     };
     match ended {
@@ -76,7 +88,9 @@ fn wrong_usage(name: &str, usage: &str) -> ExitCode {
 /// No runtime, which has been told of.
 struct Broken;
 
-fn within_runtime<T>(work: impl Future<Output = T>) -> Result<T, Broken> {
+/// `patience` is how long what is on a thread of its own is waited for at the end: never an image on its way to S3, or a
+/// read of stdin, which may not end.
+fn within_runtime<T>(work: impl Future<Output = T>, patience: impl FnOnce(&T) -> Duration) -> Result<T, Broken> {
     // What the SDK warns of comes back as an error, and is told once.
     let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::WARN);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
@@ -86,7 +100,6 @@ fn within_runtime<T>(work: impl Future<Output = T>) -> Result<T, Broken> {
         Broken
     })?;
     let done = runtime.block_on(work);
-    // An image that is worked on, or a read of stdin, is not waited for.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(patience(&done));
     Ok(done)
 }

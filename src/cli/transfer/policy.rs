@@ -75,6 +75,9 @@ fn policies(args: &PolicyArgs) -> Result<Value, String> {
             ));
         }
     }
+    if args.delete && args.purpose != Purpose::Sync {
+        return Err("--delete is `karui sync`'s: leave it out, or use --for sync".into());
+    }
     let needed = needed(args);
     let side = |side, place: &ObjectRef| statements(&needed, args.purpose == Purpose::Sync, side, place, &partition);
     let (reads, writes) = (side(Side::Source, &source), side(Side::Destination, &destination));
@@ -145,7 +148,7 @@ fn statements(needed: &[Grant], lists: bool, side: Side, place: &ObjectRef, part
         "Sid": verb,
         "Effect": "Allow",
         "Action": actions(Scope::Objects),
-        "Resource": format!("{arn}/{}*", place.key),
+        "Resource": format!("{arn}/{}*", literal(&place.key)),
     })];
     let of_bucket = actions(Scope::Bucket);
     if !of_bucket.is_empty() {
@@ -153,11 +156,21 @@ fn statements(needed: &[Grant], lists: bool, side: Side, place: &ObjectRef, part
         let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": of_bucket, "Resource": arn });
         // A HEAD names no prefix: one that is bound to a prefix would not tell missing from forbidden.
         if lists && !place.key.is_empty() {
-            statement["Condition"] = json!({ "StringLike": { "s3:prefix": format!("{}*", place.key) } });
+            statement["Condition"] = json!({ "StringLike": { "s3:prefix": format!("{}*", literal(&place.key)) } });
         }
         statements.push(statement);
     }
     statements
+}
+
+/// Policies take `*`, `?` and `$` for wildcards and variables, but for these:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars>
+fn literal(key: &str) -> String {
+    let escaped = |character| match character {
+        '*' | '?' | '$' => format!("${{{character}}}"),
+        _ => String::from(character),
+    };
+    key.chars().map(escaped).collect()
 }
 
 fn with_principal(mut statement: Value, who: &[&str]) -> Value {
@@ -176,12 +189,12 @@ struct Principal {
 
 impl Principal {
     fn parse(text: &str) -> Result<Self, String> {
-        if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        if is_account(text) {
             return Ok(Self { arn: format!("arn:aws:iam::{text}:root"), partition: "aws".into() });
         }
-        let mut parts = text.split(':');
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some("arn"), Some(partition), Some("iam")) if text.contains('/') || text.ends_with(":root") => {
+        let parts: Vec<_> = text.split(':').collect();
+        match parts[..] {
+            ["arn", partition, "iam", "", account, who] if is_account(account) && is_principal(who) => {
                 Ok(Self { arn: text.into(), partition: partition.into() })
             }
             _ => Err(format!(
@@ -189,6 +202,17 @@ impl Principal {
             )),
         }
     }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A group is none, and no bucket policy takes a wildcard in one.
+fn is_principal(who: &str) -> bool {
+    let named = |path: &str| !path.ends_with('/') && !path.contains(['*', '?']);
+    who == "root"
+        || who.strip_prefix("role/").or(who.strip_prefix("user/")).is_some_and(|path| !path.is_empty() && named(path))
 }
 
 /// A prefix is a folder: `photos` would also be `photos-of-others`.
@@ -263,6 +287,11 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_is_no_pattern() {
+        assert_eq!(literal("we*ird${aws:x}?/"), "we${*}ird${$}{aws:x}${?}/");
+    }
+
+    #[test]
     fn keys_have_statements_of_their_own() {
         let key = "arn:aws-cn:kms:cn-north-1:222222222222:key/1234abcd";
         let line =
@@ -280,6 +309,10 @@ mod tests {
         for (line, remedy) in [
             ("--principal 22222", "12 digits"),
             ("--principal arn:aws:s3:::b", "role or user"),
+            ("--principal arn:aws:iam::222222222222:group/g", "role or user"),
+            ("--principal arn:aws:iam::222222222222:role/*", "role or user"),
+            ("--principal arn:aws:iam::222222222222:role/", "role or user"),
+            ("--principal 222222222222 --for cp --delete", "--for sync"),
             ("--principal 222222222222 --source-key alias/x", "a key's ARN"),
         ] {
             let error = printed(line).unwrap_err();

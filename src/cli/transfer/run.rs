@@ -1,5 +1,6 @@
 //! `karui cp` and `karui sync` from their listings to their last object.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,12 @@ pub enum Ended {
 pub async fn run(request: Request) -> Result<Ended, String> {
     let request = settle(request)?;
     let watch = UploadWatch::default();
-    let (transfer, limits) = config::transfer(config::readable(std::env::vars_os())).map_err(|e| e.to_string())?;
-    let store = connect(&request, transfer).await.with_rate_limits(limits).watched_by(&watch);
+    let (transfer, limits, buckets) =
+        config::transfer(config::readable(std::env::vars_os())).map_err(|e| e.to_string())?;
+    let store = connect(&request, transfer).await.with_buckets(buckets).with_rate_limits(limits).watched_by(&watch);
+    if !store.is_apart() {
+        keep_from_itself(&request)?;
+    }
     let root = match &request.destination {
         Location::Local(path) if request.scope == Scope::One => path.parent().map(Into::into).unwrap_or_default(),
         Location::Local(path) => path.clone(),
@@ -47,7 +52,7 @@ pub async fn run(request: Request) -> Result<Ended, String> {
         if request.scope == Scope::One {
             one(&request, carrier, &mut printer).await;
         } else {
-            Many::new(&request, carrier, &mut printer).all(&store).await;
+            Many::new(&request, carrier, store, &mut printer).all().await;
         }
     };
     let finished = tokio::select! {
@@ -95,16 +100,22 @@ fn settle(request: Request) -> Result<Request, String> {
     {
         return Err(format!("{} is no folder", path.display()));
     }
-    if request.source_access.endpoint == request.destination_access.endpoint {
-        if request.source.contains(&request.destination) {
-            let (source, destination) = (&request.source, &request.destination);
-            return Err(format!("{destination} lies inside {source}: every run would copy the last one's copies"));
-        }
-        if request.delete && request.destination.contains(&request.source) {
-            return Err("--delete would delete the source, which lies inside the destination".into());
-        }
-    }
     Ok(request)
+}
+
+/// Of two sides that are one store: neither may lie where the other is read from or written to.
+fn keep_from_itself(request: &Request) -> Result<(), String> {
+    let Request { source, destination, .. } = request;
+    if request.scope == Scope::One {
+        return if source == destination { Err(format!("{source} would be copied onto itself")) } else { Ok(()) };
+    }
+    if source.contains(destination) {
+        return Err(format!("{destination} lies inside {source}: every run would copy the last one's copies"));
+    }
+    if request.delete && destination.contains(source) {
+        return Err("--delete would delete the source, which lies inside the destination".into());
+    }
+    Ok(())
 }
 
 /// A side that is no S3 is never spoken to: the SDK reads all of the system's certificates for each that is.
@@ -122,7 +133,11 @@ async fn one(request: &Request, carrier: Arc<Carrier>, printer: &mut Printer) {
     let (from, to) = (request.source.clone(), request.destination.clone());
     let meter = printer.plan(0);
     let load = Load { from, to, entry: None, decision: Decision::Transfer(Why::Asked), meter: meter.clone() };
-    let row = if request.dry_run { planned(&load, Why::Asked) } else { carrier.carry(&load).await };
+    let mut row = if request.dry_run { planned(&load, Why::Asked) } else { carrier.carry(&load).await };
+    if row.action == Action::Skipped {
+        // It was asked for by its name.
+        row.action = Action::Failed;
+    }
     printer.land(&row, &meter);
 }
 
@@ -137,29 +152,30 @@ struct Many<'a> {
     request: &'a Request,
     rules: Rules,
     carrier: Arc<Carrier>,
+    store: Store,
     printer: &'a mut Printer,
     /// Dropped, they end.
     flying: JoinSet<(Row, Meter)>,
 }
 
 impl<'a> Many<'a> {
-    fn new(request: &'a Request, carrier: Arc<Carrier>, printer: &'a mut Printer) -> Self {
+    fn new(request: &'a Request, carrier: Arc<Carrier>, store: Store, printer: &'a mut Printer) -> Self {
         let rules = Rules {
             scope: request.scope,
             plain: request.options.is_none(),
             marked: request.destination.is_s3(),
             delete: request.delete,
         };
-        Self { request, rules, carrier, printer, flying: JoinSet::new() }
+        Self { request, rules, carrier, store, printer, flying: JoinSet::new() }
     }
 
-    async fn all(mut self, store: &Store) {
+    async fn all(mut self) {
         let request = self.request;
         let there = match request.scope {
             Scope::One | Scope::All => Listing::Nothing,
-            Scope::Newer | Scope::Different => listing(store, &request.destination, Side::Destination),
+            Scope::Newer | Scope::Different => listing(&self.store, &request.destination, Side::Destination),
         };
-        let mut merge = Merge::new(listing(store, &request.source, Side::Source), there);
+        let mut merge = Merge::new(listing(&self.store, &request.source, Side::Source), there);
         let ended = self.each(&mut merge).await;
         while self.land().await {}
         if let Err(stop) = ended {
@@ -176,6 +192,12 @@ impl<'a> Many<'a> {
                     self.rules.delete = false;
                     let row = Row::new(Action::Failed, Some(&path.display()), None).because(reason);
                     self.printer.add(&row);
+                }
+                Pair::PassedOver { key, path, reason } => {
+                    seen_source = true;
+                    if self.request.filters.take(&key) {
+                        self.printer.add(&Row::new(Action::Skipped, Some(&path.display()), None).because(reason));
+                    }
                 }
                 Pair::Entries { source, destination } => {
                     seen_source |= source.is_some();
@@ -197,13 +219,12 @@ impl<'a> Many<'a> {
             Decision::Same => self.printer.same(),
             Decision::Leave => {}
             Decision::Delete => match self.request.destination.join(key) {
-                Ok(place) if self.request.dry_run => {
-                    self.printer.add(&Row { dry_run: true, ..Row::new(Action::Deleted, None, Some(&place)) });
-                }
                 Ok(place) => {
-                    let carrier = Arc::clone(&self.carrier);
-                    let meter = self.printer.plan(0);
-                    self.fly(meter, async move { carrier.delete(place).await }).await;
+                    // What could not be named at the source is not there.
+                    let from = self.request.source.join(key).ok();
+                    let (carrier, store) = (Arc::clone(&self.carrier), self.store.clone());
+                    let (meter, dry_run) = (self.printer.plan(0), self.request.dry_run);
+                    self.fly(meter, async move { delete(&carrier, &store, from.as_ref(), place, dry_run).await }).await;
                 }
                 Err(reason) => self.refuse(Action::Failed, key, reason),
             },
@@ -272,6 +293,45 @@ impl<'a> Many<'a> {
         }
     }
 }
+
+/// Deletes what only the destination had when both were listed, unless the source has it after all.
+async fn delete(carrier: &Carrier, store: &Store, from: Option<&Location>, place: Location, dry_run: bool) -> Row {
+    let row = |action| Row::new(action, None, Some(&place));
+    let there = match from {
+        Some(from) => is_there(store, from).await,
+        None => Ok(false),
+    };
+    match there {
+        Ok(false) if dry_run => Row { dry_run: true, ..row(Action::Deleted) },
+        Ok(false) => carrier.delete(place).await,
+        Ok(true) => {
+            row(Action::Skipped).because("the source has it, though its listing did not: the next run compares them")
+        }
+        Err(reason) => row(Action::Failed).because(format!("not deleted, since the source may have it: {reason}")),
+    }
+}
+
+/// Whether the source has it now: the page of the listing that it would be on may be minutes old.
+async fn is_there(store: &Store, from: &Location) -> Result<bool, String> {
+    match from {
+        // Not by a HEAD: where s3:ListBucket is bound to a prefix, as `karui policy` prints it, that would not tell missing
+        // from forbidden, since it names none.
+        Location::S3(object) => {
+            let first = store.list(object, Side::Source).next().await.map_err(|error| error.to_string())?;
+            Ok(first.is_some_and(|listed| listed.key == object.key))
+        }
+        Location::Local(path) => match tokio::fs::symlink_metadata(path).await {
+            // A folder is no object.
+            Ok(about) => Ok(!about.is_dir()),
+            Err(error) if NOWHERE.contains(&error.kind()) => Ok(false),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        },
+        Location::Stream => Ok(true),
+    }
+}
+
+/// How a file system says that a path leads to nothing; the last, that it has no such names.
+const NOWHERE: [ErrorKind; 3] = [ErrorKind::NotFound, ErrorKind::NotADirectory, ErrorKind::InvalidFilename];
 
 /// Why no key is looked at any more.
 #[derive(Debug, thiserror::Error)]
