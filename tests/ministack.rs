@@ -75,3 +75,26 @@ async fn in_a_bucket_with_versions_only_the_newest_counts() {
     assert_eq!(store.head(&from).await.unwrap(), None);
     assert_eq!(store.get(&from, None).await.unwrap_err().kind, Kind::NotFound);
 }
+
+/// A folder has no file for it, and a console made it on purpose. The in-process S3 takes no such keys.
+#[cfg(feature = "transfer")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_marker_is_not_deleted_for_want_of_a_file() {
+    let World { client, _ministack: ministack, .. } = world().await;
+    for key in ["dir/", "dir/gone.txt"] {
+        client.put_object().bucket(DESTINATION).key(key).send().await.unwrap();
+    }
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("a.txt"), "a").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_karui"))
+        .args(["sync", "--delete", here.path().to_str().unwrap(), &format!("s3://{DESTINATION}")])
+        .env_clear()
+        .envs(ministack.environment())
+        .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let listed = client.list_objects_v2().bucket(DESTINATION).send().await.unwrap();
+    let keys: Vec<_> = listed.contents().iter().filter_map(|object| object.key()).collect();
+    assert_eq!(keys, ["a.txt", "dir/"]);
+}

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use karui::s3::{
     Attributes, Checksum, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, Progress, RateLimits, S3Error,
-    Store, Transfer,
+    ScatterError, Store, Transfer,
 };
 use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
 use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
@@ -329,6 +329,8 @@ async fn a_large_object_with_a_wrong_byte_is_noticed() {
     assert_eq!(error.kind, Kind::Corrupted);
 
     let seen = head(&store, &object).await;
+    let scattered = store.scatter(&object, &seen, |_, _| Ok(())).await;
+    assert!(matches!(scattered, Err(ScatterError::S3(S3Error { kind: Kind::Corrupted, .. }))), "{scattered:?}");
     let pieces: Vec<_> = store.pieces(&object, &seen).collect().await;
     assert_eq!(pieces.last().unwrap().as_ref().unwrap_err().kind, Kind::Corrupted, "{} pieces", pieces.len());
     s3.put(&destination("a"), &noise(10)).await;
@@ -336,6 +338,36 @@ async fn a_large_object_with_a_wrong_byte_is_noticed() {
     let error = store.relay(&object, &seen, &to, &attributes(), &Condition::None).await.unwrap_err();
     assert_eq!((error.kind, error.object), (Kind::Corrupted, object));
     assert!(s3.body(&to).await == noise(10) && s3.open_uploads().is_empty(), "nothing was stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_byte_is_scattered_to_its_place_and_verified() {
+    let s3 = TestS3::start().await;
+    let object = source("a");
+    for checksum in [Checksum::Crc64Nvme, Checksum::Crc32c, Checksum::Sha256] {
+        for size in [0, 10, 16 * MIB + 3] {
+            let at_once = Transfer { checksum, multipart_threshold: u64::MAX, ..Transfer::default() };
+            let writer = Store::new(s3.client(1), at_once);
+            writer.put(&object, noise(size), &attributes(), &Condition::None).await.unwrap();
+            let store = parallel(&s3, 2);
+            let seen = head(&store, &object).await;
+            assert_eq!(seen.comes_in_any_order(), checksum != Checksum::Sha256);
+            s3.faults.clear();
+            s3.faults.on(Operation::GetObject, 2, Fault::Cut(1000));
+            let bytes = Arc::new(std::sync::Mutex::new(vec![0; size]));
+            let places = Arc::clone(&bytes);
+            let place = move |at: u64, chunk: &[u8]| {
+                let at = usize::try_from(at).unwrap();
+                places.lock().unwrap()[at..at + chunk.len()].copy_from_slice(chunk);
+                Ok(())
+            };
+            store.scatter(&object, &seen, place).await.unwrap();
+            assert!(*bytes.lock().unwrap() == noise(size), "{checksum:?}, {size} bytes");
+            let full = |_: u64, _: &[u8]| Err(std::io::ErrorKind::StorageFull.into());
+            let told = store.scatter(&object, &seen, full).await;
+            assert!(size == 0 || matches!(told, Err(ScatterError::Place(_))), "{told:?}");
+        }
+    }
 }
 
 /// As other clients write them: not by the algorithm that is ours.

@@ -47,7 +47,7 @@ impl Checksum {
 
     /// What S3 keeps of an object that was written in these parts, in order; `None` where it keeps nothing.
     pub(super) fn of_parts(self, parts: &[Sum]) -> Option<Stored> {
-        let crc = |algorithm| parts.iter().map(|part| (part.number(), part.length)).reduce(combine(algorithm));
+        let crc = |algorithm| parts.iter().map(|part| (number(&part.bytes), part.length)).reduce(combine(algorithm));
         let value = match self {
             Self::Crc64Nvme => base64::encode(crc(CrcAlgorithm::Crc64Nvme)?.0.to_be_bytes()),
             Self::Crc32c => base64::encode(u32::try_from(crc(CrcAlgorithm::Crc32Iscsi)?.0).ok()?.to_be_bytes()),
@@ -90,10 +90,6 @@ impl Sum {
     pub(super) fn stored(&self) -> Option<Stored> {
         Some(Stored { algorithm: self.algorithm.named()?, value: base64::encode(&self.bytes) })
     }
-
-    fn number(&self) -> u64 {
-        self.bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
-    }
 }
 
 /// The checksum of two stretches in a row, from theirs: no byte is looked at twice.
@@ -124,15 +120,36 @@ impl Stored {
 
     /// The same of bytes that come one after the other.
     pub(super) fn proof(&self) -> Option<Proof> {
-        let arithmetic = match self.algorithm {
+        let arithmetic = self.arithmetic()?;
+        self.is_of_the_whole().then(|| Proof { sum: arithmetic.into_impl(), value: self.value.clone() })
+    }
+
+    /// The same of parts that come in any order, where two CRCs make a third.
+    pub(super) fn proof_by_parts(&self) -> Option<PartProof> {
+        let crc = match self.algorithm {
+            ChecksumAlgorithm::Crc64Nvme => CrcAlgorithm::Crc64Nvme,
+            ChecksumAlgorithm::Crc32C => CrcAlgorithm::Crc32Iscsi,
+            ChecksumAlgorithm::Crc32 => CrcAlgorithm::Crc32IsoHdlc,
+            _ => return None,
+        };
+        let arithmetic = self.arithmetic()?;
+        self.is_of_the_whole().then(|| PartProof { arithmetic, crc, value: self.value.clone() })
+    }
+
+    fn arithmetic(&self) -> Option<Arithmetic> {
+        Some(match self.algorithm {
             ChecksumAlgorithm::Crc64Nvme => Arithmetic::Crc64Nvme,
             ChecksumAlgorithm::Crc32C => Arithmetic::Crc32c,
             ChecksumAlgorithm::Crc32 => Arithmetic::Crc32,
             ChecksumAlgorithm::Sha1 => Arithmetic::Sha1,
             ChecksumAlgorithm::Sha256 => Arithmetic::Sha256,
             _ => return None,
-        };
-        self.is_of_the_whole().then(|| Proof { sum: arithmetic.into_impl(), value: self.value.clone() })
+        })
+    }
+
+    /// Whether it takes an object's bytes in any order, if it takes them at all.
+    pub(super) fn takes_any_order(&self) -> bool {
+        self.proof().is_none() || self.proof_by_parts().is_some()
     }
 
     /// Whether two objects have the same bytes; `None` where these two cannot tell.
@@ -172,6 +189,47 @@ impl Proof {
     pub(super) fn holds(self) -> bool {
         base64::encode(self.sum.finalize()) == self.value
     }
+}
+
+/// The same of parts, each by itself.
+#[derive(Debug)]
+pub(super) struct PartProof {
+    arithmetic: Arithmetic,
+    crc: CrcAlgorithm,
+    value: String,
+}
+
+/// The CRC of one part, as it comes.
+pub(super) struct PartSum {
+    sum: Box<dyn aws_smithy_checksums::http::HttpChecksum>,
+    length: u64,
+}
+
+impl PartProof {
+    pub(super) fn begin(&self) -> PartSum {
+        PartSum { sum: self.arithmetic.into_impl(), length: 0 }
+    }
+
+    /// Whether the parts, in order, are the object.
+    pub(super) fn holds(self, parts: impl Iterator<Item = PartSum>) -> bool {
+        let parts = parts.map(|part| (part.sum.finalize(), part.length));
+        let width = if self.crc == CrcAlgorithm::Crc64Nvme { 8 } else { 4 };
+        let whole = parts.map(|(bytes, length)| (number(&bytes), length)).reduce(combine(self.crc));
+        let (crc, _) = whole.unwrap_or_else(|| (number(&compute(self.arithmetic, b"")), 0));
+        base64::encode(&crc.to_be_bytes()[8 - width..]) == self.value
+    }
+}
+
+impl PartSum {
+    pub(super) fn update(&mut self, data: &[u8]) {
+        self.sum.update(data);
+        self.length += data.len() as u64;
+    }
+}
+
+/// Most significant byte first.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn compute(arithmetic: Arithmetic, data: &[u8]) -> Bytes {

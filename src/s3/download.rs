@@ -11,6 +11,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::{try_join, try_join_all};
+use tokio::task::JoinSet;
 
 use super::Store;
 use super::error::{Kind, Operation, S3Error};
@@ -28,7 +29,7 @@ pub struct Download {
     object: ObjectRef,
     body: Body,
     /// The SDK repeats requests, and not what breaks off once their answer has begun.
-    repeats: u32,
+    pub(super) repeats: u32,
 }
 
 /// What an answer still has to give.
@@ -94,6 +95,24 @@ impl Download {
         Ok(self.fill(piece, None).await?.0.buffer.freeze())
     }
 
+    /// By a task, which goes on while nobody waits for it, and ends when this is dropped.
+    pub(super) async fn on_its_own<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<S3Error> + Send + 'static,
+    {
+        let mut task = JoinSet::new();
+        task.spawn(work);
+        match task.join_next().await {
+            Some(Ok(done)) => done,
+            Some(Err(lost)) => Err(self.error(Kind::Connection).caused_by(lost).into()),
+            None => Err(self.error(Kind::Connection).into()),
+        }
+    }
+
     /// A large object may be more than there is memory, and the system then says no, where it can.
     fn allocate(&self) -> Result<BytesMut, S3Error> {
         let size = usize::try_from(self.head.size).map_err(|_| self.error(Kind::TooLarge))?;
@@ -143,12 +162,17 @@ impl Download {
         Ok((piece, body))
     }
 
-    async fn ask(&self, range: Range<u64>) -> Result<ByteStream, S3Error> {
+    pub(super) async fn ask(&self, range: Range<u64>) -> Result<ByteStream, S3Error> {
         // On the heap: a request is large, and there are several in one future.
         Box::pin(self.store.get_range(&self.object, &self.head.etag, range)).await
     }
 
-    async fn ask_again(&self, missing: Range<u64>, repeats: &mut u32, cause: Cause) -> Result<ByteStream, S3Error> {
+    pub(super) async fn ask_again(
+        &self,
+        missing: Range<u64>,
+        repeats: &mut u32,
+        cause: Cause,
+    ) -> Result<ByteStream, S3Error> {
         if *repeats == 0 {
             let kind = Kind::Truncated { expected: self.head.size, got: missing.start };
             let error = self.error(kind);
@@ -179,7 +203,7 @@ impl Download {
 }
 
 /// Why a body ended early, where it said so.
-type Cause = Option<ByteStreamError>;
+pub(super) type Cause = Option<ByteStreamError>;
 
 impl Body {
     fn of(stream: ByteStream, end: u64) -> Self {

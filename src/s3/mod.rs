@@ -71,6 +71,7 @@ mod pieces;
 mod progress;
 mod put;
 mod relay;
+mod scatter;
 mod silence;
 mod success;
 mod uploads;
@@ -85,6 +86,7 @@ pub use list::{Listed, Listing};
 pub use object::{Attributes, Condition, ETag, Head, ObjectRef};
 pub use pace::RateLimits;
 pub use progress::Progress;
+pub use scatter::ScatterError;
 pub use uploads::{OpenUpload, UploadWatch};
 
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig};

@@ -112,6 +112,14 @@ pub struct Head {
     pub modified: Option<i64>,
 }
 
+impl Head {
+    /// Whether [`Store::scatter`](super::Store::scatter) verifies the object as well as one in order would.
+    #[must_use]
+    pub fn comes_in_any_order(&self) -> bool {
+        self.checksum.as_ref().is_none_or(Stored::takes_any_order)
+    }
+}
+
 /// What must hold at the destination for a write to happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use tokio::task::JoinSet;
 
 use super::Store;
 use super::checksum::Stored;
@@ -34,15 +33,8 @@ impl Store {
         let requests = plan.into_iter().flat_map(PartPlan::parts).map(move |part| {
             let source = Arc::clone(&source);
             async move {
-                // A task goes on while nobody takes what others have brought, and ends when this is dropped.
-                let mut task = JoinSet::new();
                 let reading = Arc::clone(&source);
-                task.spawn(async move { reading.read_range(part.range).await });
-                match task.join_next().await {
-                    Some(Ok(piece)) => piece,
-                    Some(Err(lost)) => Err(source.error(Kind::Connection).caused_by(lost)),
-                    None => Err(source.error(Kind::Connection)),
-                }
+                source.on_its_own(async move { reading.read_range(part.range).await }).await
             }
         });
         let pieces = stream::iter(requests).buffered(self.transfer.download_concurrency.max(1));

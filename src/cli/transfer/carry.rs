@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
@@ -26,7 +26,9 @@ use crate::pipeline::body::{Cause, Verdict, arriving};
 use crate::pipeline::marker::{self, Marker, options_hash};
 use crate::pipeline::report::Outcome;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
-use crate::s3::{Attributes, Condition, CopyTags, Download, Head, Kind, ObjectRef, Progress, S3Error, Store};
+use crate::s3::{
+    Attributes, Condition, CopyTags, Download, Head, Kind, ObjectRef, Progress, S3Error, ScatterError, Store,
+};
 
 /// Bytes of memory that an image may need for each byte of its file, as dense a PNG as there is.
 const BYTES_PER_FILE_BYTE: u64 = 22;
@@ -292,8 +294,7 @@ impl Carrier {
             self.deliver(load, download.read_all().await?, &head.attributes, head.modified).await?;
         } else {
             drop(download);
-            let pieces = pin!(self.store.clone().telling(load.meter.progress()).pieces(from, &head));
-            self.pour(load, pieces, head.modified).await?;
+            self.pour(load, from, &head).await?;
         }
         Ok(Row { bytes_in: Some(head.size), bytes_out: Some(head.size), ..row(load, Action::Copied) })
     }
@@ -394,15 +395,11 @@ impl Carrier {
         }
     }
 
-    /// Into a file, which is there when all has come, or to stdout as it comes.
-    async fn pour(
-        &self,
-        load: &Load,
-        mut pieces: Pin<&mut impl Stream<Item = Result<Bytes, S3Error>>>,
-        modified: Option<i64>,
-    ) -> Result<(), Failure> {
+    /// Into a file, which is there when all has come, each byte at its place; to stdout, or a pipe, as it comes.
+    async fn pour(&self, load: &Load, from: &ObjectRef, head: &Head) -> Result<(), Failure> {
+        let store = self.store.clone().telling(load.meter.progress());
         let Location::Local(path) = &load.to else {
-            let mut stdout = tokio::io::stdout();
+            let (mut stdout, mut pieces) = (tokio::io::stdout(), pin!(store.pieces(from, head)));
             while let Some(piece) = pieces.try_next().await? {
                 stdout.write_all(&piece).await.map_err(|error| io_failure("stdout", error))?;
             }
@@ -410,10 +407,24 @@ impl Carrier {
         };
         let failure = |error| Failure::Io { path: path.clone(), error };
         let mut arrival = block_in_place(|| local::Arrival::begin(&self.root, path)).map_err(failure)?;
-        while let Some(piece) = pieces.try_next().await? {
-            block_in_place(|| arrival.file().write_all(&piece)).map_err(failure)?;
+        match arrival.places().filter(|_| head.comes_in_any_order()) {
+            Some(places) => {
+                let places = places.map_err(failure)?;
+                store.scatter(from, head, move |at, bytes| places.put(at, bytes)).await.map_err(
+                    |error| match error {
+                        ScatterError::S3(error) => Failure::S3(error),
+                        ScatterError::Place(error) => failure(error),
+                    },
+                )?;
+            }
+            None => {
+                let mut pieces = pin!(store.pieces(from, head));
+                while let Some(piece) = pieces.try_next().await? {
+                    block_in_place(|| arrival.file().write_all(&piece)).map_err(failure)?;
+                }
+            }
         }
-        block_in_place(|| arrival.settle(modified)).map_err(failure)
+        block_in_place(|| arrival.settle(head.modified)).map_err(failure)
     }
 
     async fn deliver(

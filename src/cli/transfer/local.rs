@@ -125,6 +125,14 @@ impl<'a> Arrival<'a> {
         }
     }
 
+    /// Where its bytes may be put in any order; `None` where they must come one after the other.
+    pub fn places(&self) -> Option<io::Result<Places>> {
+        match &self.staged {
+            Staged::New(file) if cfg!(unix) => Some(file.as_file().try_clone().map(Places)),
+            Staged::New(_) | Staged::Special(_) => None,
+        }
+    }
+
     /// Puts the file where it belongs, with this time of modification, in seconds since 1970.
     ///
     /// # Errors
@@ -138,6 +146,26 @@ impl<'a> Arrival<'a> {
         // Not forced to the disk: what a machine loses that loses its power is still in S3.
         file.persist(self.target)?;
         Ok(())
+    }
+}
+
+/// A file that takes bytes at any place.
+#[derive(Debug)]
+pub struct Places(File);
+
+impl Places {
+    /// # Errors
+    /// Those of the file.
+    #[cfg(unix)]
+    pub fn put(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, at)
+    }
+
+    /// # Errors
+    /// Always: [`Arrival::places`] gives none.
+    #[cfg(not(unix))]
+    pub fn put(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

@@ -218,6 +218,8 @@ impl<'a> Many<'a> {
         match decision {
             Decision::Same => self.printer.same(),
             Decision::Leave => {}
+            // A mark by which consoles show a folder, for which there is no file here.
+            Decision::Delete if key.ends_with('/') && !self.request.source.is_s3() => {}
             Decision::Delete => match self.request.destination.join(key) {
                 Ok(place) => {
                     // What could not be named at the source is not there.
