@@ -132,7 +132,7 @@ impl Pipeline {
             condition: self.condition(&seen),
             head: &head,
         };
-        let settled = before(deadline, self.settle(job, delivery, &mut report.warnings));
+        let settled = before(deadline, Box::pin(self.settle(job, delivery, &mut report.warnings)));
         match timed(&mut report.millis.store, settled).await? {
             Settled::Stored(route) => report.arrived_by(route),
             Settled::Skipped(skip) => return Ok(Ending::Skipped(skip)),
@@ -382,14 +382,12 @@ fn is_refused(error: &S3Error) -> bool {
 async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> T {
     let Some(deadline) = deadline else { return work.await };
     let left = deadline.saturating_duration_since(Instant::now());
-    match tokio::time::timeout(left.saturating_sub(ABORT.min(left / 10)), work).await {
-        Ok(done) => done,
-        Err(_) => {
-            tracing::error!("out of time while storing: the upload is aborted; raise the function's timeout");
-            // As without us: the event comes back, and is known for one that ended the function.
-            std::future::pending().await
-        }
+    if let Ok(done) = tokio::time::timeout(left.saturating_sub(ABORT.min(left / 10)), work).await {
+        return done;
     }
+    tracing::error!("out of time while storing: the upload is aborted; raise the function's timeout");
+    // As without us: the event comes back, and is known for one that ended the function.
+    std::future::pending().await
 }
 
 /// For what the two sides may do each for itself: to decrypt the one, or encrypt the other, is a part of it.

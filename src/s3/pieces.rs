@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::Store;
-use super::checksum::Stored;
+use super::checksum::{Proof, Stored};
 use super::download::Download;
 use super::error::{Kind, Operation, S3Error};
 use super::object::{Head, ObjectRef};
@@ -48,7 +48,7 @@ impl Store {
                     }
                     Ok(Some((piece, (pieces, proof, corrupted))))
                 }
-                None if proof.is_none_or(|proof| proof.holds()) => Ok(None),
+                None if proof.is_none_or(Proof::holds) => Ok(None),
                 None => Err(corrupted),
             }
         })

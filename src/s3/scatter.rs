@@ -48,7 +48,9 @@ impl Store {
                 let work = async move {
                     let mut sum = sum;
                     let place = |at: u64, bytes: &[u8]| {
-                        sum.iter_mut().for_each(|sum| sum.update(bytes));
+                        if let Some(sum) = &mut sum {
+                            sum.update(bytes);
+                        }
                         place(at, bytes)?;
                         progress.add(bytes.len() as u64);
                         Ok(())

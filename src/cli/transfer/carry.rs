@@ -407,21 +407,17 @@ impl Carrier {
         };
         let failure = |error| Failure::Io { path: path.clone(), error };
         let mut arrival = block_in_place(|| local::Arrival::begin(&self.root, path)).map_err(failure)?;
-        match arrival.places().filter(|_| head.comes_in_any_order()) {
-            Some(places) => {
-                let places = places.map_err(failure)?;
-                store.scatter(from, head, move |at, bytes| places.put(at, bytes)).await.map_err(
-                    |error| match error {
-                        ScatterError::S3(error) => Failure::S3(error),
-                        ScatterError::Place(error) => failure(error),
-                    },
-                )?;
-            }
-            None => {
-                let mut pieces = pin!(store.pieces(from, head));
-                while let Some(piece) = pieces.try_next().await? {
-                    block_in_place(|| arrival.file().write_all(&piece)).map_err(failure)?;
-                }
+        if let Some(places) = arrival.places().filter(|_| head.comes_in_any_order()) {
+            let places = places.map_err(failure)?;
+            let scattered = store.scatter(from, head, move |at, bytes| places.put(at, bytes)).await;
+            scattered.map_err(|error| match error {
+                ScatterError::S3(error) => Failure::S3(error),
+                ScatterError::Place(error) => failure(error),
+            })?;
+        } else {
+            let mut pieces = pin!(store.pieces(from, head));
+            while let Some(piece) = pieces.try_next().await? {
+                block_in_place(|| arrival.file().write_all(&piece)).map_err(failure)?;
             }
         }
         block_in_place(|| arrival.settle(head.modified)).map_err(failure)

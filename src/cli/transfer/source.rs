@@ -49,7 +49,7 @@ impl State {
     pub async fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata().await?;
         let regular = metadata.is_file();
-        Ok(Self { length: regular.then(|| metadata.len()), modified: metadata.modified().ok().filter(|_| regular) })
+        Ok(Self { length: regular.then_some(metadata.len()), modified: metadata.modified().ok().filter(|_| regular) })
     }
 }
 
