@@ -19,14 +19,16 @@ impl Store {
     /// comes at the end if these are not its bytes.
     pub fn pieces(&self, object: &ObjectRef, head: &Head) -> impl Stream<Item = Result<Bytes, S3Error>> + Send + use<> {
         let progress = self.progress.clone();
-        self.parts_of(object, head).inspect_ok(move |piece| progress.add(piece.len() as u64))
+        self.parts_of(object, head, self.transfer.download_concurrency)
+            .inspect_ok(move |piece| progress.add(piece.len() as u64))
     }
 
-    /// The same, divided as an upload of the object is, and not told of.
+    /// The same, divided as an upload of the object is, and not told of; so many requests run ahead.
     pub(super) fn parts_of(
         &self,
         object: &ObjectRef,
         head: &Head,
+        ahead: usize,
     ) -> impl Stream<Item = Result<Bytes, S3Error>> + Send + use<> {
         let source = Arc::new(Download::new(self, object, head.clone(), ByteStream::default()));
         let plan = PartPlan::new(head.size, self.transfer.part_size);
@@ -37,7 +39,7 @@ impl Store {
                 source.on_its_own(async move { reading.read_range(part.range).await }).await
             }
         });
-        let pieces = stream::iter(requests).buffered(self.transfer.download_concurrency.max(1));
+        let pieces = stream::iter(requests).buffered(ahead.max(1));
         let corrupted = S3Error::new(Operation::GetObject, object, Kind::Corrupted);
         let begin = (pieces, head.checksum.as_ref().and_then(Stored::proof), corrupted);
         stream::try_unfold(begin, |(mut pieces, mut proof, corrupted)| async move {

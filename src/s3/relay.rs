@@ -92,7 +92,9 @@ impl Store {
             let body = self.get(from, Some(&head.etag)).await?.read_all().await?;
             return self.put_at_once(to, body, attributes, condition).await;
         }
-        self.put_stream(to, self.parts_of(from, head), Some(head.size), attributes, condition).await
+        // What is sent takes longer than what is read: few parts need to be read ahead, and each takes memory.
+        let parts = self.parts_of(from, head, self.transfer.download_concurrency / 4);
+        self.put_stream(to, parts, Some(head.size), attributes, condition).await
     }
 }
 
