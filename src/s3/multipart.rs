@@ -74,13 +74,14 @@ impl Upload {
     }
 
     /// The checksum of all the parts, where they passed through here.
-    pub(super) fn sum_of(&self, parts: &mut [SentPart]) -> Option<Stored> {
+    fn sum_of(&self, parts: &mut [SentPart]) -> Option<Stored> {
         parts.sort_unstable_by_key(|part| part.number);
         let sums: Option<Vec<Sum>> = parts.iter().map(|part| part.sum.clone()).collect();
         self.checksum.of_parts(&sums?)
     }
 
-    /// Makes the parts the object of `size` bytes. Its checksum is theirs, else `whole`, where either is known. Answers its `ETag`, unless that answer was lost.
+    /// Makes the parts the object of `size` bytes. Its checksum is theirs, else `whole`, where either is known. Answers its
+    /// `ETag`, unless that answer was lost.
     pub(super) async fn complete(
         mut self,
         mut parts: Vec<SentPart>,

@@ -1,15 +1,13 @@
 //! Writing bytes: `PutObject`, or an upload in parts.
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::stream;
 
+use super::Store;
 use super::classify::failed;
-use super::error::{Kind, Operation, S3Error};
+use super::error::{Operation, S3Error};
 use super::get::Written;
-use super::multipart::{SentPart, Upload};
 use super::object::{Attributes, Condition, ObjectRef};
-use super::parts::{Part, PartPlan};
-use super::{SINGLE_REQUEST_LIMIT, Store};
 
 impl Store {
     /// Stores an object whole, or leaves what was there: in one request up to the multipart threshold, in parts above.
@@ -24,11 +22,10 @@ impl Store {
         attributes: &Attributes,
         condition: &Condition,
     ) -> Result<(), S3Error> {
-        if body.len() as u64 <= self.transfer.multipart_threshold.min(SINGLE_REQUEST_LIMIT) {
-            self.put_at_once(object, body, attributes, condition).await
-        } else {
-            self.put_in_parts(object, body, attributes, condition).await
-        }
+        let length = body.len() as u64;
+        // One chunk, which is cut without a byte being moved.
+        let whole = stream::iter([Ok::<_, S3Error>(body)]);
+        self.put_stream(object, whole, Some(length), attributes, condition).await
     }
 
     pub(super) async fn put_at_once(
@@ -58,32 +55,4 @@ impl Store {
         let written = Written { size, checksum: checksum.as_ref(), attributes, condition };
         if written.explains(&error, &self.client, object, owner).await { Ok(()) } else { Err(error) }
     }
-
-    async fn put_in_parts(
-        &self,
-        object: &ObjectRef,
-        body: Bytes,
-        attributes: &Attributes,
-        condition: &Condition,
-    ) -> Result<(), S3Error> {
-        let size = body.len() as u64;
-        let plan = PartPlan::new(size, self.transfer.part_size)
-            .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, object, Kind::TooLarge))?;
-        let upload = Upload::create(self, object, attributes).await?;
-        let parts = stream::iter(plan.parts())
-            .map(|part| upload_part(&upload, part, &body))
-            .buffer_unordered(self.transfer.concurrency.max(1))
-            .try_collect()
-            .await;
-        match parts {
-            Ok(parts) => upload.complete(parts, size, None, attributes, condition).await.map(drop),
-            Err(error) => Err(upload.abort(error).await),
-        }
-    }
-}
-
-async fn upload_part(upload: &Upload, part: Part, body: &Bytes) -> Result<SentPart, S3Error> {
-    let Part { number, range } = part;
-    let bytes = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-    upload.send(number, bytes.map(|(start, end)| body.slice(start..end)).unwrap_or_default()).await
 }
