@@ -13,8 +13,8 @@ impl Store {
     /// Stores an object whole, or leaves what was there: in one request up to the multipart threshold, in parts above.
     ///
     /// # Errors
-    /// [`S3Error`]: of kind [`Kind::PreconditionFailed`] if `condition` does not hold, [`Kind::Conflict`] if another
-    /// write was under way.
+    /// [`S3Error`]: of kind [`PreconditionFailed`](super::Kind::PreconditionFailed) if `condition` does not hold,
+    /// [`Conflict`](super::Kind::Conflict) if another write was under way.
     pub async fn put(
         &self,
         object: &ObjectRef,
