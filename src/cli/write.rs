@@ -6,6 +6,9 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+/// How the names of files begin that are not whole yet; what a process leaves that was killed is no file of its user's.
+pub const TEMPORARY: &str = ".karui-";
+
 /// Puts `bytes` where `target` is, at once, with owner and permissions of the file they were made from; folders on
 /// the way are made.
 ///
@@ -36,7 +39,7 @@ fn stage(target: &Path) -> io::Result<NamedTempFile> {
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)?;
-    tempfile::Builder::new().prefix(".karui-").tempfile_in(folder)
+    tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)
 }
 
 fn settle(staged: NamedTempFile, target: &Path, source: &Metadata) -> io::Result<()> {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::marker::Marker;
 use crate::optimize::{Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Outcome, Reason};
 use crate::s3::{Attributes, Head};
 
@@ -101,11 +102,31 @@ impl Verdict {
     }
 
     /// As the marker tells it.
-    pub(crate) fn method(&self) -> String {
+    fn method(&self) -> String {
         match self {
             Self::Lighter(encoded) => encoded.method.to_string(),
             Self::AsItIs { .. } => "copy".into(),
         }
+    }
+
+    /// What the result arrives with: the source's headers, with the true Content-Type of a recognized image, and the marker.
+    pub(crate) fn attributes(
+        &self,
+        source: &Head,
+        format: Option<Format>,
+        options_hash: &str,
+        sequencer: Option<&str>,
+    ) -> Attributes {
+        let marker = Marker {
+            source_etag: &source.etag,
+            options: options_hash,
+            original_size: source.size,
+            score: self.score(),
+            method: &self.method(),
+            sequencer,
+        };
+        let metadata = marker.added_to(&source.attributes.metadata);
+        Attributes { metadata, ..with_true_type(&source.attributes, format) }
     }
 
     /// What is to be uploaded, if anything.
@@ -117,10 +138,10 @@ impl Verdict {
     }
 }
 
-/// The headers that the result arrives with: the source's, with the true Content-Type of a recognized image.
-pub(crate) fn arriving(source: &Attributes, format: Option<Format>, tags: Vec<(String, String)>) -> Attributes {
+/// The source's headers, with the true Content-Type of a recognized image.
+fn with_true_type(source: &Attributes, format: Option<Format>) -> Attributes {
     let mime = format.filter(|_| !has_encoding(source)).map(|format| format.mime().to_string());
-    Attributes { content_type: mime.or_else(|| source.content_type.clone()), tags, ..source.clone() }
+    Attributes { content_type: mime.or_else(|| source.content_type.clone()), ..source.clone() }
 }
 
 /// `identity` is the one coding that changes nothing.
@@ -172,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_recognized_image_gets_its_true_type() {
-        let arrives = |encoding, format| arriving(&head(9, encoding).attributes, format, vec![]).content_type.unwrap();
+        let arrives = |encoding, format| with_true_type(&head(9, encoding).attributes, format).content_type.unwrap();
         assert_eq!(arrives(None, Some(Format::Png)), "image/png");
         assert_eq!(arrives(None, None), "binary/octet-stream");
         assert_eq!(arrives(Some("gzip"), Some(Format::Png)), "binary/octet-stream");

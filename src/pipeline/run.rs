@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::body::{Cause, Verdict, arriving};
-use super::marker::{self, Marker, options_hash};
+use super::body::{Cause, Verdict};
+use super::marker::{self, options_hash};
 use super::plan::plan_to;
 use super::report::{Route, millis, timed};
 use super::{Ending, Job, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
@@ -242,19 +242,10 @@ impl Pipeline {
         tags: Vec<(String, String)>,
         verdict: &Verdict,
     ) -> Attributes {
-        let marker = Marker {
-            source_etag: &head.etag,
-            options: &self.options_hash,
-            original_size: head.size,
-            score: verdict.score(),
-            method: &verdict.method(),
-            sequencer: job.sequencer.as_deref(),
-        };
-        let metadata = marker.added_to(&head.attributes.metadata);
-        let arriving = arriving(&head.attributes, format, tags);
+        let arriving = verdict.attributes(head, format, &self.options_hash, job.sequencer.as_deref());
         let Policy { storage_class, cache_control, .. } = &self.policy;
         Attributes {
-            metadata,
+            tags,
             storage_class: storage_class.clone().or(arriving.storage_class),
             cache_control: cache_control.clone().or(arriving.cache_control),
             ..arriving

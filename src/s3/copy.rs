@@ -45,7 +45,7 @@ impl Store {
         tags: CopyTags,
         condition: &Condition,
     ) -> Result<(), S3Error> {
-        let copied = if head.size <= self.copy_limit {
+        let copied = if self.copies_at_once(head.size) {
             self.copy_at_once(from, head, to, attributes, tags, condition).await
         } else {
             self.copy_in_parts(from, head, to, attributes, tags, condition).await

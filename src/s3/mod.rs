@@ -228,10 +228,16 @@ impl Store {
         Self { source: paced(&self.source, &pace), client: paced(&self.client, &pace), pace: Some(pace), ..self }
     }
 
-    /// Also tells of the bytes of every part that goes up, comes down in order ([`Store::pieces`]) or is copied.
+    /// Also tells of the bytes that go up, come down ([`Store::pieces`], [`Store::scatter`]) or are copied.
     #[must_use]
     pub fn telling(self, progress: Progress) -> Self {
         Self { progress, ..self }
+    }
+
+    /// Whether an object of so many bytes is copied by one request, which takes its tags along unseen.
+    #[must_use]
+    pub fn copies_at_once(&self, size: u64) -> bool {
+        size <= self.copy_limit
     }
 
     /// Copies objects larger than so many bytes in parts, instead of those that `CopyObject` refuses (5 GiB).

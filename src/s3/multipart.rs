@@ -164,11 +164,19 @@ fn completed(part: SentPart) -> CompletedPart {
 }
 
 async fn abort(client: &Client, object: &ObjectRef, id: &str, owner: Option<String>) {
+    if let Err(error) = end(client, object, id, owner).await {
+        tracing::warn!(upload_id = id, "{error}; its parts cost storage until a lifecycle rule removes them");
+    }
+}
+
+/// Frees the parts of an upload, unless it has ended.
+pub(super) async fn end(client: &Client, object: &ObjectRef, id: &str, owner: Option<String>) -> Result<(), S3Error> {
     let request = client.abort_multipart_upload().bucket(&object.bucket).key(&object.key).upload_id(id);
-    if let Err(error) = request.set_expected_bucket_owner(owner).send().await {
-        let error = failed(Operation::AbortMultipartUpload, object, error);
-        if error.kind != Kind::NoSuchUpload {
-            tracing::warn!(upload_id = id, "{error}; its parts cost storage until a lifecycle rule removes them");
-        }
+    match request.set_expected_bucket_owner(owner.clone()).send().await {
+        Ok(_) => Ok(()),
+        Err(error) => match failed(Operation::AbortMultipartUpload, object, error) {
+            S3Error { kind: Kind::NoSuchUpload, .. } => Ok(()),
+            error => Err(error.expecting(owner.as_ref())),
+        },
     }
 }

@@ -1,6 +1,6 @@
-//! A large object in no order: each byte goes to its place as soon as it comes, which costs neither a buffer nor a wait.
+//! A large object in no order: no byte waits for those before it.
 
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,6 +14,10 @@ use super::error::{Kind, S3Error};
 use super::object::{Head, ObjectRef};
 use super::parts::PartPlan;
 
+/// Bytes that are gathered for one write: what the socket has at a time is less, and a write costs a file system more than the
+/// copy.
+const WRITTEN_AT_ONCE: usize = 256 << 10;
+
 /// Why not every byte is in its place.
 #[derive(Debug, thiserror::Error)]
 pub enum ScatterError {
@@ -25,37 +29,39 @@ pub enum ScatterError {
 }
 
 impl Store {
-    /// Brings the object as it was when `head` was seen, by several requests at once, and hands each stretch to `place` with
-    /// its offset in bytes. Verifies the checksum where S3 has a CRC of the whole; any other, such as a SHA-256, takes bytes
-    /// in order only ([`Store::pieces`]).
+    /// Brings the object as it was when `head` was seen, by several requests at once, each to a writer of its own, which
+    /// `open` gives for its offset in bytes. Verifies the checksum where S3 has a CRC of the whole; any other, such as a
+    /// SHA-256, takes bytes in order only ([`Store::pieces`]).
     ///
     /// # Errors
     /// [`ScatterError`]; by then any of the bytes may be in their places.
-    pub async fn scatter<P>(&self, object: &ObjectRef, head: &Head, place: P) -> Result<(), ScatterError>
+    pub async fn scatter<O, W>(&self, object: &ObjectRef, head: &Head, open: O) -> Result<(), ScatterError>
     where
-        P: Fn(u64, &[u8]) -> io::Result<()> + Send + Sync + 'static,
+        O: Fn(u64) -> io::Result<W> + Send + Sync + 'static,
+        W: Write + Send + 'static,
     {
         let source = Arc::new(Download::new(self, object, head.clone(), ByteStream::default()));
-        let (place, proof) = (Arc::new(place), head.checksum.as_ref().and_then(Stored::proof_by_parts));
+        let (open, proof) = (Arc::new(open), head.checksum.as_ref().and_then(Stored::proof_by_parts));
         let plan = PartPlan::new(head.size, self.transfer.part_size);
         let ranges = plan.into_iter().flat_map(PartPlan::parts).map(|part| part.range);
         let done = stream::iter(ranges).map(|range| {
-            let (source, place, progress) = (Arc::clone(&source), Arc::clone(&place), self.progress.clone());
-            let sum = proof.as_ref().map(PartProof::begin);
+            let (source, open, progress) = (Arc::clone(&source), Arc::clone(&open), self.progress.clone());
+            let mut sum = proof.as_ref().map(PartProof::begin);
             async move {
                 let start = range.start;
                 let reading = Arc::clone(&source);
                 let work = async move {
-                    let mut sum = sum;
-                    let place = |at: u64, bytes: &[u8]| {
+                    let mut place = BufWriter::with_capacity(WRITTEN_AT_ONCE, open(start)?);
+                    let put = |chunk: &[u8]| {
                         if let Some(sum) = &mut sum {
-                            sum.update(bytes);
+                            sum.update(chunk);
                         }
-                        place(at, bytes)?;
-                        progress.add(bytes.len() as u64);
+                        place.write_all(chunk)?;
+                        progress.add(chunk.len() as u64);
                         Ok(())
                     };
-                    reading.scatter_range(range, place).await?;
+                    reading.scatter_range(range, put).await?;
+                    place.flush()?;
                     Ok::<_, ScatterError>((start, sum))
                 };
                 source.on_its_own(work).await
@@ -76,7 +82,7 @@ impl Download {
     async fn scatter_range(
         &self,
         range: Range<u64>,
-        mut place: impl FnMut(u64, &[u8]) -> io::Result<()>,
+        mut put: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), ScatterError> {
         let (mut at, mut repeats) = (range.start, self.repeats);
         let mut body = self.ask(range.clone()).await?;
@@ -85,7 +91,7 @@ impl Download {
                 Ok(Some(chunk)) => {
                     let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
                     let chunk = &chunk[..chunk.len().min(left)];
-                    place(at, chunk)?;
+                    put(chunk)?;
                     at += chunk.len() as u64;
                     continue;
                 }

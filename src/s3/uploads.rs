@@ -17,6 +17,7 @@ use super::Store;
 use super::classify::failed;
 use super::error::{Kind, Operation, S3Error};
 use super::list::decoded;
+use super::multipart::end;
 use super::object::ObjectRef;
 
 /// An upload that was neither completed nor aborted: its parts cost storage.
@@ -52,11 +53,14 @@ impl Store {
                 let nonsense = || S3Error::new(operation, prefix, Kind::Unavailable).saying("an upload without its ID");
                 found.push(open_upload(&prefix.bucket, upload, encoded).ok_or_else(nonsense)?);
             }
-            let next = output.next_key_marker.and_then(|marker| decoded(marker, encoded));
-            if output.is_truncated != Some(true) || next.is_none() {
+            if output.is_truncated != Some(true) {
                 return Ok(found);
             }
-            (key_marker, id_marker) = (next, output.next_upload_id_marker);
+            key_marker = output.next_key_marker.and_then(|marker| decoded(marker, encoded));
+            id_marker = output.next_upload_id_marker;
+            if key_marker.is_none() {
+                return Err(S3Error::new(operation, prefix, Kind::Unavailable).saying("more, without a marker for it"));
+            }
         }
     }
 
@@ -65,15 +69,7 @@ impl Store {
     /// # Errors
     /// [`S3Error`] of any kind but [`Kind::NoSuchUpload`].
     pub async fn abort_upload(&self, upload: &OpenUpload) -> Result<(), S3Error> {
-        let (object, owner) = (&upload.object, self.buckets.destination_owner.as_ref());
-        let request = self.client.abort_multipart_upload().bucket(&object.bucket).key(&object.key);
-        match request.upload_id(&upload.id).set_expected_bucket_owner(owner.cloned()).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match failed(Operation::AbortMultipartUpload, object, error) {
-                S3Error { kind: Kind::NoSuchUpload, .. } => Ok(()),
-                error => Err(error.expecting(owner)),
-            },
-        }
+        end(&self.client, &upload.object, &upload.id, self.buckets.destination_owner.clone()).await
     }
 
     /// Also tells `watch` of every upload that this store begins and ends.

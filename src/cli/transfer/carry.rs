@@ -22,8 +22,8 @@ use super::report::{Action, Meter, Row};
 use super::source::{Source, State, Unchanging, chunks};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, Options};
-use crate::pipeline::body::{Cause, Verdict, arriving};
-use crate::pipeline::marker::{self, Marker, options_hash};
+use crate::pipeline::body::{Cause, Verdict};
+use crate::pipeline::marker::{self, options_hash};
 use crate::pipeline::report::Outcome;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
 use crate::s3::{
@@ -34,8 +34,6 @@ use crate::s3::{
 const BYTES_PER_FILE_BYTE: u64 = 22;
 /// Bytes of a permit of [`Carrier::memory`].
 const PERMIT: u64 = 1 << 20;
-/// What `CopyObject` does not copy, with its tags.
-const LARGE: u64 = 5 << 30;
 /// Up to so many bytes an object comes at once; larger ones need this much memory at a time, whatever their size.
 const WHOLE: u64 = 32 << 20;
 
@@ -154,9 +152,6 @@ impl Carrier {
 
     /// Inside S3, as it is; through here where the destination's principal may not read, or the two are different stores.
     async fn copy(&self, load: &Load, from: &ObjectRef, to: &ObjectRef) -> Result<Row, Failure> {
-        if from == to && !self.store.is_apart() {
-            return Ok(row(load, Action::Skipped).because("it would be copied onto itself"));
-        }
         if self.store.is_apart() {
             let row = self.through_here(load).await?;
             return Ok(passed(row, &"the two are different stores"));
@@ -184,7 +179,7 @@ impl Carrier {
     ) -> Result<Option<String>, S3Error> {
         let mut attributes = head.attributes.clone();
         let (mut tags, mut warning) = (CopyTags::Copy, None);
-        if head.size > LARGE {
+        if !self.store.copies_at_once(head.size) {
             (attributes.tags, warning) = self.tags(from, head).await?;
         }
         let store = self.store.clone().telling(load.meter.progress());
@@ -201,7 +196,7 @@ impl Carrier {
 
     /// The source's tags; none, with a warning, where they may not be read.
     async fn tags(&self, from: &ObjectRef, head: &Head) -> Result<(Vec<(String, String)>, Option<String>), S3Error> {
-        if head.tag_count == 0 && head.size <= LARGE {
+        if head.tag_count == 0 && self.store.copies_at_once(head.size) {
             return Ok((Vec::new(), None));
         }
         match self.store.tags(from).await {
@@ -243,13 +238,13 @@ impl Carrier {
         if let Some(cause) = Cause::of_beginning(&head, format, &options.limits) {
             drop(arrival);
             let verdict = Verdict::unread(cause);
-            let marked = load.to.is_s3().then(|| self.marked(&head, format, &verdict));
+            let marked = load.to.is_s3().then(|| verdict.attributes(&head, format, &self.options_hash, None));
             return Ok(of_verdict(self.as_it_is(load, marked).await?, &verdict));
         }
         let bytes = arrival.read_all().await?;
         let verdict = self.judge(options, bytes.clone()).await;
         let mut warning = None;
-        let mut attributes = self.marked(&head, format, &verdict);
+        let mut attributes = verdict.attributes(&head, format, &self.options_hash, None);
         if let (Location::S3(from), Location::S3(_)) = (&load.from, &load.to) {
             (attributes.tags, warning) = self.tags(from, &head).await?;
         }
@@ -408,8 +403,7 @@ impl Carrier {
         let failure = |error| Failure::Io { path: path.clone(), error };
         let mut arrival = block_in_place(|| local::Arrival::begin(&self.root, path)).map_err(failure)?;
         if let Some(places) = arrival.places().filter(|_| head.comes_in_any_order()) {
-            let places = places.map_err(failure)?;
-            let scattered = store.scatter(from, head, move |at, bytes| places.put(at, bytes)).await;
+            let scattered = store.scatter(from, head, move |at| places.from(at)).await;
             scattered.map_err(|error| match error {
                 ScatterError::S3(error) => Failure::S3(error),
                 ScatterError::Place(error) => failure(error),
@@ -455,20 +449,6 @@ impl Carrier {
         let work = move || optimize::optimize(&bytes, &options, Budget::UNLIMITED.on(threads));
         let answer = tokio::task::spawn_blocking(work).await;
         Verdict::of(answer.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string()))))
-    }
-
-    /// As the function marks its results.
-    fn marked(&self, head: &Head, format: Option<Format>, verdict: &Verdict) -> Attributes {
-        let marker = Marker {
-            source_etag: &head.etag,
-            options: &self.options_hash,
-            original_size: head.size,
-            score: verdict.score(),
-            method: &verdict.method(),
-            sequencer: None,
-        };
-        let metadata = marker.added_to(&head.attributes.metadata);
-        Attributes { metadata, ..arriving(&head.attributes, format, head.attributes.tags.clone()) }
     }
 
     /// Whether the destination has it, by contents: where it is made light, its marker says so.

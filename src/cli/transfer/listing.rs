@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::decide::Entry;
-use super::local::TEMPORARY;
+use crate::cli::write::TEMPORARY;
 use crate::s3::{self, S3Error};
 
 /// Entries of a folder that wait to be looked at.
@@ -28,17 +28,16 @@ pub enum Listing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     Entry(Entry),
-    /// Something in a folder that is not looked at: all that has its key, or a key below it, may be there.
-    PassedOver {
-        key: String,
-        path: PathBuf,
-        reason: &'static str,
-    },
-    /// Something in a folder that cannot be looked at, or has a name that no key can have.
-    Unreadable {
-        path: PathBuf,
-        reason: String,
-    },
+    Veiled(Veiled),
+}
+
+/// Something in a folder of which it is not known what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Veiled {
+    /// It is not looked at: all that has its key, or a key below it, may be there.
+    PassedOver { key: String, path: PathBuf, reason: &'static str },
+    /// It cannot be looked at, or has a name that no key can have.
+    Unreadable { path: PathBuf, reason: String },
 }
 
 impl Listing {
@@ -82,7 +81,7 @@ fn walk(root: &std::path::Path, mut take: impl FnMut(Item) -> bool) {
             Ok(entry) => item(root, &entry),
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_owned();
-                Item::Unreadable { path, reason: error.to_string() }
+                Item::Veiled(Veiled::Unreadable { path, reason: error.to_string() })
             }
         };
         if !take(item) {
@@ -105,18 +104,19 @@ fn item(root: &std::path::Path, entry: &DirEntry) -> Item {
     let path = entry.path().to_owned();
     let segments = path.strip_prefix(root).ok().map(|inside| inside.iter().map(|segment| segment.to_str()));
     let Some(segments) = segments.and_then(Iterator::collect::<Option<Vec<_>>>) else {
-        return Item::Unreadable { path, reason: "its name is no UTF-8, and keys are: rename it".into() };
+        let reason = "its name is no UTF-8, and keys are: rename it".into();
+        return Item::Veiled(Veiled::Unreadable { path, reason });
     };
     let key = segments.join("/");
     if let Some(reason) = passed_over(entry) {
-        return Item::PassedOver { key, path, reason };
+        return Item::Veiled(Veiled::PassedOver { key, path, reason });
     }
     match entry.metadata() {
         Ok(about) => {
             let modified = about.modified().map_or(0, super::local::seconds);
             Item::Entry(Entry { key, size: about.len(), modified, etag: None })
         }
-        Err(error) => Item::Unreadable { path, reason: error.to_string() },
+        Err(error) => Item::Veiled(Veiled::Unreadable { path, reason: error.to_string() }),
     }
 }
 
@@ -141,17 +141,9 @@ pub enum Pair {
         source: Option<Entry>,
         destination: Option<Entry>,
     },
-    /// At the source. What the destination has of this key, or below it, comes in no pair.
-    PassedOver {
-        key: String,
-        path: PathBuf,
-        reason: &'static str,
-    },
-    /// At the source: what is missing from here on may be there all the same.
-    Unreadable {
-        path: PathBuf,
-        reason: String,
-    },
+    /// At the source. What the destination has of a key that was passed over, or below it, comes in no pair; what is missing
+    /// after something unreadable may be there all the same.
+    Veiled(Veiled),
 }
 
 /// Two listings as one.
@@ -183,14 +175,14 @@ impl Peeked {
     fn entry(&self) -> Option<&Entry> {
         match &self.head {
             Some(Item::Entry(entry)) => Some(entry),
-            Some(Item::PassedOver { .. } | Item::Unreadable { .. }) | None => None,
+            Some(Item::Veiled(_)) | None => None,
         }
     }
 
     fn take(&mut self) -> Option<Entry> {
         match self.head.take() {
             Some(Item::Entry(entry)) => Some(entry),
-            Some(Item::PassedOver { .. } | Item::Unreadable { .. }) | None => None,
+            Some(Item::Veiled(_)) | None => None,
         }
     }
 }
@@ -220,13 +212,11 @@ impl Merge {
                 continue;
             }
             let there = self.destination.entry().map(|entry| entry.key.as_str());
-            match self.source.head.take_if(|item| item.is_told_before(there)) {
-                Some(Item::Unreadable { path, reason }) => return Ok(Some(Pair::Unreadable { path, reason })),
-                Some(Item::PassedOver { key, path, reason }) => {
+            if let Some(Item::Veiled(veiled)) = self.source.head.take_if(|item| item.is_told_before(there)) {
+                if let Veiled::PassedOver { key, .. } = &veiled {
                     self.veiled.push(key.clone());
-                    return Ok(Some(Pair::PassedOver { key, path, reason }));
                 }
-                Some(Item::Entry(_)) | None => {}
+                return Ok(Some(Pair::Veiled(veiled)));
             }
             match self.destination.entry() {
                 Some(entry) if is_veiled(&mut self.veiled, &entry.key) => self.destination.head = None,
@@ -265,8 +255,8 @@ impl Item {
     fn is_told_before(&self, there: Option<&str>) -> bool {
         match self {
             Self::Entry(_) => false,
-            Self::PassedOver { key, .. } => there.is_none_or(|there| key.as_str() <= there),
-            Self::Unreadable { .. } => true,
+            Self::Veiled(Veiled::PassedOver { key, .. }) => there.is_none_or(|there| key.as_str() <= there),
+            Self::Veiled(Veiled::Unreadable { .. }) => true,
         }
     }
 }
@@ -325,11 +315,11 @@ mod tests {
                 (&items[1], "folder", "a link"),
                 (&items[2], "inside/socket", "neither"),
             ] {
-                let Item::PassedOver { key, reason, .. } = item else { panic!("{item:?}") };
+                let Item::Veiled(Veiled::PassedOver { key, reason, .. }) = item else { panic!("{item:?}") };
                 assert!(key == name && reason.contains(why), "{item:?}");
             }
             assert!(matches!(&items[3], Item::Entry(entry) if entry.key == "inside/x"));
-            assert!(matches!(&items[4], Item::Unreadable { reason, .. } if reason.contains("UTF-8")));
+            assert!(matches!(&items[4], Item::Veiled(Veiled::Unreadable { reason, .. }) if reason.contains("UTF-8")));
         }
     }
 
@@ -344,10 +334,10 @@ mod tests {
         let (mut passed, mut alone) = (Vec::new(), Vec::new());
         while let Some(pair) = merge.next().await.unwrap() {
             match pair {
-                Pair::PassedOver { key, .. } => passed.push(key),
+                Pair::Veiled(Veiled::PassedOver { key, .. }) => passed.push(key),
                 Pair::Entries { source: None, destination: Some(entry) } => alone.push(entry.key),
                 Pair::Entries { .. } => {}
-                Pair::Unreadable { path, reason } => panic!("{}: {reason}", path.display()),
+                Pair::Veiled(unreadable) => panic!("{unreadable:?}"),
             }
         }
         assert_eq!(

@@ -1,8 +1,8 @@
 //! Files at either end: read whole, written whole or not at all.
 
 use std::fs::{File, FileTimes};
-use std::io::{self, Read, Write};
-use std::path::{Component, Path};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,11 +10,9 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 use tempfile::NamedTempFile;
 
+use crate::cli::write::TEMPORARY;
 use crate::optimize::Format;
 use crate::s3::ETag;
-
-/// How the names of files begin that are not whole yet; what a process leaves that was killed is no file of its user's.
-pub const TEMPORARY: &str = ".karui-";
 
 /// Many make folders and put something into them at once, or one removes folders that have become empty: else one that was
 /// just made for a file could be gone before the file is in it.
@@ -126,10 +124,10 @@ impl<'a> Arrival<'a> {
     }
 
     /// Where its bytes may be put in any order; `None` where they must come one after the other.
-    pub fn places(&self) -> Option<io::Result<Places>> {
+    pub fn places(&self) -> Option<Places> {
         match &self.staged {
-            Staged::New(file) if cfg!(unix) => Some(file.as_file().try_clone().map(Places)),
-            Staged::New(_) | Staged::Special(_) => None,
+            Staged::New(file) => Some(Places(file.path().to_owned())),
+            Staged::Special(_) => None,
         }
     }
 
@@ -151,21 +149,17 @@ impl<'a> Arrival<'a> {
 
 /// A file that takes bytes at any place.
 #[derive(Debug)]
-pub struct Places(File);
+pub struct Places(PathBuf);
 
 impl Places {
+    /// What writes from this offset on, in bytes.
+    ///
     /// # Errors
     /// Those of the file.
-    #[cfg(unix)]
-    pub fn put(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, at)
-    }
-
-    /// # Errors
-    /// Always: [`Arrival::places`] gives none.
-    #[cfg(not(unix))]
-    pub fn put(&self, _: u64, _: &[u8]) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    pub fn from(&self, at: u64) -> io::Result<File> {
+        let mut file = File::options().write(true).open(&self.0)?;
+        file.seek(SeekFrom::Start(at))?;
+        Ok(file)
     }
 }
 

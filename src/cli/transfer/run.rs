@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::args::{Request, Scope};
 use super::carry::{Carrier, Load};
 use super::decide::{Decision, Entry, Rules, Why};
-use super::listing::{Listing, Merge, Pair};
+use super::listing::{Listing, Merge, Pair, Veiled};
 use super::location::Location;
 use super::report::{Action, Meter, Printer, Row};
 use crate::cli::interrupted;
@@ -187,13 +187,13 @@ impl<'a> Many<'a> {
         let mut seen_source = false;
         while let Some(pair) = merge.next().await? {
             match pair {
-                Pair::Unreadable { path, reason } => {
+                Pair::Veiled(Veiled::Unreadable { path, reason }) => {
                     // What cannot be looked at is not missing.
                     self.rules.delete = false;
                     let row = Row::new(Action::Failed, Some(&path.display()), None).because(reason);
                     self.printer.add(&row);
                 }
-                Pair::PassedOver { key, path, reason } => {
+                Pair::Veiled(Veiled::PassedOver { key, path, reason }) => {
                     seen_source = true;
                     if self.request.filters.take(&key) {
                         self.printer.add(&Row::new(Action::Skipped, Some(&path.display()), None).because(reason));
