@@ -205,7 +205,7 @@ impl Pipeline {
         let tags = match self.store.tags(source).await {
             // A store that knows no tags has none to lose.
             Err(S3Error { kind: Kind::NotSupported, .. }) if head.tag_count == 0 && !required => Vec::new(),
-            Err(error) if is_refused(&error) && !required => {
+            Err(error) if error.may_be_for_tags() && !required => {
                 warnings.push(format!("tags dropped, if there were any: {error}"));
                 return Ok(None);
             }
@@ -292,7 +292,7 @@ impl Pipeline {
         let tagged = delivery.clone();
         let mut result = self.write(&delivery).await;
         if let Err(error) = &result
-            && is_refused(error)
+            && error.may_be_for_tags()
             && self.policy.tags == TagPolicy::Copy
             && delivery.drop_tags()
         {
@@ -302,7 +302,9 @@ impl Pipeline {
         }
         match result {
             Ok(()) => Ok(Route::Direct),
-            Err(error) if delivery.body.is_none() && is_denied(&error) => self.relay(tagged, error, warnings).await,
+            Err(error) if delivery.body.is_none() && error.may_be_for_two() => {
+                self.relay(tagged, error, warnings).await
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -316,7 +318,7 @@ impl Pipeline {
     ) -> Result<Route, Error> {
         let mut result = self.write_through(&delivery).await;
         if let Err(error) = &result
-            && is_refused(error)
+            && error.may_be_for_tags()
             && self.policy.tags == TagPolicy::Copy
             && !std::mem::take(&mut delivery.attributes.tags).is_empty()
         {
@@ -327,7 +329,7 @@ impl Pipeline {
         match result {
             Ok(()) => Ok(Route::Relay),
             // The copy says what to grant on either side.
-            Err(error) if is_denied(&error) => Err(refusal.into()),
+            Err(error) if error.may_be_for_two() => Err(refusal.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -364,11 +366,6 @@ fn is_overtaken(error: &S3Error, target: &ObjectRef) -> bool {
     matches!(error.kind, Kind::PreconditionFailed | Kind::Conflict) && error.object == *target
 }
 
-/// For the permission, or since the store knows nothing of tags.
-fn is_refused(error: &S3Error) -> bool {
-    matches!(error.kind, Kind::AccessDenied | Kind::NotSupported)
-}
-
 /// Shortly before the deadline the work is dropped, which aborts its upload: what Lambda kills aborts nothing.
 async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> T {
     let Some(deadline) = deadline else { return work.await };
@@ -379,11 +376,6 @@ async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> 
     tracing::error!("out of time while storing: the upload is aborted; raise the function's timeout");
     // As without us: the event comes back, and is known for one that ended the function.
     std::future::pending().await
-}
-
-/// For what the two sides may do each for itself: to decrypt the one, or encrypt the other, is a part of it.
-fn is_denied(error: &S3Error) -> bool {
-    matches!(error.kind, Kind::AccessDenied | Kind::KmsDenied)
 }
 
 /// A fifth of what is left stays for the upload.

@@ -109,6 +109,19 @@ impl S3Error {
         Self { source: Some(source.into()), ..self }
     }
 
+    /// Whether the same without tags may do: a permission is missing, or the store knows nothing of them.
+    #[must_use]
+    pub fn may_be_for_tags(&self) -> bool {
+        matches!(self.kind, Kind::AccessDenied | Kind::NotSupported)
+    }
+
+    /// Whether a copy that is refused may do as a reading and a writing, each by the principal of its side: to decrypt the
+    /// one, or to encrypt the other, is a part of it.
+    #[must_use]
+    pub fn may_be_for_two(&self) -> bool {
+        matches!(self.kind, Kind::AccessDenied | Kind::KmsDenied)
+    }
+
     /// What an IAM policy has to grant for this request, and on what.
     #[must_use]
     pub fn permissions(&self) -> String {

@@ -1,42 +1,29 @@
 //! One object from its source to its destination, by whichever way there is between the two.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::block_in_place;
 
 use super::args::Request;
 use super::decide::{Decision, Entry};
 use super::local;
 use super::location::Location;
 use super::report::{Action, Meter, Row};
-use super::source::{Source, State, Unchanging, chunks};
-use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{self, Budget, Format, ImageError, Options};
-use crate::pipeline::body::{Cause, Verdict};
-use crate::pipeline::marker::{self, options_hash};
+use super::through::WHOLE;
+use crate::optimize::Options;
+use crate::pipeline::marker::options_hash;
 use crate::pipeline::report::Outcome;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
-use crate::s3::{
-    Attributes, Condition, CopyTags, Download, Head, Kind, ObjectRef, Progress, S3Error, ScatterError, Store,
-};
+use crate::s3::{Condition, CopyTags, Head, ObjectRef, S3Error, Store};
 
 /// Bytes of memory that an image may need for each byte of its file, as dense a PNG as there is.
 const BYTES_PER_FILE_BYTE: u64 = 22;
 /// Bytes of a permit of [`Carrier::memory`].
 const PERMIT: u64 = 1 << 20;
-/// Up to so many bytes an object comes at once; larger ones need this much memory at a time, whatever their size.
-const WHOLE: u64 = 32 << 20;
-
 /// Why an object did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -63,16 +50,16 @@ pub struct Load {
 
 /// Knows both sides, and the ways between them. Shared by all that is on its way.
 pub struct Carrier {
-    store: Store,
+    pub store: Store,
     /// Whether one and the same speaks to both ends.
     one_principal: bool,
-    options: Option<Options>,
-    options_hash: String,
+    pub options: Option<Options>,
+    pub options_hash: String,
     /// The function's own story, where both ends are S3 and images are made light.
     pipeline: Option<Pipeline>,
     /// Below which a link must lead nowhere.
-    root: PathBuf,
-    threads: usize,
+    pub root: PathBuf,
+    pub threads: usize,
     /// In MiB.
     memory: Semaphore,
     capacity: u32,
@@ -159,14 +146,14 @@ impl Carrier {
         let head = self.store.head_source(from).await?.ok_or_else(|| Failure::Missing(from.clone()))?;
         load.meter.expect(head.size);
         let copied = match self.copy_inside(load, from, &head, to).await {
-            Err(error) if is_denied(&error) && !self.one_principal => {
+            Err(error) if error.may_be_for_two() && !self.one_principal => {
                 let row = self.through_here(load).await?;
                 return Ok(passed(row, &error));
             }
             copied => copied?,
         };
         let row = Row { bytes_in: Some(head.size), bytes_out: Some(head.size), ..row(load, Action::Copied) };
-        Ok(copied.into_iter().fold(row, with_warning))
+        Ok(copied.into_iter().fold(row, Row::warning))
     }
 
     /// A warning, if there is one: tags that may not be copied are dropped, as the function drops them.
@@ -185,7 +172,7 @@ impl Carrier {
         let store = self.store.clone().telling(load.meter.progress());
         let copy = async |tags| store.copy(from, head, to, &attributes, tags, &Condition::None).await;
         match copy(tags).await {
-            Err(error) if is_refused(&error) => {
+            Err(error) if error.may_be_for_tags() => {
                 tags = CopyTags::Drop;
                 // Where this is refused as well, it is not about the tags.
                 copy(tags).await.map(|()| Some(format!("tags dropped, if there were any: {error}")))
@@ -195,286 +182,25 @@ impl Carrier {
     }
 
     /// The source's tags; none, with a warning, where they may not be read.
-    async fn tags(&self, from: &ObjectRef, head: &Head) -> Result<(Vec<(String, String)>, Option<String>), S3Error> {
+    pub async fn tags(
+        &self,
+        from: &ObjectRef,
+        head: &Head,
+    ) -> Result<(Vec<(String, String)>, Option<String>), S3Error> {
         if head.tag_count == 0 && self.store.copies_at_once(head.size) {
             return Ok((Vec::new(), None));
         }
         match self.store.tags(from).await {
             Ok(tags) => Ok((tags, None)),
-            Err(error) if is_refused(&error) => {
+            Err(error) if error.may_be_for_tags() => {
                 Ok((Vec::new(), (head.tag_count > 0).then(|| format!("tags dropped: {error}"))))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Read here, made light if that is asked for, and written.
-    async fn through_here(&self, load: &Load) -> Result<Row, Failure> {
-        if load.decision == Decision::Look && self.is_there(load).await? {
-            return Ok(row(load, Action::Same));
-        }
-        let _permit = self.room_for(load).await;
-        match &self.options {
-            Some(options) => self.lighten(load, options).await,
-            None => self.as_it_is(load, None).await,
-        }
-    }
-
-    /// Unchanged, in the memory of a few parts; `marked` are the headers that it arrives with, where they are not its own.
-    async fn as_it_is(&self, load: &Load, marked: Option<Attributes>) -> Result<Row, Failure> {
-        match (&load.from, &load.to) {
-            (Location::S3(from), Location::S3(to)) => self.pass_on(load, from, to, marked).await,
-            (_, Location::S3(to)) => self.send(load, to, marked).await,
-            (Location::S3(from), _) => self.bring(load, from).await,
-            // `CommonArgs::resolve` refuses it.
-            (..) => Err(io_failure("stdin", io::ErrorKind::Unsupported.into())),
-        }
-    }
-
-    /// Made light, if it is an image that can be: its first bytes tell, and what is none is never held whole.
-    async fn lighten(&self, load: &Load, options: &Options) -> Result<Row, Failure> {
-        let (head, format, arrival) = self.begin(load).await?;
-        load.meter.expect(head.size);
-        if let Some(cause) = Cause::of_beginning(&head, format, &options.limits) {
-            drop(arrival);
-            let verdict = Verdict::unread(cause);
-            let marked = load.to.is_s3().then(|| verdict.attributes(&head, format, &self.options_hash, None));
-            return Ok(of_verdict(self.as_it_is(load, marked).await?, &verdict));
-        }
-        let bytes = arrival.read_all().await?;
-        let verdict = self.judge(options, bytes.clone()).await;
-        let mut warning = None;
-        let mut attributes = verdict.attributes(&head, format, &self.options_hash, None);
-        if let (Location::S3(from), Location::S3(_)) = (&load.from, &load.to) {
-            (attributes.tags, warning) = self.tags(from, &head).await?;
-        }
-        let done = of_verdict(row(load, Action::Copied), &verdict);
-        let result = verdict.into_bytes().unwrap_or(bytes);
-        let done = Row { bytes_in: Some(head.size), bytes_out: Some(result.len() as u64), ..done };
-        let dropped = self.deliver(load, result, &attributes, head.modified).await?;
-        Ok(warning.into_iter().chain(dropped).fold(done, with_warning))
-    }
-
-    /// What it is, and the way to the rest of it.
-    async fn begin(&self, load: &Load) -> Result<(Head, Option<Format>, Arriving), Failure> {
-        match &load.from {
-            Location::S3(object) => {
-                let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
-                let mut download = self.store.get(object, etag).await?;
-                let format = Format::sniff(download.peek(SNIFF_BYTES).await?);
-                Ok((download.head.clone(), format, Arriving::Download(Box::new(download))))
-            }
-            Location::Local(path) => {
-                let found = on_disk(path.clone(), |path| {
-                    Ok((local::beginning(path, SNIFF_BYTES)?, local::etag_of_file(path)?, path.metadata()?.len()))
-                });
-                let (beginning, etag, size) = found.await?;
-                let content_type = Some(local::content_type(path, &beginning));
-                let attributes = Attributes { content_type, ..Attributes::default() };
-                let head = Head { etag, size, attributes, tag_count: 0, checksum: None, modified: None };
-                Ok((head, Format::sniff(&beginning), Arriving::File(path.clone())))
-            }
-            // Made light it could not be before its end, however far that is: `CommonArgs::resolve` refuses it.
-            Location::Stream => Err(io_failure("stdin", io::ErrorKind::Unsupported.into())),
-        }
-    }
-
-    /// Down from S3 as it is: a large object a piece at a time.
-    async fn bring(&self, load: &Load, from: &ObjectRef) -> Result<Row, Failure> {
-        let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
-        let download = self.store.get(from, etag).await?;
-        let head = download.head.clone();
-        load.meter.expect(head.size);
-        if head.size <= WHOLE {
-            self.deliver(load, download.read_all().await?, &head.attributes, head.modified).await?;
-        } else {
-            drop(download);
-            self.pour(load, from, &head).await?;
-        }
-        Ok(Row { bytes_in: Some(head.size), bytes_out: Some(head.size), ..row(load, Action::Copied) })
-    }
-
-    /// Up to S3 as it is: the first part as soon as it is full, in the memory of a few, however many there will be.
-    async fn send(&self, load: &Load, to: &ObjectRef, marked: Option<Attributes>) -> Result<Row, Failure> {
-        let Location::Local(path) = &load.from else {
-            let name = load.to.name().unwrap_or_default();
-            return self.send_all(load, tokio::io::stdin(), name.as_ref(), None, to, marked).await;
-        };
-        let failure = |error| Failure::Io { path: path.clone(), error };
-        let file = tokio::fs::File::open(path).await.map_err(failure)?;
-        let state = State::of(&file).await.map_err(failure)?;
-        load.meter.expect(state.length.unwrap_or(0));
-        let length = state.length;
-        self.send_all(load, Unchanging { file, state }, path, length, to, marked).await
-    }
-
-    async fn send_all(
-        &self,
-        load: &Load,
-        source: impl Source,
-        name: &Path,
-        length: Option<u64>,
-        to: &ObjectRef,
-        marked: Option<Attributes>,
-    ) -> Result<Row, Failure> {
-        let sent = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&sent);
-        let mut chunks = Box::pin(chunks(source).inspect_ok(move |chunk| {
-            count.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-        }));
-        let first = chunks.try_next().await.map_err(|error| Failure::Io { path: name.into(), error })?;
-        let first = first.unwrap_or_default();
-        let content_type = Some(local::content_type(name, &first));
-        let attributes = marked.unwrap_or(Attributes { content_type, ..Attributes::default() });
-        let body = stream::iter([Ok(first)]).chain(chunks);
-        let store = self.store.clone().telling(load.meter.progress());
-        store.put_stream(to, body, length, &attributes, &Condition::None).await?;
-        let bytes = Some(sent.load(Ordering::Relaxed));
-        Ok(Row { bytes_in: bytes, bytes_out: bytes, ..row(load, Action::Copied) })
-    }
-
-    /// From one store to another, which S3 does not copy between, or between two of which S3 may not.
-    async fn pass_on(
-        &self,
-        load: &Load,
-        from: &ObjectRef,
-        to: &ObjectRef,
-        marked: Option<Attributes>,
-    ) -> Result<Row, Failure> {
-        let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
-        let download = self.store.get(from, etag).await?;
-        let head = download.head.clone();
-        load.meter.expect(head.size);
-        let (tags, warning) = self.tags(from, &head).await?;
-        let attributes = self.of_the_store(Attributes { tags, ..marked.unwrap_or(head.attributes.clone()) });
-        let content = if head.size <= WHOLE {
-            Content::Bytes(download.read_all().await?)
-        } else {
-            drop(download);
-            Content::Object { from, head: &head, progress: load.meter.progress() }
-        };
-        let dropped = self.write(&content, to, attributes).await?;
-        let done = Row { bytes_in: Some(head.size), bytes_out: Some(head.size), ..row(load, Action::Copied) };
-        Ok(warning.into_iter().chain(dropped).fold(done, with_warning))
-    }
-
-    /// Storage classes are names of one store.
-    fn of_the_store(&self, attributes: Attributes) -> Attributes {
-        if self.store.is_apart() { Attributes { storage_class: None, ..attributes } } else { attributes }
-    }
-
-    /// With its tags, or where they may not be written, or the store has none, without them and with a warning.
-    async fn write(
-        &self,
-        content: &Content<'_>,
-        to: &ObjectRef,
-        mut attributes: Attributes,
-    ) -> Result<Option<String>, S3Error> {
-        match self.write_all(content, to, &attributes).await {
-            Err(error) if is_refused(&error) && !attributes.tags.is_empty() => {
-                attributes.tags.clear();
-                self.write_all(content, to, &attributes).await?;
-                Ok(Some(format!("tags dropped: {error}")))
-            }
-            written => written.map(|()| None),
-        }
-    }
-
-    async fn write_all(&self, content: &Content<'_>, to: &ObjectRef, attributes: &Attributes) -> Result<(), S3Error> {
-        match content {
-            Content::Bytes(bytes) => self.store.put(to, bytes.clone(), attributes, &Condition::None).await,
-            Content::Object { from, head, progress } => {
-                let store = self.store.clone().telling(progress.clone());
-                store.relay(from, head, to, attributes, &Condition::None).await
-            }
-        }
-    }
-
-    /// Into a file, which is there when all has come, each byte at its place; to stdout, or a pipe, as it comes.
-    async fn pour(&self, load: &Load, from: &ObjectRef, head: &Head) -> Result<(), Failure> {
-        let store = self.store.clone().telling(load.meter.progress());
-        let Location::Local(path) = &load.to else {
-            let (mut stdout, mut pieces) = (tokio::io::stdout(), pin!(store.pieces(from, head)));
-            while let Some(piece) = pieces.try_next().await? {
-                stdout.write_all(&piece).await.map_err(|error| io_failure("stdout", error))?;
-            }
-            return stdout.flush().await.map_err(|error| io_failure("stdout", error));
-        };
-        let failure = |error| Failure::Io { path: path.clone(), error };
-        let mut arrival = block_in_place(|| local::Arrival::begin(&self.root, path)).map_err(failure)?;
-        if let Some(places) = arrival.places().filter(|_| head.comes_in_any_order()) {
-            let scattered = store.scatter(from, head, move |at| places.from(at)).await;
-            scattered.map_err(|error| match error {
-                ScatterError::S3(error) => Failure::S3(error),
-                ScatterError::Place(error) => failure(error),
-            })?;
-        } else {
-            let mut pieces = pin!(store.pieces(from, head));
-            while let Some(piece) = pieces.try_next().await? {
-                block_in_place(|| arrival.file().write_all(&piece)).map_err(failure)?;
-            }
-        }
-        block_in_place(|| arrival.settle(head.modified)).map_err(failure)
-    }
-
-    async fn deliver(
-        &self,
-        load: &Load,
-        bytes: Bytes,
-        attributes: &Attributes,
-        modified: Option<i64>,
-    ) -> Result<Option<String>, Failure> {
-        match &load.to {
-            Location::S3(object) => {
-                let attributes = self.of_the_store(attributes.clone());
-                Ok(self.write(&Content::Bytes(bytes), object, attributes).await?)
-            }
-            Location::Local(path) => {
-                let root = self.root.clone();
-                on_disk(path.clone(), move |path| local::write(&root, path, &bytes, modified)).await.map(|()| None)
-            }
-            Location::Stream => {
-                let mut stdout = tokio::io::stdout();
-                let written = async {
-                    stdout.write_all(&bytes).await?;
-                    stdout.flush().await
-                };
-                written.await.map_err(|error| io_failure("stdout", error)).map(|()| None)
-            }
-        }
-    }
-
-    async fn judge(&self, options: &Options, bytes: Bytes) -> Verdict {
-        let (options, threads) = (options.clone(), self.threads);
-        let work = move || optimize::optimize(&bytes, &options, Budget::UNLIMITED.on(threads));
-        let answer = tokio::task::spawn_blocking(work).await;
-        Verdict::of(answer.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string()))))
-    }
-
-    /// Whether the destination has it, by contents: where it is made light, its marker says so.
-    async fn is_there(&self, load: &Load) -> Result<bool, Failure> {
-        let listed = load.entry.as_ref().and_then(|entry| entry.etag.clone());
-        match (&load.from, &load.to) {
-            (from, Location::S3(to)) if self.options.is_some() => {
-                let etag = match from {
-                    Location::Local(path) => Some(on_disk(path.clone(), local::etag_of_file).await?),
-                    Location::S3(_) | Location::Stream => listed,
-                };
-                let Some(there) = self.store.head(to).await? else { return Ok(false) };
-                let (source, task) = (to.clone(), PipelineTask::Optimize);
-                let job = Job { source, etag, size: None, sequencer: None, task };
-                Ok(marker::answers(&there.attributes.metadata, &job, &self.options_hash))
-            }
-            (Location::Local(path), _) | (_, Location::Local(path)) if self.options.is_none() => {
-                let Some(there) = listed else { return Ok(false) };
-                Ok(on_disk(path.clone(), local::etag_of_file).await? == there)
-            }
-            (..) => Ok(false),
-        }
-    }
-
     /// Waits until the object's bytes, and the work on them, have room beside all the others'.
-    async fn room_for(&self, load: &Load) -> Option<SemaphorePermit<'_>> {
+    pub async fn room_for(&self, load: &Load) -> Option<SemaphorePermit<'_>> {
         let size = load.entry.as_ref().map_or(0, |entry| entry.size);
         let limit = self.options.as_ref().map_or(0, |options| options.limits.bytes);
         let need = if size <= limit { size.saturating_mul(BYTES_PER_FILE_BYTE) } else { size.min(WHOLE) };
@@ -483,28 +209,7 @@ impl Carrier {
     }
 }
 
-/// What is written to S3: bytes that are here, or an object's, which come part by part.
-enum Content<'a> {
-    Bytes(Bytes),
-    Object { from: &'a ObjectRef, head: &'a Head, progress: Progress },
-}
-
-/// The rest of what [`Carrier::begin`] began.
-enum Arriving {
-    Download(Box<Download>),
-    File(PathBuf),
-}
-
-impl Arriving {
-    async fn read_all(self) -> Result<Bytes, Failure> {
-        match self {
-            Self::Download(download) => Ok(download.read_all().await?),
-            Self::File(path) => on_disk(path, |path| Ok(std::fs::read(path)?.into())).await,
-        }
-    }
-}
-
-fn row(load: &Load, action: Action) -> Row {
+pub fn row(load: &Load, action: Action) -> Row {
     let row = Row::new(action, Some(&load.from), Some(&load.to));
     match load.decision {
         Decision::Transfer(why) => row.because(why.word()),
@@ -515,30 +220,7 @@ fn row(load: &Load, action: Action) -> Row {
 /// Since S3 did not copy it, for this reason.
 fn passed(row: Row, why: &dyn fmt::Display) -> Row {
     let row = Row { method: row.method.or(Some("relay".into())), ..row };
-    with_warning(row, format!("copied through this machine: {why}"))
-}
-
-/// For what the two sides may do each for itself: to decrypt the one, or encrypt the other, is a part of it.
-fn is_denied(error: &S3Error) -> bool {
-    matches!(error.kind, Kind::AccessDenied | Kind::KmsDenied)
-}
-
-/// For the permission, or since the store knows nothing of it.
-fn is_refused(error: &S3Error) -> bool {
-    matches!(error.kind, Kind::AccessDenied | Kind::NotSupported)
-}
-
-fn with_warning(mut row: Row, warning: String) -> Row {
-    row.warnings.push(warning);
-    row
-}
-
-fn of_verdict(row: Row, verdict: &Verdict) -> Row {
-    let row = Row { score: verdict.score(), metadata: Some(verdict.metadata().to_string()), ..row };
-    match verdict {
-        Verdict::Lighter(encoded) => Row { action: Action::Optimized, method: Some(encoded.method.to_string()), ..row },
-        Verdict::AsItIs { cause, .. } => Row { action: Action::Copied, ..row }.because(cause.to_string()),
-    }
+    row.warning(format!("copied through this machine: {why}"))
 }
 
 fn of_report(load: &Load, report: Report) -> Row {
@@ -554,12 +236,8 @@ fn of_report(load: &Load, report: Report) -> Row {
     Row { reason: reason.or(row.reason), bytes_in, bytes_out, method, score, metadata, warnings, ..row }
 }
 
-fn io_failure(path: &str, error: io::Error) -> Failure {
-    Failure::Io { path: path.into(), error }
-}
-
 /// Waits for the file system on a thread of its own.
-async fn on_disk<T: Send + 'static>(
+pub async fn on_disk<T: Send + 'static>(
     path: PathBuf,
     work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> Result<T, Failure> {

@@ -14,6 +14,7 @@ mod policy;
 mod report;
 mod run;
 mod source;
+mod through;
 mod uploads;
 
 use std::process::ExitCode;

@@ -69,6 +69,11 @@ impl Row {
         Self { reason: Some(reason.into()), ..self }
     }
 
+    pub fn warning(mut self, warning: String) -> Self {
+        self.warnings.push(warning);
+        self
+    }
+
     fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"action\":\"failed\",\"reason\":\"{error}\"}}"))
     }
