@@ -10,9 +10,9 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use karui::s3::{ObjectRef, Operation};
+use karui::s3::{Attributes, ObjectRef, Operation, Store, Transfer};
 use serde_json::Value;
-use support::faults::Fault;
+use support::faults::{Fault, INTERNAL_ERROR};
 use support::{DESTINATION, MIB, SOURCE, TestS3, attributes, destination, eventually, noise, source};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -151,8 +151,8 @@ async fn one_object_arrives_with_all_that_belongs_to_it() {
     let said =
         world.karui_words(&["cp", "--json", "s3://source/in/a b+日.jpg", "s3://destination/out/x.jpg"]).await.well();
     assert_eq!(said.rows[0]["action"], "copied");
-    let asked = [(Operation::HeadObject, 2), (Operation::CopyObject, 1)].into();
-    assert_eq!(world.asked(), asked, "inside S3, looked at before and after");
+    let asked = [(Operation::HeadObject, 3), (Operation::CopyObject, 1)].into();
+    assert_eq!(world.asked(), asked, "inside S3: the source is looked at before and after, and what has arrived");
     assert_eq!(world.s3.body(&to).await, noise(100));
     let head = world.s3.store(1).head(&to).await.unwrap().unwrap();
     assert_eq!(head.attributes, attributes());
@@ -715,13 +715,150 @@ async fn a_file_that_is_written_to_meanwhile_is_not_stored() {
         world.write("file", &noise(size + 1)[1..]);
         world.s3.faults.release();
         let said = Said::from(child.wait_with_output().await.unwrap());
-        // What was read at once, before, is of one state.
+        // What was read at once, before, is of one state: it is stored, and then its successor.
         let (code, stored) = if size == 100 { (0, true) } else { (1, false) };
         assert_eq!(said.code, Some(code), "{}", said.stderr);
         assert_eq!(world.s3.file(&destination(key)).exists(), stored);
+        assert!(!stored || world.s3.body(&destination(key)).await == noise(size + 1)[1..]);
         assert!(stored || said.stderr.contains("was written to while it was read"), "{}", said.stderr);
         assert_eq!(world.s3.open_uploads(), [""; 0]);
     }
+}
+
+/// What arrived is newer than the change by then, and no listing would tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_replaced_on_its_way_is_carried_again() {
+    let world = World::new().await;
+    let (old, new) = (fixture("photo-420.jpg"), fixture("icon.png"));
+    let light = "sync --json --optimize";
+    for (line, held) in [
+        (format!("{light} up s3://destination/a"), Operation::PutObject),
+        (format!("{light} s3://source/in s3://destination/b"), Operation::PutObject),
+        ("sync --json s3://source/in s3://destination/c".into(), Operation::CopyObject),
+    ] {
+        world.write("up/x", &old);
+        world.put("in/x", &old).await;
+        world.s3.faults.clear();
+        world.s3.faults.on(held, 1, Fault::Hold);
+        let words: Vec<_> = line.split(' ').collect();
+        let child = world.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        eventually("it is on its way", || world.s3.faults.calls(held) > 0).await;
+        fs::write(world.path("up/x"), &new).unwrap();
+        world.put("in/x", &new).await;
+        world.s3.faults.release();
+        let said = Said::from(child.wait_with_output().await.unwrap());
+        // S3 itself copies no other than was seen.
+        if held == Operation::CopyObject {
+            assert_eq!(said.code, Some(1), "{:?}", said.rows);
+            world.s3.faults.clear();
+            world.karui(&line).await.well();
+        } else {
+            assert_eq!(said.well().names("optimized"), ["x"], "{line}");
+        }
+        let key = format!("{}/x", &line[line.len() - 1..]);
+        let arrived = world.s3.body(&destination(&key)).await;
+        assert_eq!(arrived[..4], new[..4], "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_bytes_put_again_with_other_attributes_are_news() {
+    let world = World::new().await;
+    let line = "sync --json --optimize s3://source s3://destination";
+    world.put("x.jpg", &fixture("photo-420.jpg")).await;
+    world.karui(line).await.well();
+    World::age(&world.s3.file(&destination("x.jpg")), 10);
+    let (body, newer) = (
+        fixture("photo-420.jpg").into(),
+        Attributes { cache_control: Some("no-store".into()), ..Attributes::default() },
+    );
+    world.s3.store(1).put(&source("x.jpg"), body, &newer, &karui::s3::Condition::None).await.unwrap();
+    for (optimized, same) in [(1, 0), (0, 1)] {
+        let said = world.karui(line).await.well();
+        assert_eq!((said.summary("optimized"), said.summary("same")), (optimized, same), "{:?}", said.rows);
+        let lists_only = world.asked().into_keys().all(|operation| operation == Operation::ListObjectsV2);
+        assert_eq!(lists_only, same == 1, "{:?}", world.asked());
+        let head = world.s3.store(1).head(&destination("x.jpg")).await.unwrap().unwrap();
+        assert_eq!(head.attributes.cache_control, newer.cache_control);
+    }
+}
+
+/// An `ETag` of parts is no digest; the checksum is.
+#[tokio::test(flavor = "multi_thread")]
+async fn exact_goes_by_checksums_where_etags_are_of_parts() {
+    let world = World::new().await;
+    let (here, there) = (source("x"), destination("x"));
+    world.write("up/x", &noise(17 * MIB));
+    for (to, multipart_threshold) in [(&here, u64::MAX), (&there, 0)] {
+        let transfer = Transfer { multipart_threshold, ..Transfer::default() };
+        let store = Store::new(world.s3.client(1), transfer);
+        store.put(to, noise(17 * MIB), &attributes(), &karui::s3::Condition::None).await.unwrap();
+    }
+    let etag = async |object| world.s3.store(1).head(object).await.unwrap().unwrap().etag;
+    assert_ne!(etag(&here).await, etag(&there).await);
+    let lines = ["up s3://destination", "s3://source up", "s3://source s3://destination"];
+    for line in lines {
+        for dry_run in ["--dry-run", ""] {
+            let said = world.karui(&format!("sync --json --exact {dry_run} {line}")).await.well();
+            assert_eq!((said.summary("same"), said.summary("copied")), (1, 0), "{dry_run} {line}: {:?}", said.rows);
+            assert!(!world.asked().contains_key(&Operation::GetObject), "{:?}", world.asked());
+        }
+    }
+    // Of the same length, and older.
+    let other: bytes::Bytes = noise(17 * MIB + 1)[1..].to_vec().into();
+    world.write("up/x", &other);
+    World::age(&world.path("up/x"), 1000);
+    for (dry_run, copied) in [("--dry-run", true), ("", true), ("", false)] {
+        let said = world.karui(&format!("sync --json --exact {dry_run} {}", lines[0])).await.well();
+        assert_eq!(said.summary("copied") == 1, copied, "{dry_run}: {:?}", said.rows);
+    }
+    assert!(world.s3.body(&there).await == other);
+}
+
+/// More of them than the SDK's quota, of five hundred tokens at ten each, has for all objects together.
+#[tokio::test(flavor = "multi_thread")]
+async fn repeats_do_not_run_out() {
+    const OBJECTS: usize = 64;
+    let world = World::new().await;
+    for n in 0..OBJECTS {
+        world.put(&format!("{n}"), b"bytes").await;
+    }
+    world.s3.faults.forget_seen();
+    for nth in 1..=2 * OBJECTS {
+        world.s3.faults.on(Operation::HeadObject, nth, INTERNAL_ERROR);
+    }
+    let words = ["cp", "-r", "--json", "--jobs", "64", "s3://source", "s3://destination"];
+    let said = Said::from(world.command(&words).output().await.unwrap()).well();
+    assert_eq!(said.summary("copied"), OBJECTS as i64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_that_may_not_be_seen_are_told_of() {
+    let (here, there) = (World::new().await, World::new().await);
+    here.put("a.txt", b"bytes").await;
+    here.s3.faults.always(Operation::GetObjectTagging, DENIED);
+    let endpoint = there.s3.server.endpoint();
+    let line = format!("cp --json s3://source/a.txt s3://destination/a.txt --destination-endpoint {endpoint}");
+    let said = here.karui(&line).await.well();
+    let warnings = said.rows[0]["warnings"].to_string();
+    assert!(
+        warnings.contains("tags dropped, if there were any") && warnings.contains("s3:GetObjectTagging"),
+        "{warnings}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_what_waits_for_a_reader() {
+    let world = World::new().await;
+    world.put("large", &noise(33 * MIB)).await;
+    assert!(std::process::Command::new("mkfifo").arg(world.path("pipe")).status().unwrap().success());
+    let mut child = world.command(&["cp", "s3://source/large", "pipe"]).spawn().unwrap();
+    eventually("it is asked for", || world.s3.faults.calls(Operation::GetObject) > 0).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let pid = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let ended = tokio::time::timeout(Duration::from_secs(15), child.wait()).await.expect("it ends");
+    assert_eq!(ended.unwrap().code(), Some(130));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,9 @@ pub mod key;
 pub mod marker;
 pub mod plan;
 pub mod report;
+pub(crate) mod room;
 pub mod run;
+pub(crate) mod tags;
 
 pub use event::{EventError, Job, Record, Task};
 pub use key::KeyTemplate;

@@ -10,7 +10,7 @@ use super::Skip;
 use super::body::{Cause, Verdict};
 use crate::error::{Class, Error};
 use crate::optimize::{Format, ImageInfo};
-use crate::s3::ObjectRef;
+use crate::s3::{ETag, Head, ObjectRef};
 
 /// One object's story. What is not known is left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +23,9 @@ pub struct Report {
     /// `None` where a record does not say.
     pub source: Option<String>,
     pub destination: Option<String>,
+    /// Of the source as it was read.
+    #[serde(skip)]
+    pub source_etag: Option<ETag>,
     pub format: Option<&'static str>,
     /// Pixels, as stored.
     pub width: Option<u32>,
@@ -103,6 +106,7 @@ impl Report {
             class: None,
             source: source.map(ToString::to_string),
             destination: None,
+            source_etag: None,
             format: None,
             width: None,
             height: None,
@@ -160,8 +164,9 @@ impl Report {
         }
     }
 
-    pub(super) fn found(&mut self, bytes: u64, format: Option<Format>) {
-        self.bytes_in = Some(bytes);
+    pub(super) fn found(&mut self, source: &Head, format: Option<Format>) {
+        self.source_etag = Some(source.etag.clone());
+        self.bytes_in = Some(source.size);
         self.format = format.map(Format::name);
     }
 

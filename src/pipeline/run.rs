@@ -1,16 +1,17 @@
 //! The story of one object, and its steps. Talks to S3 through [`Store`] only; what it decides is decided elsewhere.
 
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 
 use super::body::{Cause, Verdict};
 use super::marker::{self, options_hash};
 use super::plan::plan_to;
 use super::report::{Route, millis, timed};
+use super::room::Room;
+use super::tags::TagReader;
 use super::{Ending, Job, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
 use crate::error::Error;
 use crate::optimize::format::SNIFF_BYTES;
@@ -27,8 +28,9 @@ pub struct Pipeline {
     store: Store,
     policy: Policy,
     options_hash: String,
-    /// Buckets whose tags could be read once: S3 hides their very number from those who may not.
-    tags_seen: Mutex<HashSet<String>>,
+    tags: TagReader,
+    /// `None` where jobs come one at a time.
+    room: Option<Room>,
 }
 
 /// What lies at the destination before the work.
@@ -40,10 +42,12 @@ enum Seen {
 }
 
 /// The source as it was read.
-struct Source {
+struct Source<'a> {
     head: Head,
     format: Option<Format>,
     body: Body,
+    /// Of [`Pipeline::room`].
+    permit: Option<SemaphorePermit<'a>>,
 }
 
 enum Body {
@@ -74,7 +78,13 @@ impl Pipeline {
     #[must_use]
     pub fn new(store: Store, policy: Policy) -> Self {
         let options_hash = options_hash(&policy.options);
-        Self { store, policy, options_hash, tags_seen: Mutex::default() }
+        let tags = TagReader::new(store.clone());
+        Self { store, policy, options_hash, tags, room: None }
+    }
+
+    /// Images that are worked on at the same time share this.
+    pub(crate) fn within(self, room: Room) -> Self {
+        Self { room: Some(room), ..self }
     }
 
     /// Brings one object to its destination, lighter where that is possible.
@@ -114,9 +124,12 @@ impl Pipeline {
         if let Some(skip) = self.suffices(&seen, job) {
             return Ok(Ending::Skipped(skip));
         }
-        let Source { head, format, body } = timed(&mut report.millis.get, self.fetch(job, known)).await?;
-        report.found(head.size, format);
-        let tags = timed(&mut report.millis.get, self.tags(&job.source, &head, &mut report.warnings)).await?;
+        let Source { head, format, body, permit: _permit } =
+            timed(&mut report.millis.get, self.fetch(job, known)).await?;
+        report.found(&head, format);
+        let required = self.policy.tags == TagPolicy::Require;
+        let (tags, warning) = timed(&mut report.millis.get, self.tags.read(&job.source, &head, required)).await?;
+        report.warnings.extend(warning);
 
         let verdict = timed(&mut report.millis.optimize, self.judge(body, deadline)).await;
         report.judge(&verdict);
@@ -178,47 +191,21 @@ impl Pipeline {
     }
 
     /// Reads what the event speaks of, and never a newer object: a stale event's GET fails, and is a skip by its class.
-    async fn fetch(&self, job: &Job, known: Option<Cause>) -> Result<Source, Error> {
+    async fn fetch(&self, job: &Job, known: Option<Cause>) -> Result<Source<'_>, Error> {
         let mut download = self.store.get(&job.source, job.etag.as_ref()).await?;
         let head = download.head.clone();
         let format = Format::sniff(download.peek(SNIFF_BYTES).await?);
-        let body = match known.or_else(|| Cause::of_beginning(&head, format, &self.policy.options.limits)) {
+        if let Some(cause) = known.or_else(|| Cause::of_beginning(&head, format, &self.policy.options.limits)) {
             // The download is dropped, which ends it.
-            Some(cause) => Body::Unread(cause),
-            None => Body::Image(download.read_all().await?),
-        };
-        Ok(Source { head, format, body })
-    }
-
-    /// The source's tags; `None` where they may not be read, and need not.
-    async fn tags(
-        &self,
-        source: &ObjectRef,
-        head: &Head,
-        warnings: &mut Vec<String>,
-    ) -> Result<Option<Vec<(String, String)>>, Error> {
-        let required = self.policy.tags == TagPolicy::Require;
-        // A zero is believed only of a bucket that shows its tags, and where nothing hangs on it.
-        if head.tag_count == 0 && !required && self.shows_tags(&source.bucket) {
-            return Ok(Some(Vec::new()));
+            return Ok(Source { head, format, body: Body::Unread(cause), permit: None });
         }
-        let tags = match self.store.tags(source).await {
-            // A store that knows no tags has none to lose.
-            Err(S3Error { kind: Kind::NotSupported, .. }) if head.tag_count == 0 && !required => Vec::new(),
-            Err(error) if error.may_be_for_tags() && !required => {
-                warnings.push(format!("tags dropped, if there were any: {error}"));
-                return Ok(None);
-            }
-            answer => answer?,
+        let permit = match &self.room {
+            // What the store ends meanwhile is asked for again from there.
+            Some(room) => room.take_for_image(head.size).await,
+            None => None,
         };
-        if let Ok(mut seen) = self.tags_seen.lock() {
-            seen.insert(source.bucket.clone());
-        }
-        Ok(Some(tags))
-    }
-
-    fn shows_tags(&self, bucket: &str) -> bool {
-        self.tags_seen.lock().is_ok_and(|seen| seen.contains(bucket))
+        let body = Body::Image(download.read_all().await?);
+        Ok(Source { head, format, body, permit })
     }
 
     async fn judge(&self, body: Body, deadline: Option<Instant>) -> Verdict {

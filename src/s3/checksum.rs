@@ -3,12 +3,17 @@
 //! The SDK's own are switched off, for they would be computed a second time: it knows no checksum of a whole upload, and
 //! none of bytes that come by several requests. The arithmetic is its crates', so that nothing more is linked.
 
+use std::io::{self, Read};
+
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType};
 use aws_smithy_checksums::ChecksumAlgorithm as Arithmetic;
 use aws_smithy_types::base64;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
+
+/// Bytes of a file that are read at a time.
+const READ_AT_ONCE: usize = 256 << 10;
 
 /// Proves to S3 that the bytes it received are those that were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -118,6 +123,23 @@ impl Stored {
         Some(proof.holds())
     }
 
+    /// The same of all that is read.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub fn proves_all(&self, mut data: impl Read) -> io::Result<Option<bool>> {
+        let Some(mut proof) = self.proof() else { return Ok(None) };
+        let mut chunk = vec![0; READ_AT_ONCE];
+        loop {
+            match data.read(&mut chunk) {
+                Ok(0) => return Ok(Some(proof.holds())),
+                Ok(read) => proof.update(&chunk[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// The same of bytes that come one after the other.
     pub(super) fn proof(&self) -> Option<Proof> {
         let arithmetic = self.arithmetic()?;
@@ -159,7 +181,7 @@ impl Stored {
     }
 
     /// S3 writes the number of parts behind a checksum of their checksums.
-    fn is_of_the_whole(&self) -> bool {
+    pub(super) fn is_of_the_whole(&self) -> bool {
         !self.value.contains('-')
     }
 

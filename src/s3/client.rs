@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::SdkConfig;
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::{AssumeRoleProvider, AssumeRoleProviderBuilder};
@@ -14,6 +16,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::silence;
@@ -22,8 +25,8 @@ use super::silence;
 /// requests of a client while S3 answers 503 `SlowDown`.
 const ATTEMPTS: u32 = 8;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// In which nothing goes out and no answer comes, per attempt. An answer's body that stalls is the SDK's stalled-stream
-/// protection's.
+/// In which nothing goes out and no answer comes, per attempt, or nothing of an answer's body, which is the SDK's
+/// stalled-stream protection's.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Times the read timeout, where S3 may answer only when it has moved gigabytes.
 const PATIENCE: u32 = 10;
@@ -53,30 +56,37 @@ pub async fn client_as(access: &Access) -> Client {
     connection(access).await.0
 }
 
-/// With the store that it speaks to, where that is not AWS's own.
-pub(super) async fn connection(access: &Access) -> (Client, Option<String>) {
+/// With the store that it speaks to, as [`store_of`] tells it.
+pub(super) async fn connection(access: &Access) -> (Client, String) {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let http = silence::bounded(http);
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
-        // Ours is the watch over what goes out.
-        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().upload_enabled(false).build())
+        .stalled_stream_protection(stalled_downloads())
         .timeout_config(timeouts);
-    if let Some(region) = &access.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
+    let mut region = access.region.clone().map(Region::new);
     if let Some(profile) = &access.profile {
-        let region = access.region.clone().map(Region::new);
-        let provider = ProviderConfig::without_region().with_http_client(http).with_region(region);
+        if region.is_none() {
+            let of_profile = ProfileFileRegionProvider::builder().profile_name(profile).build();
+            let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(of_profile);
+            region = chain.region().await;
+        }
+        // Of the STS that a chain of roles asks.
+        let provider = ProviderConfig::without_region().with_http_client(http).with_region(region.clone());
         let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
         loader = loader.profile_name(profile).credentials_provider(credentials);
+    }
+    if let Some(region) = region {
+        loader = loader.region(region);
     }
     let shared = loader.load().await;
     let endpoint = access.endpoint.clone().or_else(|| endpoint(&shared));
     let path_style = endpoint.as_ref().is_some_and(|url| has_no_bucket_hosts(url));
-    let mut config = aws_sdk_s3::config::Builder::from(&shared).force_path_style(path_style);
+    // The SDK's own bucket is empty after some fifty repeats, whoever made them, and everything else then fails at once.
+    let repeats = RetryPartition::custom("karui").token_bucket(TokenBucket::unlimited()).build();
+    let mut config = aws_sdk_s3::config::Builder::from(&shared).force_path_style(path_style).retry_partition(repeats);
     if let Some(endpoint) = &access.endpoint {
         config = config.endpoint_url(endpoint);
     }
@@ -85,7 +95,13 @@ pub(super) async fn connection(access: &Access) -> (Client, Option<String>) {
         let assumed = access.external_id.iter().fold(assumed, AssumeRoleProviderBuilder::external_id);
         config = config.credentials_provider(assumed.build().await);
     }
-    (Client::from_conf(config.build()), endpoint.and_then(|url| store_of(&url)))
+    let store = store_of(endpoint.as_deref(), shared.region().map_or("", Region::as_ref));
+    (Client::from_conf(config.build()), store)
+}
+
+/// Ours is the watch over what goes out.
+fn stalled_downloads() -> StalledStreamProtectionConfig {
+    StalledStreamProtectionConfig::enabled().upload_enabled(false).grace_period(READ_TIMEOUT).build()
 }
 
 /// As the SDK finds it: a profile's or the environment's for S3 alone goes before the one for all services.
@@ -96,15 +112,32 @@ fn endpoint(shared: &SdkConfig) -> Option<String> {
     of_s3.or_else(|| shared.endpoint_url().map(str::to_owned))
 }
 
-/// What tells one store from another, however its URL is written; `None` is AWS, by whatever name.
-fn store_of(url: &str) -> Option<String> {
-    let url = url.to_ascii_lowercase();
+/// What tells one store from another, however its URL is written: the host, or of AWS the partition, since S3 copies between
+/// regions and never between partitions.
+fn store_of(url: Option<&str>, region: &str) -> String {
+    let of_aws = || format!("AWS {}", partition(region));
+    let Some(url) = url.map(str::to_ascii_lowercase) else { return of_aws() };
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", &url));
     let authority = rest.split('/').next().unwrap_or_default();
     let port = if scheme == "http" { ":80" } else { ":443" };
     let authority = authority.strip_suffix(port).unwrap_or(authority);
-    let of_aws = authority.ends_with(".amazonaws.com") || authority.ends_with(".amazonaws.com.cn");
-    (!of_aws).then(|| authority.replace("localhost", "127.0.0.1"))
+    if authority.ends_with(".amazonaws.com") || authority.ends_with(".amazonaws.com.cn") {
+        return of_aws();
+    }
+    authority.replace("localhost", "127.0.0.1")
+}
+
+/// As the ARNs of a region name it:
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
+fn partition(region: &str) -> &'static str {
+    const OTHERS: [(&str, &str); 5] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eusc-", "aws-eusc"),
+    ];
+    OTHERS.iter().find(|(begins, _)| region.starts_with(begins)).map_or("aws", |(_, partition)| partition)
 }
 
 /// The client's timeouts, more patient, for a request during which S3 itself moves an object's bytes: it may send little
@@ -134,12 +167,20 @@ mod tests {
 
     #[test]
     fn a_store_is_the_same_however_its_url_is_written() {
+        let of = |url| store_of(Some(url), "eu-west-1");
         for url in ["http://minio:9000", "http://MinIO:9000/", "http://minio:9000//"] {
-            assert_eq!(store_of(url).as_deref(), Some("minio:9000"), "{url}");
+            assert_eq!(of(url), "minio:9000", "{url}");
         }
-        assert_eq!(store_of("http://localhost:80"), store_of("http://127.0.0.1/"));
-        assert_eq!(store_of("https://s3.eu-west-1.amazonaws.com"), None);
-        assert_eq!(store_of("https://account.r2.example.com:443/x").as_deref(), Some("account.r2.example.com"));
+        assert_eq!(of("http://localhost:80"), of("http://127.0.0.1/"));
+        assert_eq!(of("https://account.r2.example.com:443/x"), "account.r2.example.com");
+        assert_eq!(of("https://s3.eu-west-1.amazonaws.com"), store_of(None, "us-east-1"));
+    }
+
+    #[test]
+    fn partitions_are_stores_of_their_own() {
+        let regions = ["", "cn-north-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1"];
+        let stores = regions.map(|region| store_of(None, region));
+        assert_eq!(stores, ["AWS aws", "AWS aws-cn", "AWS aws-us-gov", "AWS aws-iso-b", "AWS aws-eusc"]);
     }
 
     #[test]

@@ -215,6 +215,12 @@ impl Store {
         self.apart
     }
 
+    /// Larger objects, in bytes, come and go in parts.
+    #[must_use]
+    pub fn multipart_threshold(&self) -> u64 {
+        self.transfer.multipart_threshold
+    }
+
     /// Holds the buckets to what is known of them.
     #[must_use]
     pub fn with_buckets(self, buckets: Buckets) -> Self {
@@ -250,8 +256,10 @@ impl Store {
 /// The same client, held to a pace.
 fn paced(client: &aws_sdk_s3::Client, pace: &pace::Pace) -> aws_sdk_s3::Client {
     let http = client.config().http_client().map(|http| pace.holding(http));
-    let watch = StalledStreamProtectionConfig::enabled().upload_enabled(false).download_enabled(!pace.holds_bodies());
-    let mut config = client.config().to_builder().stalled_stream_protection(watch.build());
+    let mut config = client.config().to_builder();
+    if pace.holds_bodies() {
+        config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    }
     config.set_http_client(http);
     aws_sdk_s3::Client::from_conf(config.build())
 }

@@ -54,6 +54,12 @@ impl ETag {
         &self.0
     }
 
+    /// Whether it can be the MD5 of its object: with SSE-KMS it looks the same, and is not.
+    #[must_use]
+    pub fn is_digest(&self) -> bool {
+        self.0.len() == 32 && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     /// As a header has it.
     pub(super) fn quoted(&self) -> String {
         format!("\"{}\"", self.0)
@@ -117,6 +123,25 @@ impl Head {
     #[must_use]
     pub fn comes_in_any_order(&self) -> bool {
         self.checksum.as_ref().is_none_or(Stored::takes_any_order)
+    }
+
+    /// Whether two objects have the same bytes; `None` where what S3 tells of them cannot say: that two were written in parts
+    /// of different sizes says nothing.
+    #[must_use]
+    pub fn has_bytes_of(&self, other: &Self) -> Option<bool> {
+        if self.size != other.size {
+            return Some(false);
+        }
+        if self.etag == other.etag {
+            return Some(true);
+        }
+        let (here, there) = (self.checksum.as_ref(), other.checksum.as_ref());
+        let of_the_whole = here.is_some_and(Stored::is_of_the_whole);
+        match here.zip(there).and_then(|(here, there)| here.agrees(there)) {
+            Some(agrees) if agrees || of_the_whole => Some(agrees),
+            // With SSE-KMS neither is, and what has no checksum either is then taken for another.
+            Some(_) | None => (self.etag.is_digest() && other.etag.is_digest()).then_some(false),
+        }
     }
 }
 

@@ -93,20 +93,22 @@ pub struct UploadWatch(watch::Sender<Uploads>);
 #[derive(Debug, Default)]
 struct Uploads {
     /// Asked for, and not answered yet.
-    beginning: usize,
+    beginning: Vec<ObjectRef>,
     /// By their IDs.
     open: BTreeMap<String, ObjectRef>,
 }
 
 impl UploadWatch {
-    /// Waits until no upload is open, for so long at most; says which still are.
-    pub async fn settled(&self, patience: Duration) -> Vec<(String, ObjectRef)> {
+    /// Waits until no upload is open, for so long at most; says which still may be, and their IDs where they are known.
+    pub async fn settled(&self, patience: Duration) -> Vec<(Option<String>, ObjectRef)> {
         let mut uploads = self.0.subscribe();
-        let none = uploads.wait_for(|uploads| uploads.beginning == 0 && uploads.open.is_empty());
-        match tokio::time::timeout(patience, none).await {
-            Ok(_) => Vec::new(),
-            Err(_) => self.0.borrow().open.iter().map(|(id, object)| (id.clone(), object.clone())).collect(),
+        let none = uploads.wait_for(|uploads| uploads.beginning.is_empty() && uploads.open.is_empty());
+        if tokio::time::timeout(patience, none).await.is_ok() {
+            return Vec::new();
         }
+        let Uploads { beginning, open } = &*self.0.borrow();
+        let open = open.iter().map(|(id, object)| (Some(id.clone()), object.clone()));
+        open.chain(beginning.iter().map(|object| (None, object.clone()))).collect()
     }
 }
 
@@ -134,9 +136,10 @@ impl Intercept for UploadWatch {
     ) -> Result<(), BoxError> {
         let input = context.input();
         let step = if let Some(input) = input.downcast_ref::<CreateMultipartUploadInput>() {
-            self.0.send_modify(|uploads| uploads.beginning += 1);
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
-            Some(Step::Begin(ObjectRef::new(text(&input.bucket), text(&input.key))))
+            let object = ObjectRef::new(text(&input.bucket), text(&input.key));
+            self.0.send_modify(|uploads| uploads.beginning.push(object.clone()));
+            Some(Step::Begin(object))
         } else {
             let completed = input.downcast_ref::<CompleteMultipartUploadInput>().map(|input| &input.upload_id);
             let ended = completed.or(input.downcast_ref::<AbortMultipartUploadInput>().map(|input| &input.upload_id));
@@ -159,7 +162,9 @@ impl Intercept for UploadWatch {
         let gone = context.response().is_some_and(|response| response.status().as_u16() == 404);
         self.0.send_modify(|uploads| match (step, answer) {
             (Step::Begin(object), answer) => {
-                uploads.beginning = uploads.beginning.saturating_sub(1);
+                if let Some(begun) = uploads.beginning.iter().position(|begun| *begun == object) {
+                    uploads.beginning.swap_remove(begun);
+                }
                 let output = answer.and_then(Result::ok).and_then(|output| output.downcast_ref());
                 let id = output.and_then(|output: &CreateMultipartUploadOutput| output.upload_id.clone());
                 uploads.open.extend(id.map(|id| (id, object)));

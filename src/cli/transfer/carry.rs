@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-
 use super::args::Request;
-use super::decide::{Decision, Entry};
+use super::compare::Seen;
+use super::decide::{Decision, Entry, Why};
 use super::local;
 use super::location::Location;
 use super::report::{Action, Meter, Row};
-use super::through::WHOLE;
 use crate::optimize::Options;
 use crate::pipeline::marker::options_hash;
 use crate::pipeline::report::Outcome;
+use crate::pipeline::room::Room;
+use crate::pipeline::tags::TagReader;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
 use crate::s3::{Condition, CopyTags, Head, ObjectRef, S3Error, Store};
 
-/// Bytes of memory that an image may need for each byte of its file, as dense a PNG as there is.
-const BYTES_PER_FILE_BYTE: u64 = 22;
-/// Bytes of a permit of [`Carrier::memory`].
-const PERMIT: u64 = 1 << 20;
+/// The least of [`Carrier::whole`], in bytes.
+const WHOLE: u64 = 32 << 20;
+/// How often an object is carried that is replaced each time.
+const ROUNDS: u32 = 3;
 /// Why an object did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -55,14 +55,16 @@ pub struct Carrier {
     one_principal: bool,
     pub options: Option<Options>,
     pub options_hash: String,
+    tags: TagReader,
     /// The function's own story, where both ends are S3 and images are made light.
     pipeline: Option<Pipeline>,
     /// Below which a link must lead nowhere.
     pub root: PathBuf,
     pub threads: usize,
-    /// In MiB.
-    memory: Semaphore,
-    capacity: u32,
+    /// Of what passes through this machine.
+    pub room: Room,
+    /// Up to so many bytes an object comes at once; larger ones need this much memory at a time, whatever their size.
+    pub whole: u64,
 }
 
 impl Carrier {
@@ -71,12 +73,14 @@ impl Carrier {
         let both_s3 = request.source.is_s3() && request.destination.is_s3();
         let options = request.options.clone();
         let policy = options.clone().map(|options| Policy { options, ..Policy::to_bucket("") });
-        let pipeline =
-            policy.filter(|_| both_s3 && !store.is_apart()).map(|policy| Pipeline::new(store.clone(), policy));
-        let limits = options.clone().unwrap_or_default().limits;
-        let capacity = u32::try_from(limits.memory / PERMIT).unwrap_or(u32::MAX).max(1);
+        let memory = options.clone().unwrap_or_default().limits.memory;
+        let pipeline = policy
+            .filter(|_| both_s3 && !store.is_apart())
+            .map(|policy| Pipeline::new(store.clone(), policy).within(Room::new(memory)));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Arc::new(Self {
+            tags: TagReader::new(store.clone()),
+            whole: WHOLE.max(store.multipart_threshold()),
             store,
             one_principal: request.source_access == request.destination_access,
             options_hash: options_hash(&options.clone().unwrap_or_default()),
@@ -84,26 +88,77 @@ impl Carrier {
             pipeline,
             root,
             threads: cores.div_ceil(request.jobs),
-            memory: Semaphore::new(capacity as usize),
-            capacity,
+            room: Room::new(memory),
         })
     }
 
-    /// Carries it, and says how that went.
-    pub async fn carry(&self, load: &Load) -> Row {
+    /// Carries it, or in a dry run says what would be done.
+    pub async fn carry_or_plan(&self, load: &Load, dry_run: bool) -> Row {
+        if dry_run { Box::pin(self.plan(load)).await } else { self.carry(load).await }
+    }
+
+    /// Carries it, and says how that went. What is replaced meanwhile is carried again: what arrived is newer than the source's
+    /// change, so that no later listing would tell of it.
+    async fn carry(&self, load: &Load) -> Row {
         let begun = Instant::now();
+        let again = Load { decision: Decision::Transfer(Why::Newer), ..load.clone() };
+        let (mut rounds, mut done) = (1, self.carry_once(load).await);
+        while let Some(carried) = &done.carried
+            && self.is_replaced(&load.from, carried).await
+        {
+            if rounds == ROUNDS {
+                let why = "the source is written to all the time, and what arrived is not its latest: run again when it rests";
+                done = row(load, Action::Failed).because(why);
+                break;
+            }
+            rounds += 1;
+            done = self.carry_once(&again).await;
+        }
+        Row { millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), ..done }
+    }
+
+    async fn carry_once(&self, load: &Load) -> Row {
         let carried = match (&load.from, &load.to, &self.pipeline) {
             (Location::S3(from), Location::S3(to), Some(pipeline)) => {
-                let _permit = self.room_for(load).await;
                 Ok(self.by_pipeline(pipeline, load, from, to).await)
             }
-            (Location::S3(from), Location::S3(to), None) if self.options.is_none() => {
-                Box::pin(self.copy(load, from, to)).await
-            }
-            (..) => Box::pin(self.through_here(load)).await,
+            (..) => Box::pin(self.carry_different(load)).await,
         };
-        let row = carried.unwrap_or_else(|failure| row(load, Action::Failed).because(failure.to_string()));
-        Row { millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), ..row }
+        carried.unwrap_or_else(|failure| row(load, Action::Failed).because(failure.to_string()))
+    }
+
+    async fn carry_different(&self, load: &Load) -> Result<Row, Failure> {
+        let Some(why) = self.difference(load).await? else { return Ok(row(load, Action::Same)) };
+        let load = &Load { decision: Decision::Transfer(why), ..load.clone() };
+        match (&load.from, &load.to) {
+            (Location::S3(from), Location::S3(to)) if self.options.is_none() => self.copy(load, from, to).await,
+            (..) => self.through_here(load).await,
+        }
+    }
+
+    async fn plan(&self, load: &Load) -> Row {
+        let row = |action| Row { dry_run: true, ..row(load, action) };
+        match self.difference(load).await {
+            Ok(Some(why)) => {
+                let bytes_in = load.entry.as_ref().map(|entry| entry.size);
+                Row { bytes_in, ..row(Action::Copied) }.because(why.word())
+            }
+            Ok(None) => row(Action::Same),
+            Err(failure) => row(Action::Failed).because(failure.to_string()),
+        }
+    }
+
+    /// Why it is to be transferred, if it is.
+    async fn difference(&self, load: &Load) -> Result<Option<Why>, Failure> {
+        Ok(match load.decision {
+            Decision::Transfer(why) => Some(why),
+            Decision::Look(otherwise) => match Box::pin(self.is_there(load)).await? {
+                Some(true) => None,
+                Some(false) => Some(Why::Content),
+                None => otherwise,
+            },
+            Decision::Same | Decision::Delete | Decision::Leave => None,
+        })
     }
 
     /// Deletes what only the destination has.
@@ -126,9 +181,11 @@ impl Carrier {
 
     async fn by_pipeline(&self, pipeline: &Pipeline, load: &Load, from: &ObjectRef, to: &ObjectRef) -> Row {
         let entry = load.entry.as_ref();
+        // What is newer, or was asked for, is not there, whatever the marker says: its attributes may be others.
+        let listed = entry.filter(|_| matches!(load.decision, Decision::Look(_)));
         let job = Job {
             source: from.clone(),
-            etag: entry.and_then(|entry| entry.etag.clone()),
+            etag: listed.and_then(|entry| entry.etag.clone()),
             size: entry.map(|entry| entry.size),
             sequencer: None,
             task: PipelineTask::Optimize,
@@ -152,7 +209,7 @@ impl Carrier {
             }
             copied => copied?,
         };
-        let row = Row { bytes_in: Some(head.size), bytes_out: Some(head.size), ..row(load, Action::Copied) };
+        let row = row(load, Action::Copied).whole(head.size).of(Seen::Object(head.etag));
         Ok(copied.into_iter().fold(row, Row::warning))
     }
 
@@ -187,25 +244,8 @@ impl Carrier {
         from: &ObjectRef,
         head: &Head,
     ) -> Result<(Vec<(String, String)>, Option<String>), S3Error> {
-        if head.tag_count == 0 && self.store.copies_at_once(head.size) {
-            return Ok((Vec::new(), None));
-        }
-        match self.store.tags(from).await {
-            Ok(tags) => Ok((tags, None)),
-            Err(error) if error.may_be_for_tags() => {
-                Ok((Vec::new(), (head.tag_count > 0).then(|| format!("tags dropped: {error}"))))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Waits until the object's bytes, and the work on them, have room beside all the others'.
-    pub async fn room_for(&self, load: &Load) -> Option<SemaphorePermit<'_>> {
-        let size = load.entry.as_ref().map_or(0, |entry| entry.size);
-        let limit = self.options.as_ref().map_or(0, |options| options.limits.bytes);
-        let need = if size <= limit { size.saturating_mul(BYTES_PER_FILE_BYTE) } else { size.min(WHOLE) };
-        let permits = u32::try_from(need.div_ceil(PERMIT)).unwrap_or(u32::MAX).min(self.capacity);
-        self.memory.acquire_many(permits).await.ok()
+        let (tags, warning) = self.tags.read(from, head, false).await?;
+        Ok((tags.unwrap_or_default(), warning))
     }
 }
 
@@ -213,7 +253,7 @@ pub fn row(load: &Load, action: Action) -> Row {
     let row = Row::new(action, Some(&load.from), Some(&load.to));
     match load.decision {
         Decision::Transfer(why) => row.because(why.word()),
-        Decision::Same | Decision::Look | Decision::Delete | Decision::Leave => row,
+        Decision::Same | Decision::Look(_) | Decision::Delete | Decision::Leave => row,
     }
 }
 
@@ -231,9 +271,10 @@ fn of_report(load: &Load, report: Report) -> Row {
         Outcome::Skipped => Action::Skipped,
         Outcome::Failed => Action::Failed,
     };
-    let Report { reason, bytes_in, bytes_out, method, score, metadata, warnings, .. } = report;
+    let Report { reason, source_etag, bytes_in, bytes_out, method, score, metadata, warnings, .. } = report;
     let row = row(load, action);
-    Row { reason: reason.or(row.reason), bytes_in, bytes_out, method, score, metadata, warnings, ..row }
+    let carried = source_etag.filter(|_| action.is_transfer()).map(Seen::Object);
+    Row { reason: reason.or(row.reason), carried, bytes_in, bytes_out, method, score, metadata, warnings, ..row }
 }
 
 /// Waits for the file system on a thread of its own.

@@ -21,8 +21,8 @@ pub enum Decision {
     Transfer(Why),
     /// It is there already.
     Same,
-    /// Only their contents can tell.
-    Look,
+    /// Only their contents can tell. Where those cannot either, it is transferred for this reason, if there is one.
+    Look(Option<Why>),
     Delete,
     /// Only the destination has it, and keeps it.
     Leave,
@@ -74,9 +74,9 @@ impl Rules {
             Scope::One | Scope::All => Decision::Transfer(Why::Asked),
             Scope::Newer => self.by_listings(source, destination),
             Scope::Different if self.plain && source.size != destination.size => Decision::Transfer(Why::Size),
-            Scope::Different if !self.plain && self.marked => Decision::Look,
+            Scope::Different if !self.plain && self.marked => Decision::Look(Some(Why::Content)),
             Scope::Different if !self.plain => self.by_listings(source, destination),
-            Scope::Different => self.by_etags(source, destination),
+            Scope::Different => self.by_contents(source, destination),
         }
     }
 
@@ -90,21 +90,16 @@ impl Rules {
         }
     }
 
-    fn by_etags(self, source: &Entry, destination: &Entry) -> Decision {
-        match (&source.etag, &destination.etag) {
-            (Some(here), Some(there)) if here == there => Decision::Same,
-            (Some(here), Some(there)) if is_digest(here) && is_digest(there) => Decision::Transfer(Why::Content),
-            (Some(etag), None) | (None, Some(etag)) if is_digest(etag) => Decision::Look,
-            // The ETag of an upload in parts depends on the parts: dates are all that is left.
-            (..) => self.by_listings(source, destination),
+    /// Two `ETag`s that differ say little: that of an upload in parts depends on the parts, and with SSE-KMS on nothing known.
+    fn by_contents(self, source: &Entry, destination: &Entry) -> Decision {
+        if source.etag.is_some() && source.etag == destination.etag {
+            return Decision::Same;
+        }
+        match self.by_listings(source, destination) {
+            Decision::Transfer(why) => Decision::Look(Some(why)),
+            _ => Decision::Look(None),
         }
     }
-}
-
-/// Whether an `ETag` is the MD5 of its object, as far as can be told: with SSE-KMS it is not, and an object is then copied
-/// once too often.
-pub fn is_digest(etag: &ETag) -> bool {
-    etag.as_str().len() == 32 && etag.as_str().bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -162,13 +157,12 @@ mod tests {
             decide(Scope::Different, true, &entry(9, source.0, source.1), &entry(9, destination.0, destination.1))
         };
         assert_eq!(exact((9, Some(A)), (1, Some(A))), Decision::Same, "newer, and the same");
-        assert_eq!(exact((1, Some(A)), (9, Some(B))), Decision::Transfer(Why::Content), "older, and another");
-        assert_eq!(exact((1, None), (9, Some(A))), Decision::Look);
-        assert_eq!(exact((1, Some(A)), (9, None)), Decision::Look);
-        assert_eq!(exact((1, Some("abc-2")), (9, Some(A))), Decision::Same, "parts: by dates");
-        assert_eq!(exact((9, Some("abc-2")), (1, None)), Decision::Transfer(Why::Newer));
+        assert_eq!(exact((1, Some(A)), (9, Some(B))), Decision::Look(None));
+        assert_eq!(exact((1, None), (9, Some(A))), Decision::Look(None));
+        assert_eq!(exact((9, Some(A)), (1, None)), Decision::Look(Some(Why::Newer)));
+        assert_eq!(exact((9, Some("abc-2")), (1, Some(A))), Decision::Look(Some(Why::Newer)), "in parts");
         let light = decide(Scope::Different, false, &entry(9, 1, Some(A)), &entry(7, 9, Some(B)));
-        assert_eq!(light, Decision::Look, "the marker knows");
+        assert_eq!(light, Decision::Look(Some(Why::Content)), "the marker knows");
         let longer = decide(Scope::Different, true, &entry(9, 1, Some("abc-2")), &entry(7, 9, Some("abc-2")));
         assert_eq!(longer, Decision::Transfer(Why::Size));
     }

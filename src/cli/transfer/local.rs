@@ -38,18 +38,27 @@ pub fn content_type(path: &Path, bytes: &[u8]) -> String {
 /// # Errors
 /// Those of the file.
 pub fn etag_of_file(path: &Path) -> io::Result<ETag> {
-    let mut digest = Md5::new();
-    io::copy(&mut File::open(path)?, &mut Digesting(&mut digest))?;
-    Ok(ETag::new(&hex(&digest.finalize())))
+    etag_of(&mut File::open(path)?)
 }
 
-/// The first `n` bytes of a file, or as many as there are.
+/// The same of a file that is open, from its beginning.
 ///
 /// # Errors
 /// Those of the file.
-pub fn beginning(path: &Path, n: usize) -> io::Result<Vec<u8>> {
+pub fn etag_of(file: &mut File) -> io::Result<ETag> {
+    let mut digest = Md5::new();
+    file.rewind()?;
+    io::copy(file, &mut Digesting(&mut digest))?;
+    Ok(ETag::new(&hex(&digest.finalize())))
+}
+
+/// The first `n` bytes of a file that was just opened, or as many as there are.
+///
+/// # Errors
+/// Those of the file.
+pub fn beginning(file: &mut File, n: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(n);
-    File::open(path)?.take(n as u64).read_to_end(&mut bytes)?;
+    file.take(n as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -100,8 +109,15 @@ impl<'a> Arrival<'a> {
             _ => Path::new("."),
         };
         stay_inside(root, folder)?;
+        let is_link = target.symlink_metadata().is_ok_and(|about| about.is_symlink());
         if target.metadata().is_ok_and(|about| !about.is_file() && !about.is_dir()) {
             return Ok(Self { target, staged: Staged::Special(File::options().write(true).open(target)?) });
+        }
+        if is_link {
+            let path = target.display();
+            return Err(io::Error::other(format!(
+                "{path} is a link, and stands where a file belongs: name what it leads to"
+            )));
         }
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY);
@@ -266,6 +282,13 @@ mod tests {
             let error = write(root.path(), &target, &bytes, None).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
             assert!(delete(root.path(), &target).is_err());
+        }
+        let target = root.path().join("to-x");
+        for to in [outside.path().join("x"), outside.path().join("nothing")] {
+            std::os::unix::fs::symlink(to, &target).unwrap();
+            let error = write(root.path(), &target, &bytes, None).unwrap_err().to_string();
+            assert!(error.contains("a link"), "{error}");
+            std::fs::remove_file(&target).unwrap();
         }
         assert_eq!(std::fs::read(outside.path().join("x")).unwrap(), b"");
     }

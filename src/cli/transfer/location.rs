@@ -30,6 +30,10 @@ impl Location {
         if bucket.is_empty() {
             return Err(format!("{}: names no bucket, want s3://bucket/key", text.display()));
         }
+        if bucket.starts_with("arn:") {
+            let alias = "an access point is named by its alias, as s3://name-s3alias/key";
+            return Err(format!("{}: an ARN is no bucket; {alias}", text.display()));
+        }
         Ok(Self::S3(ObjectRef::new(bucket, key)))
     }
 

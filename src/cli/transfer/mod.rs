@@ -5,6 +5,7 @@
 
 mod args;
 mod carry;
+mod compare;
 mod decide;
 mod filter;
 mod listing;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::compare::Seen;
+
 use crate::cli::table::visible;
 use crate::s3::Progress;
 
@@ -27,6 +29,9 @@ pub struct Row {
     /// clean, stripped or kept, of what was optimized.
     pub metadata: Option<String>,
     pub warnings: Vec<String>,
+    /// What has arrived in S3, where it may be replaced at its source meanwhile.
+    #[serde(skip)]
+    pub carried: Option<Seen>,
     /// Nothing was done: this is what would be.
     pub dry_run: bool,
     pub millis: u64,
@@ -47,6 +52,12 @@ pub enum Action {
     Failed,
 }
 
+impl Action {
+    pub fn is_transfer(self) -> bool {
+        matches!(self, Self::Optimized | Self::Copied)
+    }
+}
+
 impl Row {
     pub fn new(action: Action, source: Option<&dyn fmt::Display>, destination: Option<&dyn fmt::Display>) -> Self {
         Self {
@@ -60,6 +71,7 @@ impl Row {
             score: None,
             metadata: None,
             warnings: Vec::new(),
+            carried: None,
             dry_run: false,
             millis: 0,
         }
@@ -67,6 +79,15 @@ impl Row {
 
     pub fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..self }
+    }
+
+    /// All its bytes arrived as they were.
+    pub fn whole(self, bytes: u64) -> Self {
+        Self { bytes_in: Some(bytes), bytes_out: Some(bytes), ..self }
+    }
+
+    pub fn of(self, carried: Seen) -> Self {
+        Self { carried: Some(carried), ..self }
     }
 
     pub fn warning(mut self, warning: String) -> Self {

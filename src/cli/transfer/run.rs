@@ -17,7 +17,9 @@ use crate::cli::interrupted;
 use crate::config;
 use crate::s3::{ObjectRef, S3Error, Side, Store, Transfer, UploadWatch};
 
-/// After Ctrl-C, for uploads in flight to be aborted.
+/// After Ctrl-C, for what is on its way to notice: at once, unless it waits for a disk or a pipe.
+const AT_WORK: Duration = Duration::from_secs(2);
+/// The same, for uploads in flight to be aborted.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How it ended.
@@ -48,11 +50,12 @@ pub async fn run(request: Request) -> Result<Ended, String> {
     };
     let carrier = Carrier::new(&request, store.clone(), root);
     let mut printer = Printer::new(request.json, request.destination == Location::Stream, request.dry_run);
+    let mut flying = JoinSet::new();
     let work = async {
         if request.scope == Scope::One {
-            one(&request, carrier, &mut printer).await;
+            one(&request, carrier, &mut flying, &mut printer).await;
         } else {
-            Many::new(&request, carrier, store, &mut printer).all().await;
+            Many::new(&request, carrier, store, &mut flying, &mut printer).all().await;
         }
     };
     let finished = tokio::select! {
@@ -61,13 +64,19 @@ pub async fn run(request: Request) -> Result<Ended, String> {
     };
     if !finished {
         printer.note(&"interrupted: ending open uploads");
+        let ended = async {
+            // Until none of them is at work, one may still begin an upload; what waits for a pipe may wait for ever.
+            let _ = tokio::time::timeout(AT_WORK, flying.shutdown()).await;
+            watch.settled(PATIENCE).await
+        };
         // A second Ctrl-C does not wait.
         let left = tokio::select! {
-            left = watch.settled(PATIENCE) => left,
+            left = ended => left,
             () = interrupted() => watch.settled(Duration::ZERO).await,
         };
         for (id, object) in left {
-            printer.fail(&format!("{object}: its upload {id} may still be open; `karui uploads` lists and ends it"));
+            let upload = id.map(|id| format!(" {id}")).unwrap_or_default();
+            printer.fail(&format!("{object}: its upload{upload} may still be open; `karui uploads` lists and ends it"));
         }
     }
     Ok(match (finished, printer.finish(!finished)) {
@@ -129,22 +138,26 @@ async fn connect(request: &Request, transfer: Transfer) -> Store {
     Store::connect(source, destination, transfer).await
 }
 
-async fn one(request: &Request, carrier: Arc<Carrier>, printer: &mut Printer) {
+/// What is on its way; dropped, it ends.
+type Flying = JoinSet<(Row, Meter)>;
+
+async fn one(request: &Request, carrier: Arc<Carrier>, flying: &mut Flying, printer: &mut Printer) {
     let (from, to) = (request.source.clone(), request.destination.clone());
     let meter = printer.plan(0);
     let load = Load { from, to, entry: None, decision: Decision::Transfer(Why::Asked), meter: meter.clone() };
-    let mut row = if request.dry_run { planned(&load, Why::Asked) } else { carrier.carry(&load).await };
-    if row.action == Action::Skipped {
-        // It was asked for by its name.
-        row.action = Action::Failed;
+    // Apart, since it may wait for a disk or a pipe, and Ctrl-C must not.
+    let dry_run = request.dry_run;
+    flying.spawn(async move { (carrier.carry_or_plan(&load, dry_run).await, meter) });
+    while let Some(landed) = flying.join_next().await {
+        match landed {
+            // It was asked for by its name.
+            Ok((row, meter)) if row.action == Action::Skipped => {
+                printer.land(&Row { action: Action::Failed, ..row }, &meter);
+            }
+            Ok((row, meter)) => printer.land(&row, &meter),
+            Err(lost) => printer.fail(&lost),
+        }
     }
-    printer.land(&row, &meter);
-}
-
-/// What a dry run says of an object.
-fn planned(load: &Load, why: Why) -> Row {
-    let bytes_in = load.entry.as_ref().map(|entry| entry.size);
-    Row { bytes_in, dry_run: true, ..Row::new(Action::Copied, Some(&load.from), Some(&load.to)) }.because(why.word())
 }
 
 /// Many objects, a number of them at once.
@@ -153,20 +166,25 @@ struct Many<'a> {
     rules: Rules,
     carrier: Arc<Carrier>,
     store: Store,
+    flying: &'a mut Flying,
     printer: &'a mut Printer,
-    /// Dropped, they end.
-    flying: JoinSet<(Row, Meter)>,
 }
 
 impl<'a> Many<'a> {
-    fn new(request: &'a Request, carrier: Arc<Carrier>, store: Store, printer: &'a mut Printer) -> Self {
+    fn new(
+        request: &'a Request,
+        carrier: Arc<Carrier>,
+        store: Store,
+        flying: &'a mut Flying,
+        printer: &'a mut Printer,
+    ) -> Self {
         let rules = Rules {
             scope: request.scope,
             plain: request.options.is_none(),
             marked: request.destination.is_s3(),
             delete: request.delete,
         };
-        Self { request, rules, carrier, store, printer, flying: JoinSet::new() }
+        Self { request, rules, carrier, store, flying, printer }
     }
 
     async fn all(mut self) {
@@ -230,7 +248,7 @@ impl<'a> Many<'a> {
                 }
                 Err(reason) => self.refuse(Action::Failed, key, reason),
             },
-            Decision::Transfer(_) | Decision::Look => {
+            Decision::Transfer(_) | Decision::Look(_) => {
                 let Some(mut entry) = source else { return };
                 let to = match self.request.destination.join(key) {
                     Ok(to) => to,
@@ -246,16 +264,12 @@ impl<'a> Many<'a> {
                 };
                 let size = entry.size;
                 // A file's digest is compared with the ETag of the other side.
-                entry.etag =
-                    entry.etag.or(destination.and_then(|there| there.etag).filter(|_| decision == Decision::Look));
+                let there = destination.and_then(|there| there.etag);
+                entry.etag = entry.etag.or(there.filter(|_| matches!(decision, Decision::Look(_))));
                 let meter = self.printer.plan(size);
                 let load = Load { from, to, entry: Some(entry), decision, meter: meter.clone() };
-                if self.request.dry_run {
-                    let why = if let Decision::Transfer(why) = decision { why } else { Why::Content };
-                    return self.printer.land(&planned(&load, why), &meter);
-                }
-                let carrier = Arc::clone(&self.carrier);
-                self.fly(meter, async move { carrier.carry(&load).await }).await;
+                let (carrier, dry_run) = (Arc::clone(&self.carrier), self.request.dry_run);
+                self.fly(meter, Box::pin(async move { carrier.carry_or_plan(&load, dry_run).await })).await;
             }
         }
     }

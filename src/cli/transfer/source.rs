@@ -1,5 +1,6 @@
 //! Bytes of a file or of stdin, read a piece at a time on their way up.
 
+use std::fs::Metadata;
 use std::io;
 use std::time::SystemTime;
 
@@ -44,12 +45,18 @@ pub struct State {
 }
 
 impl State {
-    /// # Errors
-    /// Those of the file.
-    pub async fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata().await?;
+    pub fn of(metadata: &Metadata) -> Self {
         let regular = metadata.is_file();
-        Ok(Self { length: regular.then_some(metadata.len()), modified: metadata.modified().ok().filter(|_| regular) })
+        Self { length: regular.then_some(metadata.len()), modified: metadata.modified().ok().filter(|_| regular) }
+    }
+
+    /// Whether it is that of a file still.
+    ///
+    /// # Errors
+    /// That it is not.
+    pub fn holds(self, now: &Metadata) -> io::Result<()> {
+        let written_to = || io::Error::other("the file was written to while it was read: try again");
+        if Self::of(now) == self { Ok(()) } else { Err(written_to()) }
     }
 }
 
@@ -59,11 +66,7 @@ impl Source for Unchanging {
     }
 
     async fn settled(&self) -> io::Result<()> {
-        if State::of(&self.file).await? == self.state {
-            Ok(())
-        } else {
-            Err(io::Error::other("the file was written to while it was read: try again"))
-        }
+        self.state.holds(&self.file.metadata().await?)
     }
 }
 

@@ -1,7 +1,8 @@
 //! One object through this machine: read here, made light if that is asked for, and written, in the memory of a few parts where
 //! it stays as it is.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::block_in_place;
 
 use super::carry::{Carrier, Failure, Load, on_disk, row};
-use super::decide::Decision;
+use super::compare::Seen;
 use super::local;
 use super::location::Location;
 use super::report::{Action, Row};
@@ -21,20 +22,11 @@ use super::source::{Source, State, Unchanging, chunks};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, Options};
 use crate::pipeline::body::{Cause, Verdict};
-use crate::pipeline::marker;
-use crate::pipeline::{Job, Task as PipelineTask};
 use crate::s3::{Attributes, Condition, Download, Head, ObjectRef, Progress, S3Error, ScatterError};
-
-/// Up to so many bytes an object comes at once; larger ones need this much memory at a time, whatever their size.
-pub const WHOLE: u64 = 32 << 20;
 
 impl Carrier {
     /// Read here, made light if that is asked for, and written.
     pub async fn through_here(&self, load: &Load) -> Result<Row, Failure> {
-        if load.decision == Decision::Look && self.is_there(load).await? {
-            return Ok(row(load, Action::Same));
-        }
-        let _permit = self.room_for(load).await;
         match &self.options {
             Some(options) => self.lighten(load, options).await,
             None => self.as_it_is(load, None).await,
@@ -43,6 +35,8 @@ impl Carrier {
 
     /// Unchanged, in the memory of a few parts; `marked` are the headers that it arrives with, where they are not its own.
     async fn as_it_is(&self, load: &Load, marked: Option<Attributes>) -> Result<Row, Failure> {
+        let size = load.entry.as_ref().map_or(0, |entry| entry.size);
+        let _permit = self.room.take(size.min(self.whole)).await;
         match (&load.from, &load.to) {
             (Location::S3(from), Location::S3(to)) => self.pass_on(load, from, to, marked).await,
             (_, Location::S3(to)) => self.send(load, to, marked).await,
@@ -62,6 +56,9 @@ impl Carrier {
             let marked = load.to.is_s3().then(|| verdict.attributes(&head, format, &self.options_hash, None));
             return Ok(of_verdict(self.as_it_is(load, marked).await?, &verdict));
         }
+        // What the store ends meanwhile is asked for again from there.
+        let _permit = self.room.take_for_image(head.size).await;
+        let carried = arrival.seen(&head);
         let bytes = arrival.read_all().await?;
         let verdict = self.judge(options, bytes.clone()).await;
         let mut warning = None;
@@ -69,7 +66,8 @@ impl Carrier {
         if let (Location::S3(from), Location::S3(_)) = (&load.from, &load.to) {
             (attributes.tags, warning) = self.tags(from, &head).await?;
         }
-        let done = of_verdict(row(load, Action::Copied), &verdict);
+        let mut done = of_verdict(row(load, Action::Copied), &verdict);
+        done.carried = Some(carried).filter(|_| load.to.is_s3());
         let result = verdict.into_bytes().unwrap_or(bytes);
         let done = Row { bytes_in: Some(head.size), bytes_out: Some(result.len() as u64), ..done };
         let dropped = self.deliver(load, result, &attributes, head.modified).await?;
@@ -80,20 +78,24 @@ impl Carrier {
     async fn begin(&self, load: &Load) -> Result<(Head, Option<Format>, Arriving), Failure> {
         match &load.from {
             Location::S3(object) => {
-                let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
-                let mut download = self.store.get(object, etag).await?;
+                let mut download = self.store.get(object, None).await?;
                 let format = Format::sniff(download.peek(SNIFF_BYTES).await?);
                 Ok((download.head.clone(), format, Arriving::Download(Box::new(download))))
             }
             Location::Local(path) => {
-                let found = on_disk(path.clone(), |path| {
-                    Ok((local::beginning(path, SNIFF_BYTES)?, local::etag_of_file(path)?, path.metadata()?.len()))
+                let opened = on_disk(path.clone(), |path| {
+                    let mut file = File::open(path)?;
+                    let state = State::of(&file.metadata()?);
+                    let beginning = local::beginning(&mut file, SNIFF_BYTES)?;
+                    let etag = local::etag_of(&mut file)?;
+                    Ok((file, state, beginning, etag))
                 });
-                let (beginning, etag, size) = found.await?;
+                let (file, state, beginning, etag) = opened.await?;
                 let content_type = Some(local::content_type(path, &beginning));
                 let attributes = Attributes { content_type, ..Attributes::default() };
+                let size = state.length.unwrap_or(0);
                 let head = Head { etag, size, attributes, tag_count: 0, checksum: None, modified: None };
-                Ok((head, Format::sniff(&beginning), Arriving::File(path.clone())))
+                Ok((head, Format::sniff(&beginning), Arriving::File { path: path.clone(), file, state }))
             }
             // Made light it could not be before its end, however far that is: `CommonArgs::resolve` refuses it.
             Location::Stream => Err(io_failure("stdin", io::ErrorKind::Unsupported.into())),
@@ -102,17 +104,16 @@ impl Carrier {
 
     /// Down from S3 as it is: a large object a piece at a time.
     async fn bring(&self, load: &Load, from: &ObjectRef) -> Result<Row, Failure> {
-        let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
-        let download = self.store.get(from, etag).await?;
+        let download = self.store.get(from, None).await?;
         let head = download.head.clone();
         load.meter.expect(head.size);
-        if head.size <= WHOLE {
+        if head.size <= self.whole {
             self.deliver(load, download.read_all().await?, &head.attributes, head.modified).await?;
         } else {
             drop(download);
             self.pour(load, from, &head).await?;
         }
-        Ok(Row { bytes_in: Some(head.size), bytes_out: Some(head.size), ..row(load, Action::Copied) })
+        Ok(row(load, Action::Copied).whole(head.size))
     }
 
     /// Up to S3 as it is: the first part as soon as it is full, in the memory of a few, however many there will be.
@@ -123,10 +124,11 @@ impl Carrier {
         };
         let failure = |error| Failure::Io { path: path.clone(), error };
         let file = tokio::fs::File::open(path).await.map_err(failure)?;
-        let state = State::of(&file).await.map_err(failure)?;
+        let state = State::of(&file.metadata().await.map_err(failure)?);
         load.meter.expect(state.length.unwrap_or(0));
         let length = state.length;
-        self.send_all(load, Unchanging { file, state }, path, length, to, marked).await
+        let row = self.send_all(load, Unchanging { file, state }, path, length, to, marked).await?;
+        Ok(row.of(Seen::File(state)))
     }
 
     async fn send_all(
@@ -150,8 +152,7 @@ impl Carrier {
         let body = stream::iter([Ok(first)]).chain(chunks);
         let store = self.store.clone().telling(load.meter.progress());
         store.put_stream(to, body, length, &attributes, &Condition::None).await?;
-        let bytes = Some(sent.load(Ordering::Relaxed));
-        Ok(Row { bytes_in: bytes, bytes_out: bytes, ..row(load, Action::Copied) })
+        Ok(row(load, Action::Copied).whole(sent.load(Ordering::Relaxed)))
     }
 
     /// From one store to another, which S3 does not copy between, or between two of which S3 may not.
@@ -162,20 +163,19 @@ impl Carrier {
         to: &ObjectRef,
         marked: Option<Attributes>,
     ) -> Result<Row, Failure> {
-        let etag = load.entry.as_ref().and_then(|entry| entry.etag.as_ref());
-        let download = self.store.get(from, etag).await?;
+        let download = self.store.get(from, None).await?;
         let head = download.head.clone();
         load.meter.expect(head.size);
         let (tags, warning) = self.tags(from, &head).await?;
         let attributes = self.of_the_store(Attributes { tags, ..marked.unwrap_or(head.attributes.clone()) });
-        let content = if head.size <= WHOLE {
+        let content = if head.size <= self.whole {
             Content::Bytes(download.read_all().await?)
         } else {
             drop(download);
             Content::Object { from, head: &head, progress: load.meter.progress() }
         };
         let dropped = self.write(&content, to, attributes).await?;
-        let done = Row { bytes_in: Some(head.size), bytes_out: Some(head.size), ..row(load, Action::Copied) };
+        let done = row(load, Action::Copied).whole(head.size).of(Seen::Object(head.etag.clone()));
         Ok(warning.into_iter().chain(dropped).fold(done, Row::warning))
     }
 
@@ -271,28 +271,6 @@ impl Carrier {
         let answer = tokio::task::spawn_blocking(work).await;
         Verdict::of(answer.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string()))))
     }
-
-    /// Whether the destination has it, by contents: where it is made light, its marker says so.
-    async fn is_there(&self, load: &Load) -> Result<bool, Failure> {
-        let listed = load.entry.as_ref().and_then(|entry| entry.etag.clone());
-        match (&load.from, &load.to) {
-            (from, Location::S3(to)) if self.options.is_some() => {
-                let etag = match from {
-                    Location::Local(path) => Some(on_disk(path.clone(), local::etag_of_file).await?),
-                    Location::S3(_) | Location::Stream => listed,
-                };
-                let Some(there) = self.store.head(to).await? else { return Ok(false) };
-                let (source, task) = (to.clone(), PipelineTask::Optimize);
-                let job = Job { source, etag, size: None, sequencer: None, task };
-                Ok(marker::answers(&there.attributes.metadata, &job, &self.options_hash))
-            }
-            (Location::Local(path), _) | (_, Location::Local(path)) if self.options.is_none() => {
-                let Some(there) = listed else { return Ok(false) };
-                Ok(on_disk(path.clone(), local::etag_of_file).await? == there)
-            }
-            (..) => Ok(false),
-        }
-    }
 }
 
 /// What is written to S3: bytes that are here, or an object's, which come part by part.
@@ -304,14 +282,30 @@ enum Content<'a> {
 /// The rest of what [`Carrier::begin`] began.
 enum Arriving {
     Download(Box<Download>),
-    File(PathBuf),
+    File { path: PathBuf, file: File, state: State },
 }
 
 impl Arriving {
+    fn seen(&self, head: &Head) -> Seen {
+        match self {
+            Self::Download(_) => Seen::Object(head.etag.clone()),
+            Self::File { state, .. } => Seen::File(*state),
+        }
+    }
+
     async fn read_all(self) -> Result<Bytes, Failure> {
         match self {
             Self::Download(download) => Ok(download.read_all().await?),
-            Self::File(path) => on_disk(path, |path| Ok(std::fs::read(path)?.into())).await,
+            Self::File { path, mut file, state } => {
+                let read = move |_: &Path| {
+                    let mut bytes = Vec::new();
+                    file.rewind()?;
+                    file.read_to_end(&mut bytes)?;
+                    state.holds(&file.metadata()?)?;
+                    Ok(bytes.into())
+                };
+                on_disk(path, read).await
+            }
         }
     }
 }
