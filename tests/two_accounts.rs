@@ -48,14 +48,22 @@ impl World {
 
     /// The program with the credentials of an account.
     fn karui(&self, account: &str, line: &str) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_karui"))
+        Self::said(&mut self.command(account, line))
+    }
+
+    fn command(&self, account: &str, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_karui"));
+        command
             .args(line.split_whitespace())
             .current_dir(self.here.path())
             .env_clear()
             .envs(self.ministack.environment_of(account))
-            .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent"), ("KARUI_CHECKSUM", "sha256")])
-            .output()
-            .unwrap();
+            .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("HOME", "/nonexistent"), ("KARUI_CHECKSUM", "sha256")]);
+        command
+    }
+
+    fn said(command: &mut Command) -> Said {
+        let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let all = text(&output.stdout) + &text(&output.stderr);
         Said { code: output.status.code(), stdout: output.stdout, all }
@@ -170,6 +178,23 @@ async fn a_role_for_each_side_where_nobody_may_do_both() {
     let said = world.karui(C, &format!("{cp} {}", roles("secret")));
     assert!(said.code == Some(0) && said.all.contains("copied through this machine"), "{}", said.all);
     assert_eq!(world.arrived("a.txt").await, Some((noise(1000).to_vec(), "class=public".into())));
+    // The same by profiles, which say where the roles are as well.
+    let profile = |account: &str, name: &str| {
+        format!(
+            "[profile {name}]\nrole_arn = arn:aws:iam::{account}:role/{name}\nexternal_id = secret\n\
+             credential_source = Environment\nregion = us-east-1\n"
+        )
+    };
+    let config = world.here.path().join("config");
+    std::fs::write(&config, profile(A, "reader") + &profile(B, "writer")).unwrap();
+    let cp = format!("cp --json s3://{SOURCE}/in/b.txt s3://{DESTINATION}/b.txt");
+    let cp = format!("{cp} --source-profile reader --destination-profile writer");
+    let mut command = world.command(C, &cp);
+    command.env("AWS_CONFIG_FILE", &config).env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION");
+    let said = World::said(&mut command);
+    assert_eq!(said.code, Some(0), "{}", said.all);
+    assert_eq!(world.arrived("b.txt").await, Some((noise(1000).to_vec(), "class=public".into())));
+
     for options in ["", "--optimize"] {
         let sync =
             format!("sync --json s3://{SOURCE}/in/ s3://{DESTINATION}/out{options}/ {options} {}", roles("secret"));
