@@ -85,8 +85,8 @@ fn hex(bytes: &[u8]) -> String {
 
 /// A file on its way to its place below `root`, which must not be left by a link.
 #[derive(Debug)]
-pub struct Arrival<'a> {
-    target: &'a Path,
+pub struct Arrival {
+    target: PathBuf,
     staged: Staged,
 }
 
@@ -95,15 +95,15 @@ enum Staged {
     /// Beside the target, which it will be.
     New(NamedTempFile),
     /// The target itself: a device or a pipe takes bytes as they come, and stays what it is.
-    Special(File),
+    Special,
 }
 
-impl<'a> Arrival<'a> {
+impl Arrival {
     /// Makes the folders on the way, and a file beside the target: only within one file system a rename is one step.
     ///
     /// # Errors
     /// Any of the file system; a folder on the way that is a file or a link.
-    pub fn begin(root: &Path, target: &'a Path) -> io::Result<Self> {
+    pub fn begin(root: &Path, target: &Path) -> io::Result<Self> {
         let folder = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -111,7 +111,7 @@ impl<'a> Arrival<'a> {
         stay_inside(root, folder)?;
         let is_link = target.symlink_metadata().is_ok_and(|about| about.is_symlink());
         if target.metadata().is_ok_and(|about| !about.is_file() && !about.is_dir()) {
-            return Ok(Self { target, staged: Staged::Special(File::options().write(true).open(target)?) });
+            return Ok(Self { target: target.to_owned(), staged: Staged::Special });
         }
         if is_link {
             let path = target.display();
@@ -129,13 +129,17 @@ impl<'a> Arrival<'a> {
         }
         let _made = FOLDERS.read().unwrap_or_else(PoisonError::into_inner);
         std::fs::create_dir_all(folder)?;
-        Ok(Self { target, staged: Staged::New(builder.tempfile_in(folder)?) })
+        Ok(Self { target: target.to_owned(), staged: Staged::New(builder.tempfile_in(folder)?) })
     }
 
-    pub fn file(&mut self) -> &mut File {
-        match &mut self.staged {
-            Staged::New(file) => file.as_file_mut(),
-            Staged::Special(file) => file,
+    /// Takes its bytes one after the other, from the first on. A pipe makes wait until it is read from.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn open(&self) -> io::Result<File> {
+        match &self.staged {
+            Staged::New(file) => file.as_file().try_clone(),
+            Staged::Special => File::options().write(true).open(&self.target),
         }
     }
 
@@ -143,7 +147,7 @@ impl<'a> Arrival<'a> {
     pub fn places(&self) -> Option<Places> {
         match &self.staged {
             Staged::New(file) => Some(Places(file.path().to_owned())),
-            Staged::Special(_) => None,
+            Staged::Special => None,
         }
     }
 
@@ -158,7 +162,7 @@ impl<'a> Arrival<'a> {
             file.as_file().set_times(FileTimes::new().set_modified(time))?;
         }
         // Not forced to the disk: what a machine loses that loses its power is still in S3.
-        file.persist(self.target)?;
+        file.persist(&self.target)?;
         Ok(())
     }
 }
@@ -184,8 +188,8 @@ impl Places {
 /// # Errors
 /// As [`Arrival`].
 pub fn write(root: &Path, target: &Path, bytes: &Bytes, modified: Option<i64>) -> io::Result<()> {
-    let mut arrival = Arrival::begin(root, target)?;
-    arrival.file().write_all(bytes)?;
+    let arrival = Arrival::begin(root, target)?;
+    arrival.open()?.write_all(bytes)?;
     arrival.settle(modified)
 }
 

@@ -17,8 +17,10 @@ use crate::cli::interrupted;
 use crate::config;
 use crate::s3::{ObjectRef, S3Error, Side, Store, Transfer, UploadWatch};
 
-/// After Ctrl-C, for what is on its way to notice: at once, unless it waits for a disk or a pipe.
+/// After Ctrl-C, for what is on its way to notice: at once, unless it waits for a disk.
 const AT_WORK: Duration = Duration::from_secs(2);
+/// The same, for an upload that is about to begin to have begun.
+const ABOUT: Duration = Duration::from_millis(100);
 /// The same, for uploads in flight to be aborted.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -53,7 +55,7 @@ pub async fn run(request: Request) -> Result<Ended, String> {
     let mut flying = JoinSet::new();
     let work = async {
         if request.scope == Scope::One {
-            one(&request, carrier, &mut flying, &mut printer).await;
+            one(&request, carrier, &mut printer).await;
         } else {
             Many::new(&request, carrier, store, &mut flying, &mut printer).all().await;
         }
@@ -65,8 +67,9 @@ pub async fn run(request: Request) -> Result<Ended, String> {
     if !finished {
         printer.note(&"interrupted: ending open uploads");
         let ended = async {
-            // Until none of them is at work, one may still begin an upload; what waits for a pipe may wait for ever.
+            // One may be about to begin an upload, and then does.
             let _ = tokio::time::timeout(AT_WORK, flying.shutdown()).await;
+            tokio::time::sleep(ABOUT).await;
             watch.settled(PATIENCE).await
         };
         // A second Ctrl-C does not wait.
@@ -138,27 +141,20 @@ async fn connect(request: &Request, transfer: Transfer) -> Store {
     Store::connect(source, destination, transfer).await
 }
 
-/// What is on its way; dropped, it ends.
-type Flying = JoinSet<(Row, Meter)>;
-
-async fn one(request: &Request, carrier: Arc<Carrier>, flying: &mut Flying, printer: &mut Printer) {
+async fn one(request: &Request, carrier: Arc<Carrier>, printer: &mut Printer) {
     let (from, to) = (request.source.clone(), request.destination.clone());
     let meter = printer.plan(0);
     let load = Load { from, to, entry: None, decision: Decision::Transfer(Why::Asked), meter: meter.clone() };
-    // Apart, since it may wait for a disk or a pipe, and Ctrl-C must not.
-    let dry_run = request.dry_run;
-    flying.spawn(async move { (carrier.carry_or_plan(&load, dry_run).await, meter) });
-    while let Some(landed) = flying.join_next().await {
-        match landed {
-            // It was asked for by its name.
-            Ok((row, meter)) if row.action == Action::Skipped => {
-                printer.land(&Row { action: Action::Failed, ..row }, &meter);
-            }
-            Ok((row, meter)) => printer.land(&row, &meter),
-            Err(lost) => printer.fail(&lost),
-        }
+    let mut row = carrier.carry_or_plan(&load, request.dry_run).await;
+    if row.action == Action::Skipped {
+        // It was asked for by its name.
+        row.action = Action::Failed;
     }
+    printer.land(&row, &meter);
 }
+
+/// What is on its way; dropped, it ends.
+type Flying = JoinSet<(Row, Meter)>;
 
 /// Many objects, a number of them at once.
 struct Many<'a> {

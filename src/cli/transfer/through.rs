@@ -2,16 +2,15 @@
 //! it stays as it is.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::io::AsyncWriteExt;
-use tokio::task::block_in_place;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::carry::{Carrier, Failure, Load, on_disk, row};
 use super::compare::Seen;
@@ -215,27 +214,24 @@ impl Carrier {
     async fn pour(&self, load: &Load, from: &ObjectRef, head: &Head) -> Result<(), Failure> {
         let store = self.store.clone().telling(load.meter.progress());
         let Location::Local(path) = &load.to else {
-            let (mut stdout, mut pieces) = (tokio::io::stdout(), pin!(store.pieces(from, head)));
-            while let Some(piece) = pieces.try_next().await? {
-                stdout.write_all(&piece).await.map_err(|error| io_failure("stdout", error))?;
-            }
-            return stdout.flush().await.map_err(|error| io_failure("stdout", error));
+            return pour_into(tokio::io::stdout(), store.pieces(from, head), "stdout").await;
         };
-        let failure = |error| Failure::Io { path: path.clone(), error };
-        let mut arrival = block_in_place(|| local::Arrival::begin(&self.root, path)).map_err(failure)?;
+        let root = self.root.clone();
+        let mut arrival = on_disk(path.clone(), move |path| local::Arrival::begin(&root, path)).await?;
         if let Some(places) = arrival.places().filter(|_| head.comes_in_any_order()) {
             let scattered = store.scatter(from, head, move |at| places.from(at)).await;
             scattered.map_err(|error| match error {
                 ScatterError::S3(error) => Failure::S3(error),
-                ScatterError::Place(error) => failure(error),
+                ScatterError::Place(error) => Failure::Io { path: path.clone(), error },
             })?;
         } else {
-            let mut pieces = pin!(store.pieces(from, head));
-            while let Some(piece) = pieces.try_next().await? {
-                block_in_place(|| arrival.file().write_all(&piece)).map_err(failure)?;
-            }
+            let open = move |_: &Path| Ok((arrival.open()?, arrival));
+            let file;
+            (file, arrival) = on_disk(path.clone(), open).await?;
+            pour_into(tokio::fs::File::from_std(file), store.pieces(from, head), path).await?;
         }
-        block_in_place(|| arrival.settle(head.modified)).map_err(failure)
+        let modified = head.modified;
+        on_disk(path.clone(), move |_| arrival.settle(modified)).await
     }
 
     async fn deliver(
@@ -310,6 +306,19 @@ impl Arriving {
     }
 }
 
+async fn pour_into(
+    mut into: impl AsyncWrite + Unpin,
+    pieces: impl Stream<Item = Result<Bytes, S3Error>>,
+    name: impl AsRef<Path>,
+) -> Result<(), Failure> {
+    let failure = |error| io_failure(name.as_ref(), error);
+    let mut pieces = pin!(pieces);
+    while let Some(piece) = pieces.try_next().await? {
+        into.write_all(&piece).await.map_err(failure)?;
+    }
+    into.flush().await.map_err(failure)
+}
+
 fn of_verdict(row: Row, verdict: &Verdict) -> Row {
     let row = Row { score: verdict.score(), metadata: Some(verdict.metadata().to_string()), ..row };
     match verdict {
@@ -318,6 +327,6 @@ fn of_verdict(row: Row, verdict: &Verdict) -> Row {
     }
 }
 
-fn io_failure(path: &str, error: io::Error) -> Failure {
-    Failure::Io { path: path.into(), error }
+fn io_failure(path: impl AsRef<Path>, error: io::Error) -> Failure {
+    Failure::Io { path: path.as_ref().into(), error }
 }
