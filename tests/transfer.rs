@@ -747,18 +747,80 @@ async fn what_is_replaced_on_its_way_is_carried_again() {
         world.put("in/x", &new).await;
         world.s3.faults.release();
         let said = Said::from(child.wait_with_output().await.unwrap());
-        // S3 itself copies no other than was seen.
-        if held == Operation::CopyObject {
-            assert_eq!(said.code, Some(1), "{:?}", said.rows);
-            world.s3.faults.clear();
-            world.karui(&line).await.well();
-        } else {
-            assert_eq!(said.well().names("optimized"), ["x"], "{line}");
-        }
+        let copies = held == Operation::CopyObject;
+        assert_eq!(said.well().names(if copies { "copied" } else { "optimized" }), ["x"], "{line}");
         let key = format!("{}/x", &line[line.len() - 1..]);
         let arrived = world.s3.body(&destination(&key)).await;
         assert_eq!(arrived[..4], new[..4], "{line}");
     }
+}
+
+/// Two requests read what is no image between two stores: its headers are of the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_object_arrives_with_the_headers_of_another() {
+    let (here, there) = (World::new().await, World::new().await);
+    here.put("x", b"no image").await;
+    here.s3.faults.on(Operation::GetObject, 2, Fault::Hold);
+    let endpoint = there.s3.server.endpoint();
+    let words =
+        ["cp", "--json", "--optimize", "s3://source/x", "s3://destination/x", "--destination-endpoint", endpoint];
+    let child = here.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("it is read again", || here.s3.faults.calls(Operation::GetObject) > 1).await;
+    here.put("x", &fixture("icon.png")).await;
+    here.s3.faults.release();
+    let said = Said::from(child.wait_with_output().await.unwrap()).well();
+    assert_eq!(said.names("optimized"), ["x"]);
+    let head = there.s3.store(1).head(&destination("x")).await.unwrap().unwrap();
+    assert_eq!(head.attributes.content_type.as_deref(), Some("image/png"));
+    assert_eq!(head.attributes.metadata["karui-original-size"], fixture("icon.png").len().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_replaced_all_the_time_is_told() {
+    let world = World::new().await;
+    world.put("x", b"bytes").await;
+    world.write("x", b"bytes");
+    // S3 copies nothing but what it was asked for; a file is sent before it can be seen to be another.
+    for (from, held, arrives) in [("s3://source/x", Operation::CopyObject, false), ("x", Operation::PutObject, true)] {
+        world.s3.faults.clear();
+        for nth in 1..=3 {
+            world.s3.faults.on(held, nth, Fault::Hold);
+        }
+        let words = ["cp", "--json", from, "s3://destination/x"];
+        let child = world.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        for nth in 1..=3 {
+            eventually("it is on its way", || world.s3.faults.calls(held) == nth).await;
+            if arrives {
+                world.write("x", &noise(nth))
+            } else {
+                world.put("x", &noise(nth)).await
+            }
+            world.s3.faults.release();
+        }
+        let said = Said::from(child.wait_with_output().await.unwrap());
+        let reason = said.rows[0]["reason"].to_string();
+        assert!(said.code == Some(1) && reason.contains("run again when it rests"), "{reason}");
+        assert_eq!(reason.contains("an older one has arrived"), arrives);
+        assert_eq!(world.s3.file(&destination("x")).exists(), arrives);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exact_copies_what_differs_where_no_head_may_tell() {
+    let world = World::new().await;
+    world.put("x", b"bytes").await;
+    world.s3.put(&destination("x"), &b"setyb".to_vec().into()).await;
+    let policy =
+        world.karui("policy --source s3://source --destination s3://destination --principal 111111111111").await;
+    let printed: Value = serde_json::from_slice(&policy.well().stdout).unwrap();
+    assert!(!printed["destination"].to_string().contains("s3:GetObject"), "the HEAD of a destination is not in it");
+    // Of the source, of the destination, and then of the copy.
+    world.s3.faults.clear();
+    world.s3.faults.on(Operation::HeadObject, 2, Fault::Error(403, "AccessDenied"));
+    world.s3.faults.on(Operation::HeadObject, 1, Fault::Error(403, "AccessDenied"));
+    let said = world.karui("sync --json --exact s3://source s3://destination").await.well();
+    assert_eq!(said.names("copied"), ["x"]);
+    assert_eq!(world.s3.body(&destination("x")).await, b"bytes"[..]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use super::{Ending, Job, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPo
 use crate::error::Error;
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState};
-use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Store};
+use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Seen, Store};
 
 /// How often a result is written that another one overtakes, before its event has to come back.
 const ROUNDS: u32 = 3;
@@ -31,14 +31,6 @@ pub struct Pipeline {
     tags: TagReader,
     /// `None` where jobs come one at a time.
     room: Option<Room>,
-}
-
-/// What lies at the destination before the work.
-enum Seen {
-    /// It may not be looked at, or need not be.
-    Unknown,
-    Nothing,
-    Object(Box<Head>),
 }
 
 /// The source as it was read.
@@ -163,13 +155,8 @@ impl Pipeline {
         if self.policy.overwrite == Overwrite::Always {
             return Ok(Seen::Unknown);
         }
-        match self.store.head(target).await {
-            Ok(Some(head)) => Ok(Seen::Object(Box::new(head))),
-            Ok(None) => Ok(Seen::Nothing),
-            // Without s3:ListBucket a missing key answers AccessDenied; what SSE-C hides may still be replaced.
-            Err(S3Error { kind: Kind::AccessDenied | Kind::CustomerKey, .. }) => Ok(Seen::Unknown),
-            Err(error) => Err(error.into()),
-        }
+        // What may not be looked at may still be replaced.
+        Ok(Seen::of(self.store.head(target).await)?)
     }
 
     /// Why nothing need be written, if so.

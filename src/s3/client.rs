@@ -14,9 +14,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::{AssumeRoleProvider, AssumeRoleProviderBuilder};
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_s3::config::{Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::silence;
@@ -130,11 +130,13 @@ fn store_of(url: Option<&str>, region: &str) -> String {
 /// As the ARNs of a region name it:
 /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
 fn partition(region: &str) -> &'static str {
-    const OTHERS: [(&str, &str); 5] = [
+    const OTHERS: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
         ("us-gov-", "aws-us-gov"),
         ("us-iso-", "aws-iso"),
         ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
         ("eusc-", "aws-eusc"),
     ];
     OTHERS.iter().find(|(begins, _)| region.starts_with(begins)).map_or("aws", |(_, partition)| partition)

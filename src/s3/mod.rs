@@ -83,7 +83,7 @@ pub use download::Download;
 pub use error::{Kind, Operation, S3Error};
 pub use grants::{Grant, Scope, Side};
 pub use list::{Listed, Listing};
-pub use object::{Attributes, Condition, ETag, Head, ObjectRef};
+pub use object::{Attributes, Condition, ETag, Head, ObjectRef, Seen};
 pub use pace::RateLimits;
 pub use progress::Progress;
 pub use scatter::ScatterError;

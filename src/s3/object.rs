@@ -6,6 +6,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::checksum::Stored;
+use super::error::{Kind, S3Error};
 
 /// A bucket and a key, the key as it is (not URL-encoded).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,6 +142,28 @@ impl Head {
             Some(agrees) if agrees || of_the_whole => Some(agrees),
             // With SSE-KMS neither is, and what has no checksum either is then taken for another.
             Some(_) | None => (self.etag.is_digest() && other.etag.is_digest()).then_some(false),
+        }
+    }
+}
+
+/// What a HEAD tells of a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It may not be looked at: without `s3:ListBucket` a missing key answers `AccessDenied`, and SSE-C hides an object.
+    Unknown,
+    Nothing,
+    Object(Box<Head>),
+}
+
+impl Seen {
+    /// # Errors
+    /// [`S3Error`] of any other kind.
+    pub fn of(answer: Result<Option<Head>, S3Error>) -> Result<Self, S3Error> {
+        match answer {
+            Ok(Some(head)) => Ok(Self::Object(Box::new(head))),
+            Ok(None) => Ok(Self::Nothing),
+            Err(S3Error { kind: Kind::AccessDenied | Kind::CustomerKey, .. }) => Ok(Self::Unknown),
+            Err(error) => Err(error),
         }
     }
 }

@@ -39,7 +39,8 @@ pub struct SyncArgs {
     /// Delete at DST what is not at SRC; what filters leave out stays
     #[arg(long)]
     delete: bool,
-    /// Decide by content: by entity tags, and with --optimize by a HEAD and the marker that Karui leaves
+    /// Decide by content: entity tags where they are equal, else a HEAD of either side and checksums, and with --optimize the
+    /// marker that Karui leaves; where s3:GetObject is missing for that, and nothing else tells, by dates
     #[arg(long)]
     exact: bool,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::Request;
-use super::compare::Seen;
+use super::compare::Carried;
 use super::decide::{Decision, Entry, Why};
 use super::local;
 use super::location::Location;
@@ -18,12 +18,13 @@ use crate::pipeline::report::Outcome;
 use crate::pipeline::room::Room;
 use crate::pipeline::tags::TagReader;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
-use crate::s3::{Condition, CopyTags, Head, ObjectRef, S3Error, Store};
+use crate::s3::{Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Store};
 
 /// The least of [`Carrier::whole`], in bytes.
 const WHOLE: u64 = 32 << 20;
 /// How often an object is carried that is replaced each time.
 const ROUNDS: u32 = 3;
+
 /// Why an object did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -35,6 +36,14 @@ pub enum Failure {
     Missing(ObjectRef),
     #[error("{0}")]
     Lost(String),
+}
+
+impl Failure {
+    /// Whether the source was replaced before all of it was read.
+    fn is_of_another(&self, source: &Location) -> bool {
+        matches!((self, source), (Self::S3(S3Error { kind: Kind::PreconditionFailed, object, .. }), Location::S3(source))
+            if object == source)
+    }
 }
 
 /// One object to be carried.
@@ -102,17 +111,30 @@ impl Carrier {
     async fn carry(&self, load: &Load) -> Row {
         let begun = Instant::now();
         let again = Load { decision: Decision::Transfer(Why::Newer), ..load.clone() };
-        let (mut rounds, mut done) = (1, self.carry_once(load).await);
-        while let Some(carried) = &done.carried
-            && self.is_replaced(&load.from, carried).await
-        {
-            if rounds == ROUNDS {
-                let why = "the source is written to all the time, and what arrived is not its latest: run again when it rests";
-                done = row(load, Action::Failed).because(why);
-                break;
+        let (mut arrived, mut done) = (false, self.carry_once(load).await);
+        for round in 1..=ROUNDS {
+            let Some(carried) = done.carried.take() else { break };
+            match self.is_replaced(&load.from, &carried).await {
+                Ok(false) => break,
+                Ok(true) => {}
+                Err(failure) => {
+                    done = done.warning(format!("whether it was replaced meanwhile is not known: {failure}"));
+                    break;
+                }
             }
-            rounds += 1;
-            done = self.carry_once(&again).await;
+            arrived |= done.action.is_transfer();
+            done = if round < ROUNDS {
+                load.meter.again();
+                self.carry_once(&again).await
+            } else {
+                row(load, Action::Failed).because("it is replaced all the time: run again when it rests")
+            };
+        }
+        if arrived && done.action == Action::Failed {
+            let reason = done.reason.take().unwrap_or_default();
+            // By their dates the two are the same from now on.
+            done = done
+                .because(format!("{reason}; an older one has arrived, which `karui sync --exact` or `cp` replaces"));
         }
         Row { millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), ..done }
     }
@@ -124,7 +146,10 @@ impl Carrier {
             }
             (..) => Box::pin(self.carry_different(load)).await,
         };
-        carried.unwrap_or_else(|failure| row(load, Action::Failed).because(failure.to_string()))
+        carried.unwrap_or_else(|failure| {
+            let row = row(load, Action::Failed).because(failure.to_string());
+            if failure.is_of_another(&load.from) { row.of(Carried::Nothing) } else { row }
+        })
     }
 
     async fn carry_different(&self, load: &Load) -> Result<Row, Failure> {
@@ -209,7 +234,7 @@ impl Carrier {
             }
             copied => copied?,
         };
-        let row = row(load, Action::Copied).whole(head.size).of(Seen::Object(head.etag));
+        let row = row(load, Action::Copied).whole(head.size).of(Carried::Object(head.etag));
         Ok(copied.into_iter().fold(row, Row::warning))
     }
 
@@ -273,7 +298,11 @@ fn of_report(load: &Load, report: Report) -> Row {
     };
     let Report { reason, source_etag, bytes_in, bytes_out, method, score, metadata, warnings, .. } = report;
     let row = row(load, action);
-    let carried = source_etag.filter(|_| action.is_transfer()).map(Seen::Object);
+    let carried = match action {
+        Action::Optimized | Action::Copied => source_etag.map(Carried::Object),
+        Action::Skipped if reason.as_deref() == Some(&Skip::SourceReplaced.to_string()) => Some(Carried::Nothing),
+        Action::Skipped | Action::Same | Action::Deleted | Action::Failed => None,
+    };
     Row { reason: reason.or(row.reason), carried, bytes_in, bytes_out, method, score, metadata, warnings, ..row }
 }
 

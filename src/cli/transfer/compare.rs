@@ -1,18 +1,22 @@
 //! Whether the two sides have the same, by what is in them; and whether the source still has what was carried.
 
+use std::io;
+
 use super::carry::{Carrier, Failure, Load, on_disk};
 use super::local;
 use super::location::Location;
 use super::source::State;
 use crate::pipeline::marker;
 use crate::pipeline::{Job, Task as PipelineTask};
-use crate::s3::{ETag, Head, Kind, S3Error};
+use crate::s3::{ETag, Head, S3Error, Seen};
 
-/// What a source was when it was read.
+/// What a source was when it was carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum Carried {
     Object(ETag),
     File(State),
+    /// Another one before all of it was read.
+    Nothing,
 }
 
 impl Carrier {
@@ -25,14 +29,22 @@ impl Carrier {
                     Location::Local(path) => Some(on_disk(path.clone(), local::etag_of_file).await?),
                     Location::S3(_) | Location::Stream => listed,
                 };
-                let Some(there) = self.store.head(to).await? else { return Ok(Some(false)) };
+                let there = match Seen::of(self.store.head(to).await)? {
+                    Seen::Object(there) => there,
+                    Seen::Nothing => return Ok(Some(false)),
+                    Seen::Unknown => return Ok(None),
+                };
                 let (source, task) = (to.clone(), PipelineTask::Optimize);
                 let job = Job { source, etag, size: None, sequencer: None, task };
                 Ok(Some(marker::answers(&there.attributes.metadata, &job, &self.options_hash)))
             }
             (Location::S3(from), Location::S3(to)) => {
                 let (here, there) = tokio::join!(self.store.head_source(from), self.store.head(to));
-                Ok(seen(here)?.zip(seen(there)?).and_then(|(here, there)| here.has_bytes_of(&there)))
+                Ok(match (Seen::of(here)?, Seen::of(there)?) {
+                    (Seen::Object(here), Seen::Object(there)) => here.has_bytes_of(&there),
+                    (Seen::Nothing, _) | (_, Seen::Nothing) => Some(false),
+                    (Seen::Unknown, _) | (_, Seen::Unknown) => None,
+                })
             }
             (Location::Local(file), Location::S3(object)) => {
                 let head = self.store.head(object);
@@ -48,18 +60,20 @@ impl Carrier {
 
     /// Whether the source is another one by now than was carried: what arrived is newer than that, and looks like it in any
     /// listing.
-    pub async fn is_replaced(&self, source: &Location, carried: &Seen) -> bool {
-        match (source, carried) {
-            (Location::S3(object), Seen::Object(etag)) => {
-                let now = self.store.head_source(object).await;
-                now.is_ok_and(|now| now.is_some_and(|now| now.etag != *etag))
+    pub async fn is_replaced(&self, source: &Location, carried: &Carried) -> Result<bool, Failure> {
+        Ok(match (source, carried) {
+            (_, Carried::Nothing) => true,
+            (Location::S3(object), Carried::Object(etag)) => {
+                let now = self.store.head_source(object).await?;
+                now.is_some_and(|now| now.etag != *etag)
             }
-            (Location::Local(path), Seen::File(state)) => {
-                let now = tokio::fs::metadata(path).await;
-                now.is_ok_and(|now| State::of(&now) != *state)
-            }
+            (Location::Local(path), Carried::File(state)) => match tokio::fs::metadata(path).await {
+                Ok(now) => State::of(&now) != *state,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                Err(error) => return Err(Failure::Io { path: path.clone(), error }),
+            },
             (..) => false,
-        }
+        })
     }
 }
 
@@ -76,19 +90,16 @@ async fn has_file(
         return Ok(Some(true));
     }
     // With SSE-KMS an ETag looks like an MD5, and is none.
-    if let Some(checksum) = seen(head.await)?.and_then(|head| head.checksum) {
+    let checksum = match Seen::of(head.await)? {
+        Seen::Object(head) => head.checksum,
+        Seen::Nothing => return Ok(Some(false)),
+        Seen::Unknown => None,
+    };
+    if let Some(checksum) = checksum {
         let proven = on_disk(file.to_owned(), move |path| checksum.proves_all(std::fs::File::open(path)?)).await?;
         if proven.is_some() {
             return Ok(proven);
         }
     }
     Ok(etag.map(|_| false))
-}
-
-/// What may not be looked at tells nothing.
-fn seen(head: Result<Option<Head>, S3Error>) -> Result<Option<Head>, S3Error> {
-    match head {
-        Err(S3Error { kind: Kind::AccessDenied, .. }) => Ok(None),
-        head => head,
-    }
 }

@@ -90,10 +90,14 @@ impl Rules {
         }
     }
 
-    /// Two `ETag`s that differ say little: that of an upload in parts depends on the parts, and with SSE-KMS on nothing known.
+    /// Two `ETag`s that differ are no proof: that of an upload in parts depends on the parts, and with SSE-KMS on nothing known.
     fn by_contents(self, source: &Entry, destination: &Entry) -> Decision {
         if source.etag.is_some() && source.etag == destination.etag {
             return Decision::Same;
+        }
+        let is_digest = |entry: &Entry| entry.etag.as_ref().is_some_and(ETag::is_digest);
+        if is_digest(source) && is_digest(destination) {
+            return Decision::Look(Some(Why::Content));
         }
         match self.by_listings(source, destination) {
             Decision::Transfer(why) => Decision::Look(Some(why)),
@@ -157,7 +161,7 @@ mod tests {
             decide(Scope::Different, true, &entry(9, source.0, source.1), &entry(9, destination.0, destination.1))
         };
         assert_eq!(exact((9, Some(A)), (1, Some(A))), Decision::Same, "newer, and the same");
-        assert_eq!(exact((1, Some(A)), (9, Some(B))), Decision::Look(None));
+        assert_eq!(exact((1, Some(A)), (9, Some(B))), Decision::Look(Some(Why::Content)), "older, and another");
         assert_eq!(exact((1, None), (9, Some(A))), Decision::Look(None));
         assert_eq!(exact((9, Some(A)), (1, None)), Decision::Look(Some(Why::Newer)));
         assert_eq!(exact((9, Some("abc-2")), (1, Some(A))), Decision::Look(Some(Why::Newer)), "in parts");

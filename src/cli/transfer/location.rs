@@ -155,6 +155,8 @@ mod tests {
         assert_eq!(parse("./s3://b"), Location::Local("./s3://b".into()));
         assert_eq!(parse("-"), Location::Stream);
         assert!(Location::parse(OsStr::new("s3://")).is_err());
+        let point = "s3://arn:aws:s3:eu-west-1:111111111111:accesspoint/name/key";
+        assert!(Location::parse(OsStr::new(point)).unwrap_err().contains("its alias"));
     }
 
     #[test]

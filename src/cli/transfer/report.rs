@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::compare::Seen;
+use super::compare::Carried;
 
 use crate::cli::table::visible;
 use crate::s3::Progress;
@@ -31,7 +31,7 @@ pub struct Row {
     pub warnings: Vec<String>,
     /// What has arrived in S3, where it may be replaced at its source meanwhile.
     #[serde(skip)]
-    pub carried: Option<Seen>,
+    pub carried: Option<Carried>,
     /// Nothing was done: this is what would be.
     pub dry_run: bool,
     pub millis: u64,
@@ -86,7 +86,7 @@ impl Row {
         Self { bytes_in: Some(bytes), bytes_out: Some(bytes), ..self }
     }
 
-    pub fn of(self, carried: Seen) -> Self {
+    pub fn of(self, carried: Carried) -> Self {
         Self { carried: Some(carried), ..self }
     }
 
@@ -108,6 +108,7 @@ impl Row {
             Action::Failed => Some(format!("failed: {name}: {reason}")),
             Action::Skipped => Some(format!("skipped: {name}: {reason}")),
             Action::Deleted if self.dry_run => Some(format!("would delete {to}")),
+            Action::Same => None,
             _ if self.dry_run => Some(format!("would copy {name} to {to} ({reason})")),
             _ if !self.warnings.is_empty() => Some(format!("warning: {name}: {}", self.warnings.join("; "))),
             _ => None,
@@ -160,6 +161,11 @@ impl Meter {
             moved.fetch_add(bytes, Ordering::Relaxed);
             bar.inc(bytes);
         })
+    }
+
+    /// What has come came in vain, and comes again.
+    pub fn again(&self) {
+        self.bar.dec(self.moved.swap(0, Ordering::Relaxed));
     }
 
     /// Nothing more comes of it: what was not counted on its way is counted now.
@@ -325,6 +331,7 @@ mod tests {
         let dry = |action| Row { dry_run: true, ..row(action) }.words();
         assert_eq!(dry(Action::Copied).as_deref(), Some("would copy a to b (missing)"));
         assert_eq!(dry(Action::Deleted).as_deref(), Some("would delete b"));
+        assert_eq!(dry(Action::Same), None);
         let warned = Row { warnings: vec!["tags dropped".into()], ..row(Action::Optimized) };
         assert_eq!(warned.words().as_deref(), Some("warning: a: tags dropped"));
     }

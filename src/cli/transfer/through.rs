@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::carry::{Carrier, Failure, Load, on_disk, row};
-use super::compare::Seen;
+use super::compare::Carried;
 use super::local;
 use super::location::Location;
 use super::report::{Action, Row};
@@ -50,14 +50,18 @@ impl Carrier {
         let (head, format, arrival) = self.begin(load).await?;
         load.meter.expect(head.size);
         if let Some(cause) = Cause::of_beginning(&head, format, &options.limits) {
+            let carried = arrival.state(&head);
             drop(arrival);
             let verdict = Verdict::unread(cause);
             let marked = load.to.is_s3().then(|| verdict.attributes(&head, format, &self.options_hash, None));
-            return Ok(of_verdict(self.as_it_is(load, marked).await?, &verdict));
+            let mut done = of_verdict(self.as_it_is(load, marked).await?, &verdict);
+            // It is read again: where it is another one by then, its headers and marker are not its own.
+            done.carried = done.carried.map(|_| carried);
+            return Ok(done);
         }
         // What the store ends meanwhile is asked for again from there.
         let _permit = self.room.take_for_image(head.size).await;
-        let carried = arrival.seen(&head);
+        let carried = arrival.state(&head);
         let bytes = arrival.read_all().await?;
         let verdict = self.judge(options, bytes.clone()).await;
         let mut warning = None;
@@ -127,7 +131,7 @@ impl Carrier {
         load.meter.expect(state.length.unwrap_or(0));
         let length = state.length;
         let row = self.send_all(load, Unchanging { file, state }, path, length, to, marked).await?;
-        Ok(row.of(Seen::File(state)))
+        Ok(row.of(Carried::File(state)))
     }
 
     async fn send_all(
@@ -174,7 +178,7 @@ impl Carrier {
             Content::Object { from, head: &head, progress: load.meter.progress() }
         };
         let dropped = self.write(&content, to, attributes).await?;
-        let done = row(load, Action::Copied).whole(head.size).of(Seen::Object(head.etag.clone()));
+        let done = row(load, Action::Copied).whole(head.size).of(Carried::Object(head.etag.clone()));
         Ok(warning.into_iter().chain(dropped).fold(done, Row::warning))
     }
 
@@ -282,10 +286,10 @@ enum Arriving {
 }
 
 impl Arriving {
-    fn seen(&self, head: &Head) -> Seen {
+    fn state(&self, head: &Head) -> Carried {
         match self {
-            Self::Download(_) => Seen::Object(head.etag.clone()),
-            Self::File { state, .. } => Seen::File(*state),
+            Self::Download(_) => Carried::Object(head.etag.clone()),
+            Self::File { state, .. } => Carried::File(*state),
         }
     }
 
