@@ -791,9 +791,9 @@ async fn what_is_replaced_all_the_time_is_told() {
         for nth in 1..=3 {
             eventually("it is on its way", || world.s3.faults.calls(held) == nth).await;
             if arrives {
-                world.write("x", &noise(nth))
+                world.write("x", &noise(nth));
             } else {
-                world.put("x", &noise(nth)).await
+                world.put("x", &noise(nth)).await;
             }
             world.s3.faults.release();
         }
