@@ -8,7 +8,7 @@ pub mod key;
 pub mod marker;
 pub mod plan;
 pub mod report;
-pub(crate) mod room;
+pub mod room;
 pub mod run;
 pub(crate) mod tags;
 

@@ -9,14 +9,15 @@ const PERMIT: u64 = 1 << 20;
 
 /// So much memory, of which each takes what it needs, and waits until it is there.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub struct Room {
     free: Semaphore,
     permits: u32,
 }
 
 impl Room {
     /// `bytes` for all of them together.
-    pub(crate) fn new(bytes: u64) -> Self {
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
         let permits = u32::try_from(bytes / PERMIT).unwrap_or(u32::MAX).max(1);
         Self { free: Semaphore::new(permits as usize), permits }
     }

@@ -75,7 +75,8 @@ impl Pipeline {
     }
 
     /// Images that are worked on at the same time share this.
-    pub(crate) fn within(self, room: Room) -> Self {
+    #[must_use]
+    pub fn within(self, room: Room) -> Self {
         Self { room: Some(room), ..self }
     }
 
