@@ -16,7 +16,7 @@ use support::faults::{Fault, INTERNAL_ERROR};
 use support::{DESTINATION, MIB, SOURCE, TestS3, attributes, destination, eventually, noise, source};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 const DENIED: Fault = Fault::ErrorSaying(403, "AccessDenied", "Access Denied");
 
@@ -114,6 +114,12 @@ impl World {
     async fn karui_words(&self, words: &[&str]) -> Said {
         self.s3.faults.forget_seen();
         self.command(words).output().await.unwrap().into()
+    }
+
+    /// The program on its way, with its ends at hand.
+    fn start(&self, words: &[&str]) -> Child {
+        let mut command = self.command(words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     async fn put(&self, key: &str, bytes: &[u8]) {
@@ -323,8 +329,7 @@ async fn what_has_come_to_the_source_meanwhile_is_not_deleted() {
         }
         world.s3.faults.forget_seen();
         world.s3.faults.on(first, 1, Fault::Hold);
-        let mut command = world.command(&["sync", "--json", "--delete", "--jobs", "1", from, to]);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = world.start(&["sync", "--json", "--delete", "--jobs", "1", from, to]);
         eventually("a is on its way", || world.s3.faults.calls(first) > 0).await;
         world.put("b", b"new").await;
         world.write("up/b", b"new");
@@ -586,8 +591,7 @@ async fn caught_in_the_middle(world: &World) -> (tokio::process::Child, u32) {
         world.write(&format!("up/{name}"), &noise(40 * MIB));
     }
     world.s3.faults.always(Operation::UploadPart, Fault::Hang);
-    let mut command = world.command(&["sync", "--json", "up", "s3://destination"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = world.start(&["sync", "--json", "up", "s3://destination"]);
     let id = child.id().unwrap();
     eventually("both uploads are open", || world.s3.open_uploads().len() == 2).await;
     (child, id)
@@ -616,8 +620,7 @@ async fn ctrl_c_leaves_no_temporary_file() {
     fs::create_dir(world.path("down")).unwrap();
     let names =
         || fs::read_dir(world.path("down")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut command = world.command(&["sync", "--json", "--jobs", "4", "s3://source", "down"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = world.start(&["sync", "--json", "--jobs", "4", "s3://source", "down"]);
     eventually("a file is being written", || names().any(|name| name.starts_with(".karui-"))).await;
     let killed = Command::new("kill").args(["-INT", &child.id().unwrap().to_string()]).status().await.unwrap();
     assert!(killed.success());
@@ -633,8 +636,7 @@ async fn ctrl_c_leaves_no_temporary_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_does_not_wait_for_stdin() {
     let world = World::new().await;
-    let mut command = world.command(&["cp", "-", "s3://destination/large"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = world.start(&["cp", "-", "s3://destination/large"]);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&noise(10 * MIB)).await.unwrap();
     eventually("a part is sent", || world.s3.faults.calls(Operation::UploadPart) > 0).await;
@@ -709,8 +711,7 @@ async fn a_file_that_is_written_to_meanwhile_is_not_stored() {
         let (held, key) = if size == 100 { (Operation::PutObject, "small") } else { (Operation::UploadPart, "large") };
         world.s3.faults.clear();
         world.s3.faults.on(held, 1, Fault::Hold);
-        let child = world.command(&["cp", "file", &format!("s3://destination/{key}")]).stderr(Stdio::piped()).spawn();
-        let child = child.unwrap();
+        let child = world.start(&["cp", "file", &format!("s3://destination/{key}")]);
         eventually("it is on its way", || world.s3.faults.calls(held) > 0).await;
         world.write("file", &noise(size + 1)[1..]);
         world.s3.faults.release();
@@ -741,7 +742,7 @@ async fn what_is_replaced_on_its_way_is_carried_again() {
         world.s3.faults.clear();
         world.s3.faults.on(held, 1, Fault::Hold);
         let words: Vec<_> = line.split(' ').collect();
-        let child = world.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = world.start(&words);
         eventually("it is on its way", || world.s3.faults.calls(held) > 0).await;
         fs::write(world.path("up/x"), &new).unwrap();
         world.put("in/x", &new).await;
@@ -764,7 +765,7 @@ async fn no_object_arrives_with_the_headers_of_another() {
     let endpoint = there.s3.server.endpoint();
     let words =
         ["cp", "--json", "--optimize", "s3://source/x", "s3://destination/x", "--destination-endpoint", endpoint];
-    let child = here.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = here.start(&words);
     eventually("it is read again", || here.s3.faults.calls(Operation::GetObject) > 1).await;
     here.put("x", &fixture("icon.png")).await;
     here.s3.faults.release();
@@ -787,7 +788,7 @@ async fn what_is_replaced_all_the_time_is_told() {
             world.s3.faults.on(held, nth, Fault::Hold);
         }
         let words = ["cp", "--json", from, "s3://destination/x"];
-        let child = world.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = world.start(&words);
         for nth in 1..=3 {
             eventually("it is on its way", || world.s3.faults.calls(held) == nth).await;
             if arrives {
@@ -976,8 +977,7 @@ async fn what_is_no_image_is_not_read_to_make_it_light() {
 async fn stdin_becomes_an_object() {
     let world = World::new().await;
     for (size, key) in [(0, "empty"), (100, "small.txt"), (20 * MIB + 7, "large")] {
-        let mut command = world.command(&["cp", "-", &format!("s3://destination/{key}")]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = world.start(&["cp", "-", &format!("s3://destination/{key}")]);
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(&noise(size)).await.unwrap();
         drop(stdin);
@@ -992,8 +992,7 @@ async fn stdin_becomes_an_object() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stdin_is_on_its_way_before_it_ends() {
     let world = World::new().await;
-    let mut command = world.command(&["cp", "-", "s3://destination/large"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = world.start(&["cp", "-", "s3://destination/large"]);
     let mut stdin = child.stdin.take().unwrap();
     let bytes = noise(40 * MIB);
     stdin.write_all(&bytes[..10 * MIB]).await.unwrap();

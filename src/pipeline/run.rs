@@ -15,7 +15,7 @@ use super::tags::TagReader;
 use super::{Ending, Job, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
 use crate::error::Error;
 use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState};
+use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options};
 use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Seen, Store};
 
 /// How often a result is written that another one overtakes, before its event has to come back.
@@ -204,9 +204,7 @@ impl Pipeline {
         let options = self.policy.options.clone();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let budget = deadline.map_or(Budget::UNLIMITED, |deadline| Budget::lasting(time_to_work(deadline)));
-        let work = tokio::task::spawn_blocking(move || optimize::optimize(&bytes, &options, budget.on(threads)));
-        let answer = work.await.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string())));
-        Verdict::of(answer)
+        judge(bytes, options, budget.on(threads)).await
     }
 
     fn attributes(
@@ -334,6 +332,13 @@ impl Delivery<'_> {
         self.tags = CopyTags::Drop;
         had_tags
     }
+}
+
+/// The engine's, on a thread of its own.
+pub(crate) async fn judge(bytes: Bytes, options: Options, budget: Budget) -> Verdict {
+    let work = tokio::task::spawn_blocking(move || optimize::optimize(&bytes, &options, budget));
+    let answer = work.await.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string())));
+    Verdict::of(answer)
 }
 
 /// Whether something came to, or left, the destination after it was looked at.

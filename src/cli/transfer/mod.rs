@@ -29,6 +29,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{FAILED, WRONG_USAGE};
+use crate::config;
+use crate::s3::{Buckets, RateLimits, Transfer};
 use location::Location;
 use run::Ended;
 
@@ -87,6 +89,11 @@ fn transfer(name: &str, request: Result<args::Request, String>) -> ExitCode {
 fn wrong_usage(name: &str, usage: &str) -> ExitCode {
     eprintln!("error: {usage}\n\nFor more information, try 'karui {name} --help'.");
     ExitCode::from(WRONG_USAGE)
+}
+
+/// What is about bytes on their way, by this process's environment.
+fn settings() -> Result<(Transfer, RateLimits, Buckets), String> {
+    config::transfer(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())
 }
 
 /// No runtime, which has been told of.

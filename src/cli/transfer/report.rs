@@ -10,7 +10,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::compare::Carried;
-
 use crate::cli::table::visible;
 use crate::s3::Progress;
 

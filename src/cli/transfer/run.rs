@@ -14,7 +14,6 @@ use super::listing::{Listing, Merge, Pair, Veiled};
 use super::location::Location;
 use super::report::{Action, Meter, Printer, Row};
 use crate::cli::interrupted;
-use crate::config;
 use crate::s3::{ObjectRef, S3Error, Side, Store, Transfer, UploadWatch};
 
 /// After Ctrl-C, for what is on its way to notice: at once, unless it waits for a disk.
@@ -39,8 +38,7 @@ pub enum Ended {
 pub async fn run(request: Request) -> Result<Ended, String> {
     let request = settle(request)?;
     let watch = UploadWatch::default();
-    let (transfer, limits, buckets) =
-        config::transfer(config::readable(std::env::vars_os())).map_err(|e| e.to_string())?;
+    let (transfer, limits, buckets) = super::settings()?;
     let store = connect(&request, transfer).await.with_buckets(buckets).with_rate_limits(limits).watched_by(&watch);
     if !store.is_apart() {
         keep_from_itself(&request)?;

@@ -19,8 +19,9 @@ use super::location::Location;
 use super::report::{Action, Row};
 use super::source::{Source, State, Unchanging, chunks};
 use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{self, Budget, Format, ImageError, Options};
+use crate::optimize::{Budget, Format, Options};
 use crate::pipeline::body::{Cause, Verdict};
+use crate::pipeline::run::judge;
 use crate::s3::{Attributes, Condition, Download, Head, ObjectRef, Progress, S3Error, ScatterError};
 
 impl Carrier {
@@ -63,7 +64,7 @@ impl Carrier {
         let _permit = self.room.take_for_image(head.size).await;
         let carried = arrival.state(&head);
         let bytes = arrival.read_all().await?;
-        let verdict = self.judge(options, bytes.clone()).await;
+        let verdict = judge(bytes.clone(), options.clone(), Budget::UNLIMITED.on(self.threads)).await;
         let mut warning = None;
         let mut attributes = verdict.attributes(&head, format, &self.options_hash, None);
         if let (Location::S3(from), Location::S3(_)) = (&load.from, &load.to) {
@@ -263,13 +264,6 @@ impl Carrier {
                 written.await.map_err(|error| io_failure("stdout", error)).map(|()| None)
             }
         }
-    }
-
-    async fn judge(&self, options: &Options, bytes: Bytes) -> Verdict {
-        let (options, threads) = (options.clone(), self.threads);
-        let work = move || optimize::optimize(&bytes, &options, Budget::UNLIMITED.on(threads));
-        let answer = tokio::task::spawn_blocking(work).await;
-        Verdict::of(answer.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string()))))
     }
 }
 

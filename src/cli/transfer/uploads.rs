@@ -10,7 +10,6 @@ use serde_json::json;
 use super::local;
 use super::location::Location;
 use crate::cli::table::Table;
-use crate::config;
 use crate::s3::{self, Access, ObjectRef, OpenUpload, S3Error, Store};
 
 /// List unfinished multipart uploads, whose parts cost storage, and end the old ones
@@ -58,8 +57,7 @@ pub async fn run(args: UploadsArgs) -> Result<bool, String> {
     };
     let UploadsArgs { profile, role, external_id, region, endpoint, .. } = args.clone();
     let client = s3::client_as(&Access { profile, region, endpoint, role, external_id }).await;
-    let (transfer, limits, buckets) =
-        config::transfer(config::readable(std::env::vars_os())).map_err(|error| error.to_string())?;
+    let (transfer, limits, buckets) = super::settings()?;
     let store = Store::new(client, transfer).with_buckets(buckets).with_rate_limits(limits);
     match list_and_end(&store, &prefix, &args).await {
         Ok(rows) => Ok(print(&rows, args.json)),
