@@ -65,7 +65,7 @@ async fn an_image_arrives_lighter_and_a_second_delivery_changes_nothing() {
     let source = std::fs::read("tests/fixtures/photo-rotated.jpg").unwrap();
     let first = stage.stored(key).await.unwrap();
     assert!(first.len() < source.len());
-    assert!(karui::optimize::score(&source, &first).unwrap() >= 75.0);
+    assert!(karui::optimize::score(&source, &first).unwrap().effective(75.0) >= 75.0);
 
     let again = stage.invoke(&[created]).await.unwrap();
     assert_eq!((&again["skipped"], &again["records"][0]["reason"]), (&json!(1), &json!("already-stored")));

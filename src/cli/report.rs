@@ -23,6 +23,8 @@ pub struct Row {
     pub bytes_out: Option<u64>,
     pub method: Option<String>,
     pub score: Option<f64>,
+    /// The lowest score of any window of 128 pixels that is not flat.
+    pub worst: Option<f64>,
     /// How the score was come by: lossless, whole, sampled or none.
     pub check: Option<String>,
     /// Whether the time given ended the search early.
@@ -53,6 +55,7 @@ impl Row {
             bytes_out: Some(length),
             method: None,
             score: None,
+            worst: None,
             check: None,
             budget_cut: false,
             metadata: Some(MetadataState::Kept.to_string()),
@@ -64,6 +67,7 @@ impl Row {
                 bytes_out: Some(encoded.bytes.len() as u64),
                 method: Some(encoded.method.to_string()),
                 score: encoded.score,
+                worst: encoded.worst,
                 check: Some(encoded.check.to_string()),
                 budget_cut: encoded.budget_cut,
                 metadata: Some(encoded.metadata.to_string()),
@@ -92,6 +96,7 @@ impl Row {
             bytes_out: None,
             method: None,
             score: None,
+            worst: None,
             check: None,
             budget_cut: false,
             metadata: None,
@@ -232,12 +237,13 @@ mod tests {
             info: INFO,
             method: Method::JpegPixels,
             score: Some(75.25),
+            worst: Some(71.5),
             check: Check::Whole,
             metadata: MetadataState::Stripped,
             budget_cut: false,
         };
         let row = Row::new(Path::new("a.jpg"), 100, Some(Format::Jpeg), &Ok(Outcome::Optimized(encoded)));
-        let expected = r#"{"path":"a.jpg","outcome":"optimized","reason":null,"format":"jpeg","width":40,"height":30,"bytes_in":100,"bytes_out":60,"method":"jpeg-pixels","score":75.25,"check":"whole","budget_cut":false,"metadata":"stripped","millis":0}"#;
+        let expected = r#"{"path":"a.jpg","outcome":"optimized","reason":null,"format":"jpeg","width":40,"height":30,"bytes_in":100,"bytes_out":60,"method":"jpeg-pixels","score":75.25,"worst":71.5,"check":"whole","budget_cut":false,"metadata":"stripped","millis":0}"#;
         assert_eq!(row.json(), expected);
         assert_eq!(row.cells(), ["a.jpg", "100", "60", "40.0%", "75.2", "jpeg-pixels"]);
         assert_eq!(row.complaint(), None);

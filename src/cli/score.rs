@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::FAILED;
-use crate::optimize::{Butteraugli, CompareError, Fault, ImageError, Limits, Pair, Side};
+use crate::optimize::{Butteraugli, CompareError, Fault, ImageError, Limits, Pair, Score, Side};
 
-/// Tell how much a picture has lost: the SSIMULACRA2 score of B against A
+/// Tell how much a picture has lost: the SSIMULACRA2 scores of B against A, of the whole and of its worst window
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     after_long_help = "100 is identical, 90 visually lossless, 70 high quality, 50 medium, 30 low; very different \
-pictures fall below 0. Each file is turned upright by its own EXIF orientation; transparency is laid over black and \
+pictures fall below 0. A window has 128 pixels each way, one begins every 64; flat ones do not count. Each file is turned upright by its own EXIF orientation; transparency is laid over black and \
 over white, and the worse counts; colour profiles are not applied. CMYK, more than 8 bits per sample, PQ, HLG and \
 linear samples and animations have no score unless both files decode to the same. At 16 megapixels --butteraugli takes \
 2.3 GB of memory.\n\nButteraugli's distances, for a display of 80 nits, are 0 where nothing differs; below 1 \
@@ -43,6 +43,7 @@ struct Report {
     reference: String,
     distorted: String,
     score: f64,
+    worst: f64,
     butteraugli_max: Option<f64>,
     butteraugli_3norm: Option<f64>,
 }
@@ -68,11 +69,13 @@ fn compare(args: &ScoreArgs) -> Result<Report, String> {
     let explained = |error| explain(&error, &args.reference, &args.distorted);
     let pair = Pair::decode(&read(&args.reference)?, &read(&args.distorted)?).map_err(explained)?;
     let unsure = |error| format!("{}; leave out --butteraugli", explained(error));
+    let Score { whole, worst, .. } = pair.ssimulacra2().map_err(explained)?;
     let distance = args.butteraugli.then(|| pair.butteraugli().map_err(unsure)).transpose()?;
     Ok(Report {
         reference: args.reference.to_string_lossy().into_owned(),
         distorted: args.distorted.to_string_lossy().into_owned(),
-        score: pair.ssimulacra2().map_err(explained)?,
+        score: whole,
+        worst,
         butteraugli_max: distance.map(|Butteraugli { max, .. }| max),
         butteraugli_3norm: distance.map(|Butteraugli { norm3, .. }| norm3),
     })
@@ -117,7 +120,7 @@ impl Report {
 
     /// The score alone on the first line, for scripts.
     fn text(&self) -> String {
-        let score = format!("{:.4}", self.score);
+        let score = format!("{:.4}\nworst window: {:.4}", self.score, self.worst);
         match (self.butteraugli_max, self.butteraugli_3norm) {
             (Some(max), Some(norm)) => format!("{score}\nbutteraugli: {max:.4} max, {norm:.4} 3-norm"),
             _ => score,
@@ -132,20 +135,19 @@ mod tests {
 
     fn report() -> Report {
         let (reference, distorted) = ("a.png".into(), "b.jpg".into());
-        Report { reference, distorted, score: 84.5, butteraugli_max: None, butteraugli_3norm: None }
+        Report { reference, distorted, score: 84.5, worst: 71.25, butteraugli_max: None, butteraugli_3norm: None }
     }
 
     #[test]
     fn a_score_is_one_line_for_scripts_and_distances_another() {
-        assert_eq!(report().text(), "84.5000");
+        assert_eq!(report().text(), "84.5000\nworst window: 71.2500");
         let both = Report { butteraugli_max: Some(1.25), butteraugli_3norm: Some(0.5), ..report() };
-        assert_eq!(both.text(), "84.5000\nbutteraugli: 1.2500 max, 0.5000 3-norm");
+        assert_eq!(both.text(), "84.5000\nworst window: 71.2500\nbutteraugli: 1.2500 max, 0.5000 3-norm");
     }
 
     #[test]
     fn json_says_all_there_is() {
-        let expected =
-            r#"{"reference":"a.png","distorted":"b.jpg","score":84.5,"butteraugli_max":null,"butteraugli_3norm":null}"#;
+        let expected = r#"{"reference":"a.png","distorted":"b.jpg","score":84.5,"worst":71.25,"butteraugli_max":null,"butteraugli_3norm":null}"#;
         assert_eq!(report().json().unwrap(), expected);
     }
 

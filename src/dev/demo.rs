@@ -159,8 +159,10 @@ impl Verdict {
             return Self::Larger;
         }
         match optimize::score(&arrival.source, result) {
-            Ok(score) if score < target => Self::Below { score, target },
-            Ok(score) => Self::Scored(score),
+            Ok(score) if score.effective(target) < target => {
+                Self::Below { score: score.whole.min(score.worst), target }
+            }
+            Ok(score) => Self::Scored(score.whole),
             Err(error) => Self::Unreadable(error.to_string()),
         }
     }

@@ -2,15 +2,15 @@
 
 use super::options::{MetadataPolicy, Options};
 use super::outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
-use super::score::IDENTICAL;
+use super::score::Score;
 
 /// A file that could take the source's place; it holds the quality target and the metadata policy.
 #[derive(Debug)]
 pub struct Candidate {
     pub bytes: Vec<u8>,
     pub method: Method,
-    /// SSIMULACRA2, where measured.
-    pub score: Option<f64>,
+    /// Where measured.
+    pub score: Option<Score>,
     pub check: Check,
 }
 
@@ -18,7 +18,7 @@ impl Candidate {
     /// A file whose pixels decode as before.
     #[must_use]
     pub fn lossless(bytes: Vec<u8>, method: Method) -> Self {
-        Self { bytes, method, score: Some(IDENTICAL), check: Check::Lossless }
+        Self { bytes, method, score: Some(Score::IDENTICAL), check: Check::Lossless }
     }
 }
 
@@ -55,7 +55,8 @@ pub fn choose(source: Context<'_>, candidates: Vec<Candidate>, options: &Options
         bytes.reserve_exact(tail.len());
         bytes.extend_from_slice(tail);
         let metadata = state(MetadataState::Stripped);
-        return Outcome::Optimized(Encoded { bytes, info, method, score, check, metadata, budget_cut });
+        let (score, worst) = (score.map(|score| score.whole), score.map(|score| score.worst));
+        return Outcome::Optimized(Encoded { bytes, info, method, score, worst, check, metadata, budget_cut });
     }
     let metadata = state(MetadataState::Kept);
     Outcome::Unchanged(Unchanged { reason: Reason::NoGain, info: Some(info), metadata, budget_cut })

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::score::{IDENTICAL, Rgb, judge};
+use super::score::{Rgb, Score, judge};
 use super::{Format, ImageError, Limit, Limits, gif, guarded, jpeg, png, webp};
 
 /// Up to this many pixels Butteraugli runs over the whole picture, for 142 bytes a pixel; above that over strips of so many
@@ -120,15 +120,16 @@ impl Pair {
         Ok(Self { views: views.filter(|(reference, distorted)| reference != distorted).collect() })
     }
 
-    /// The SSIMULACRA2 score over the background on which it is lower: 100 where the two are the same, 90 where a
+    /// The SSIMULACRA2 scores of the whole and of the worst window, over the background on which each is lower: 100 where
+    /// the two are the same, 90 where a
     /// difference is hardly seen, below 0 for other pictures altogether.
     ///
     /// # Errors
     /// [`CompareError::Metric`] where a side is below 8 pixels.
-    pub fn ssimulacra2(&self) -> Result<f64, CompareError> {
-        self.views.iter().try_fold(IDENTICAL, |worst, (reference, distorted)| {
+    pub fn ssimulacra2(&self) -> Result<Score, CompareError> {
+        self.views.iter().try_fold(Score::IDENTICAL, |lowest, (reference, distorted)| {
             let score = judge(reference, distorted, f64::INFINITY).ok_or_else(too_small)?;
-            Ok(worst.min(score))
+            Ok(lowest.min(score))
         })
     }
 
@@ -222,14 +223,14 @@ mod tests {
     }
 
     fn score(reference: Picture, distorted: Picture) -> f64 {
-        Pair::new(reference, distorted).unwrap().ssimulacra2().unwrap()
+        Pair::new(reference, distorted).unwrap().ssimulacra2().unwrap().whole
     }
 
     #[test]
     fn the_same_picture_has_nothing_to_measure() {
         let pair = Pair::new(opaque(waves(64, 48, 0)), opaque(waves(64, 48, 0))).unwrap();
         assert!(pair.views.is_empty());
-        assert!((pair.ssimulacra2().unwrap() - IDENTICAL).abs() < f64::EPSILON);
+        assert!(pair.ssimulacra2().unwrap() == Score::IDENTICAL);
     }
 
     #[test]
@@ -289,7 +290,7 @@ mod tests {
         let at = ROTATED.windows(entry.len()).position(|bytes| bytes == entry).unwrap() + entry.len() - 1;
         let turned = |orientation| [&ROTATED[..at], &[orientation], &ROTATED[at + 1..]].concat();
         assert!(Pair::decode(ROTATED, &turned(6)).unwrap().views.is_empty());
-        assert!(Pair::decode(ROTATED, &turned(8)).unwrap().ssimulacra2().unwrap() < 20.0);
+        assert!(Pair::decode(ROTATED, &turned(8)).unwrap().ssimulacra2().unwrap().whole < 20.0);
         let sizes = CompareError::Sizes { reference: (400, 512), distorted: (512, 400) };
         assert_eq!(Pair::decode(ROTATED, &turned(1)).unwrap_err(), sizes);
     }

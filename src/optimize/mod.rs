@@ -31,6 +31,7 @@ pub use format::Format;
 pub use limits::Limits;
 pub use options::{Effort, MetadataPolicy, Options, Quality};
 pub use outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
+pub use score::Score;
 
 /// Makes an image lighter, within the promised quality, or says why it is best left as it is.
 ///
@@ -64,12 +65,12 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     }
 }
 
-/// The SSIMULACRA2 score of a JPEG, PNG or still WebP file against its source: both turned upright, alpha over black and
-/// over white, of which the lower counts (100 = identical).
+/// The SSIMULACRA2 scores of a JPEG, PNG or still WebP file against its source, of the whole and of its worst window: both
+/// turned upright, alpha over black and over white, of which the lower counts (100 = identical).
 ///
 /// # Errors
 /// [`CompareError`] where either cannot be decoded, or they differ in size.
-pub fn score(source: &[u8], distorted: &[u8]) -> Result<f64, CompareError> {
+pub fn score(source: &[u8], distorted: &[u8]) -> Result<Score, CompareError> {
     Pair::decode(source, distorted)?.ssimulacra2()
 }
 

@@ -83,7 +83,7 @@ mod tests {
                 }
                 Some(())
             };
-            judged(Judge::new(width, height).unwrap(), threads, rows).unwrap().finish(f64::MAX)
+            judged(Judge::new(width, height).unwrap(), threads, rows).unwrap().finish(f64::MAX).whole
         };
         assert!(score(1) < 100.0);
         assert_eq!(score(1).to_bits(), score(2).to_bits());

@@ -3,7 +3,7 @@
 use rgb::RGBA8;
 
 use super::compare::Picture;
-use super::score::{Judge, Rgb, judge};
+use super::score::{Judge, Rgb, Score, judge};
 
 /// Decoded pixels, row by row.
 pub struct Pixels {
@@ -59,10 +59,10 @@ impl<'a> Views<'a> {
         Self { pixels, orientation, backgrounds }
     }
 
-    /// The score over the background on which it is worse, 0 where colours drift; `None` where the picture is too small
+    /// The lower scores of both backgrounds, at most 0 where colours drift; `None` where the picture is too small
     /// for a score. `fill` writes one row of the candidate, from the first to the last.
     #[must_use]
-    pub fn score(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<f64> {
+    pub fn score(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
         if self.orientation != 1 {
             return self.score_upright(fill);
         }
@@ -77,18 +77,18 @@ impl<'a> Views<'a> {
                 judge.push(reference.each_ref().map(Vec::as_slice), candidate.each_ref().map(Vec::as_slice));
             }
         }
-        Some(judges.into_iter().map(|(_, judge)| judge.finish(MAX_DRIFT)).fold(f64::INFINITY, f64::min))
+        Some(judges.into_iter().map(|(_, judge)| judge.finish(MAX_DRIFT)).fold(Score::IDENTICAL, Score::min))
     }
 
     /// The same for what viewers turn: whole pictures are needed for that.
-    fn score_upright(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<f64> {
+    fn score_upright(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
         let Pixels { width, height, .. } = *self.pixels;
         let mut rgba = vec![RGBA8::default(); width * height];
         rgba.chunks_exact_mut(width).enumerate().for_each(|(y, row)| fill(y, row));
         let candidate = Pixels { width, height, rgba };
         let over = |pixels: &Pixels, background| pixels.over(background).upright(self.orientation);
         let score = |background: &u8| judge(&over(self.pixels, *background), &over(&candidate, *background), MAX_DRIFT);
-        self.backgrounds.iter().map(score).try_fold(f64::INFINITY, |worst, score| Some(worst.min(score?)))
+        self.backgrounds.iter().map(score).try_fold(Score::IDENTICAL, |lowest, score| Some(lowest.min(score?)))
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
 
     fn score(source: &Pixels, orientation: u8, other: &[RGBA8]) -> f64 {
         let fill = |y: usize, row: &mut [RGBA8]| row.copy_from_slice(&other[y * source.width..][..source.width]);
-        Views::new(source, orientation).score(fill).unwrap()
+        Views::new(source, orientation).score(fill).unwrap().whole
     }
 
     #[test]

@@ -93,6 +93,14 @@ impl Verdict {
         }
     }
 
+    /// The score of the worst window of what was made, where it was measured.
+    pub(crate) fn worst(&self) -> Option<f64> {
+        match self {
+            Self::Lighter(encoded) => encoded.worst,
+            Self::AsItIs { .. } => None,
+        }
+    }
+
     /// The score of what was made, where it was measured.
     pub(crate) fn score(&self) -> Option<f64> {
         match self {

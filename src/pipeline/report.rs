@@ -34,6 +34,8 @@ pub struct Report {
     pub bytes_out: Option<u64>,
     pub method: Option<String>,
     pub score: Option<f64>,
+    /// The lowest score of any window of 128 pixels that is not flat.
+    pub worst: Option<f64>,
     /// How the score was come by: lossless, whole, sampled or none.
     pub check: Option<String>,
     /// Whether the time given ended the search early.
@@ -114,6 +116,7 @@ impl Report {
             bytes_out: None,
             method: None,
             score: None,
+            worst: None,
             check: None,
             budget_cut: false,
             metadata: None,
@@ -131,6 +134,7 @@ impl Report {
                 self.bytes_out = Some(encoded.bytes.len() as u64);
                 self.method = Some(encoded.method.to_string());
                 self.score = encoded.score;
+                self.worst = encoded.worst;
                 self.check = Some(encoded.check.to_string());
                 self.budget_cut = encoded.budget_cut;
                 self.describe(Some(encoded.info));
@@ -190,7 +194,8 @@ impl Report {
     fn without_result(&mut self, outcome: Outcome, reason: String) {
         self.outcome = outcome;
         self.reason = Some(reason);
-        (self.class, self.bytes_out, self.method, self.score, self.check) = (None, None, None, None, None);
+        (self.class, self.bytes_out, self.method, self.check) = (None, None, None, None);
+        (self.score, self.worst) = (None, None);
     }
 
     /// Writes the log line.
@@ -208,6 +213,7 @@ impl Report {
             bytes_out = self.bytes_out,
             method = self.method,
             score = self.score,
+            worst = self.worst,
             check = self.check,
             budget_cut = self.budget_cut,
             metadata = self.metadata,

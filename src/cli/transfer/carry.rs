@@ -296,14 +296,14 @@ fn of_report(load: &Load, report: Report) -> Row {
         Outcome::Skipped => Action::Skipped,
         Outcome::Failed => Action::Failed,
     };
-    let Report { reason, source_etag, bytes_in, bytes_out, method, score, metadata, warnings, .. } = report;
+    let Report { reason, source_etag, bytes_in, bytes_out, method, score, worst, metadata, warnings, .. } = report;
     let row = row(load, action);
     let carried = match action {
         Action::Optimized | Action::Copied => source_etag.map(Carried::Object),
         Action::Skipped if reason.as_deref() == Some(&Skip::SourceReplaced.to_string()) => Some(Carried::Nothing),
         Action::Skipped | Action::Same | Action::Deleted | Action::Failed => None,
     };
-    Row { reason: reason.or(row.reason), carried, bytes_in, bytes_out, method, score, metadata, warnings, ..row }
+    Row { reason: reason.or(row.reason), carried, bytes_in, bytes_out, method, score, worst, metadata, warnings, ..row }
 }
 
 /// Waits for the file system on a thread of its own.

@@ -25,6 +25,8 @@ pub struct Row {
     pub bytes_out: Option<u64>,
     pub method: Option<String>,
     pub score: Option<f64>,
+    /// The lowest score of any window of 128 pixels that is not flat.
+    pub worst: Option<f64>,
     /// clean, stripped or kept, of what was optimized.
     pub metadata: Option<String>,
     pub warnings: Vec<String>,
@@ -68,6 +70,7 @@ impl Row {
             bytes_out: None,
             method: None,
             score: None,
+            worst: None,
             metadata: None,
             warnings: Vec::new(),
             carried: None,

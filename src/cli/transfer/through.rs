@@ -318,7 +318,8 @@ async fn pour_into(
 }
 
 fn of_verdict(row: Row, verdict: &Verdict) -> Row {
-    let row = Row { score: verdict.score(), metadata: Some(verdict.metadata().to_string()), ..row };
+    let row =
+        Row { score: verdict.score(), worst: verdict.worst(), metadata: Some(verdict.metadata().to_string()), ..row };
     match verdict {
         Verdict::Lighter(encoded) => Row { action: Action::Optimized, method: Some(encoded.method.to_string()), ..row },
         Verdict::AsItIs { cause, .. } => Row { action: Action::Copied, ..row }.because(cause.to_string()),

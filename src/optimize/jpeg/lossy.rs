@@ -12,7 +12,7 @@ use super::target::{Aim, Answer, Found, search};
 use super::upright::UPRIGHT;
 use crate::optimize::candidate::Candidate;
 use crate::optimize::outcome::Check;
-use crate::optimize::score::Judge;
+use crate::optimize::score::{Judge, Score};
 use crate::optimize::{Budget, Method};
 
 /// What is known of a source beside its coefficients.
@@ -177,7 +177,7 @@ impl Ways<'_> {
     /// Bytes of the sample, or else of the whole, at the coarsest step that reaches the target there.
     fn bytes_at_target(&self, chroma: Chroma, threads: usize) -> Result<Option<usize>, Fault> {
         let Some(recompressor) = self.on(self.smallest(), chroma) else { return Ok(None) };
-        let score = |step| recompressor.score(step, UPRIGHT, threads).unwrap_or(0.0);
+        let score = |step| recompressor.score(step, UPRIGHT, threads).unwrap_or(Score::REFUSED);
         let answer = search(&self.aim(&recompressor), score, None, self.budget);
         answer.found.map(|found| Ok(recompressor.encode(found.step)?.len())).transpose()
     }
@@ -187,10 +187,10 @@ impl Ways<'_> {
         let sample = self.tiles.and_then(|tiles| self.on(tiles, chroma));
         let threads = self.budget.threads();
         let mut on_sample =
-            |step| sample.as_ref().and_then(|sample| sample.score(step, UPRIGHT, threads)).unwrap_or(0.0);
+            |step| sample.as_ref().and_then(|sample| sample.score(step, UPRIGHT, threads)).map_or(0.0, |s| s.whole);
         let pixels = self.tiles.map(|tiles| tiles.layout.width * tiles.layout.height);
         let sample = pixels.map(|pixels| (pixels, &mut on_sample as &mut dyn FnMut(i32) -> f64));
-        let on_whole = |step| whole.score(step, self.orientation, threads).unwrap_or(0.0);
+        let on_whole = |step| whole.score(step, self.orientation, threads).unwrap_or(Score::REFUSED);
         search(&self.aim(&whole), on_whole, sample, self.budget)
     }
 

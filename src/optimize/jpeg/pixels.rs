@@ -3,7 +3,7 @@
 use super::libjpeg::{self, Fault, Planes};
 use super::recompress::MAX_DRIFT;
 use super::target::Aim;
-use crate::optimize::score::{Rgb, judge};
+use crate::optimize::score::{Rgb, Score, judge};
 
 /// Half steps of libjpeg's quality: 196 is quality 98, 24 is quality 12.
 const COARSEST: i32 = 24;
@@ -44,12 +44,12 @@ impl Pixels {
         libjpeg::encode(&self.planes, scale_of(step))
     }
 
-    /// The score of a step's file; 0 where it cannot be made or judged.
+    /// The score of a step's file; refused where it cannot be made or judged.
     #[must_use]
-    pub fn score(&self, step: i32) -> f64 {
+    pub fn score(&self, step: i32) -> Score {
         let decoded = self.encode(step).and_then(|file| libjpeg::decode_rgb(&file, u32::MAX));
         let decoded = decoded.map(|picture| picture.upright(self.orientation));
-        decoded.ok().and_then(|picture| judge(&self.picture, &picture, MAX_DRIFT)).unwrap_or(0.0)
+        decoded.ok().and_then(|picture| judge(&self.picture, &picture, MAX_DRIFT)).unwrap_or(Score::REFUSED)
     }
 }
 

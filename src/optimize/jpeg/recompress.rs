@@ -12,7 +12,7 @@ use super::requantize::{Quantizer, Requantizer, coarsened};
 use super::scans;
 use super::tables::{Role, table};
 use super::upright::{self, UPRIGHT};
-use crate::optimize::score::Judge;
+use crate::optimize::score::{Judge, Score};
 use crate::optimize::spread::{self, Sink};
 
 /// Steps of the dial per unit of q: real-valued, to land just above the target.
@@ -121,7 +121,7 @@ impl<'a> Recompressor<'a> {
     /// The score of what a step makes of the source, turned upright by EXIF's `orientation`, on so many threads; `None`
     /// where the picture is too small for one, or of sampling factors that no decoder takes.
     #[must_use]
-    pub fn score(&self, step: i32, orientation: u8, threads: usize) -> Option<f64> {
+    pub fn score(&self, step: i32, orientation: u8, threads: usize) -> Option<Score> {
         let (width, height) = upright::size(self.source.layout(), orientation);
         let judge = Judge::new(width, height)?;
         let made = self.at(step);
@@ -322,7 +322,7 @@ mod tests {
                         .map(|file| decode_rgb(file, 100).unwrap().upright(orientation));
                     let of_file = judge(&a, &b, MAX_DRIFT).unwrap();
                     let foreseen = recompressor.score(260, orientation, 1).unwrap();
-                    assert!((of_file - foreseen).abs() < 1e-9, "{sampling:?} {chroma:?}: {foreseen}, is {of_file}");
+                    assert_eq!(of_file, foreseen, "{sampling:?} {chroma:?}");
                 }
             }
         }

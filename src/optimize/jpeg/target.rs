@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::optimize::Budget;
 use crate::optimize::outcome::Check;
-use crate::optimize::score::IDENTICAL;
+use crate::optimize::score::{IDENTICAL, Score};
 use crate::optimize::search::{Search, Trial, Verdict};
 
 /// What is searched for, and along which dial.
@@ -41,8 +41,8 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found {
     pub step: i32,
-    /// SSIMULACRA2, of the whole or as the sample predicts it.
-    pub score: f64,
+    /// Of the whole, or as the sample predicts it.
+    pub score: Score,
     pub check: Check,
 }
 
@@ -67,7 +67,7 @@ const MARGIN: f64 = MOSAIC_BIAS + 1.5;
 /// Searches. `whole` and `sample` score a step; the sample comes with its number of pixels.
 pub fn search(
     aim: &Aim,
-    mut whole: impl FnMut(i32) -> f64,
+    mut whole: impl FnMut(i32) -> Score,
     sample: Option<(usize, &mut dyn FnMut(i32) -> f64)>,
     budget: Budget,
 ) -> Answer {
@@ -77,18 +77,23 @@ pub fn search(
     }
 }
 
-fn by_whole(aim: &Aim, whole: &mut impl FnMut(i32) -> f64, budget: Budget) -> Answer {
+fn by_whole(aim: &Aim, whole: &mut impl FnMut(i32) -> Score, budget: Budget) -> Answer {
     let mut budget_cut = false;
+    let mut scores = Vec::new();
     let found = aim.coarsest(aim.target + ROUNDING, aim.first, WHOLE_TRIALS, |step| {
         let begun = Instant::now();
         let score = whole(step);
+        scores.push((step, score));
         budget_cut = !budget.allows(begun.elapsed());
-        (score, if budget_cut { Verdict::Stop } else { Verdict::Continue })
+        (score.effective(aim.target), if budget_cut { Verdict::Stop } else { Verdict::Continue })
     });
-    Answer { found: found.map(|trial| Found { step: trial.step, score: trial.score, check: Check::Whole }), budget_cut }
+    let score_of = |step| scores.iter().find(|(tried, _)| *tried == step).map(|(_, score)| *score);
+    let found =
+        found.and_then(|trial| Some(Found { step: trial.step, score: score_of(trial.step)?, check: Check::Whole }));
+    Answer { found, budget_cut }
 }
 
-fn by_sample(aim: &Aim, whole: &mut impl FnMut(i32) -> f64, sample: &mut Sample<'_>, budget: Budget) -> Answer {
+fn by_sample(aim: &Aim, whole: &mut impl FnMut(i32) -> Score, sample: &mut Sample<'_>, budget: Budget) -> Answer {
     if aim.pixels > WHOLE_PIXELS {
         return Answer { found: alone(aim, sample, aim.first), budget_cut: false };
     }
@@ -104,9 +109,10 @@ fn by_sample(aim: &Aim, whole: &mut impl FnMut(i32) -> f64, sample: &mut Sample<
         if !budget.allows(sample.time_of(aim.pixels)) {
             return Answer { found: best.or_else(|| alone(aim, sample, first)), budget_cut: true };
         }
-        let score = whole(expected.step);
+        let seen = whole(expected.step);
+        let score = seen.effective(aim.target);
         if score >= aim.target + ROUNDING && best.is_none_or(|best| expected.step < best.step) {
-            best = Some(Found { step: expected.step, score, check: Check::Whole });
+            best = Some(Found { step: expected.step, score: seen, check: Check::Whole });
         }
         if (aim.target + ROUNDING..=aim.target + TOLERANCE * 1.5).contains(&score) {
             break;
@@ -121,7 +127,7 @@ fn by_sample(aim: &Aim, whole: &mut impl FnMut(i32) -> f64, sample: &mut Sample<
 /// What the sample answers without the whole.
 fn alone(aim: &Aim, sample: &mut Sample<'_>, first: i32) -> Option<Found> {
     let trial = sample.coarsest(aim, aim.target + MARGIN, first)?;
-    Some(Found { step: trial.step, score: trial.score - MOSAIC_BIAS, check: Check::Sampled })
+    Some(Found { step: trial.step, score: Score::of_whole(trial.score - MOSAIC_BIAS), check: Check::Sampled })
 }
 
 impl Aim {
@@ -192,7 +198,7 @@ mod tests {
         let mut sample = |step| curve(step) + bias + 0.3 * (f64::from(step) / 7.0).sin();
         let whole = |step| {
             trials += 1;
-            curve(step)
+            Score::of_whole(curve(step))
         };
         let answer = search(aim, whole, Some((600_000, &mut sample)), budget);
         (answer, trials)
@@ -203,16 +209,16 @@ mod tests {
         for bias in [-2.0, 0.0, 2.0, 5.0] {
             let (answer, trials) = run(&AIM, bias, Budget::UNLIMITED);
             let found = answer.found.unwrap();
-            assert!((75.0..76.5).contains(&found.score) && trials <= 3, "{found:?} in {trials}, bias {bias}");
+            assert!((75.0..76.5).contains(&found.score.whole) && trials <= 3, "{found:?} in {trials}, bias {bias}");
             assert_eq!((found.check, answer.budget_cut), (Check::Whole, false));
-            assert!((curve(found.step) - found.score).abs() < 1e-9);
+            assert!((curve(found.step) - found.score.whole).abs() < 1e-9);
         }
     }
 
     #[test]
     fn without_a_sample_every_trial_is_whole() {
-        let found = search(&AIM, curve, None, Budget::UNLIMITED).found.unwrap();
-        assert!((75.0..75.8).contains(&found.score) && found.check == Check::Whole, "{found:?}");
+        let found = search(&AIM, |step| Score::of_whole(curve(step)), None, Budget::UNLIMITED).found.unwrap();
+        assert!((75.0..75.8).contains(&found.score.whole) && found.check == Check::Whole, "{found:?}");
     }
 
     #[test]
@@ -231,15 +237,17 @@ mod tests {
 
     #[test]
     fn a_target_near_the_top_is_not_lowered() {
-        let found = |score: f64| search(&Aim { target: 99.5, ..AIM }, |_| score, None, Budget::UNLIMITED).found;
+        let found = |score: f64| {
+            search(&Aim { target: 99.5, ..AIM }, |_| Score::of_whole(score), None, Budget::UNLIMITED).found
+        };
         assert_eq!(found(99.5), None);
         assert!(found(99.6).is_some());
     }
 
     #[test]
     fn an_unreachable_target_is_none() {
-        assert_eq!(search(&AIM, |_| 50.0, None, Budget::UNLIMITED).found, None);
+        assert_eq!(search(&AIM, |_| Score::of_whole(50.0), None, Budget::UNLIMITED).found, None);
         let mut sample = |_| 50.0;
-        assert_eq!(search(&AIM, |_| 50.0, Some((1, &mut sample)), Budget::UNLIMITED).found, None);
+        assert_eq!(search(&AIM, |_| Score::of_whole(50.0), Some((1, &mut sample)), Budget::UNLIMITED).found, None);
     }
 }

@@ -7,6 +7,7 @@ use super::pack::{self, Known};
 use super::pixels::Channels;
 use super::quantize::{self, Indexed};
 use super::traits::Kind;
+use crate::optimize::score::Score;
 use crate::optimize::search::Verdict;
 use crate::optimize::views::Views;
 use crate::optimize::{Budget, Effort, Method};
@@ -37,7 +38,7 @@ pub enum Profile {
 pub struct Coded {
     pub bytes: Vec<u8>,
     pub method: Method,
-    pub score: f64,
+    pub score: Score,
 }
 
 /// The answer, and whether time ended the search for it early.
@@ -197,7 +198,7 @@ mod tests {
         {
             let coded = best(&pixels, AIM);
             assert_eq!((coded.method, color_type(&coded.bytes)), (method, color));
-            assert!(coded.score >= AIM.target);
+            assert!(coded.score.effective(75.0) >= AIM.target);
         }
     }
 

@@ -9,6 +9,7 @@ use rgb::RGBA8;
 
 use super::mosaic;
 use super::pixels::Channels;
+use crate::optimize::score::Score;
 use crate::optimize::search::{Search, Trial, Verdict};
 use crate::optimize::views::{Pixels, Views};
 
@@ -20,8 +21,8 @@ pub struct Rounded {
     pub channels: Channels,
     /// Row by row, as many to a pixel as it has channels.
     pub samples: Vec<u8>,
-    /// SSIMULACRA2 against the source.
-    pub score: f64,
+    /// Against the source.
+    pub score: Score,
 }
 
 /// Finest and coarsest distance between the values that a residual can take, in levels of 255: below the one nothing is
@@ -57,20 +58,20 @@ pub fn to_target(
     let by_sample = || {
         let sample = mosaic::of(pixels)?;
         let views = Views::new(&sample, 1);
-        let score = |step| round(&sample, channels, distance(step)).scored(&views).score;
+        let score = |step| round(&sample, channels, distance(step)).scored(&views).score.whole;
         run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))
     };
     let first = by_sample().map_or(first, |trial| trial.step);
-    let mut best: Option<Rounded> = None;
+    let mut best: Option<(f64, Rounded)> = None;
     run(&search(target, first, trials), |step| {
         let rounded = round(pixels, channels, distance(step)).scored(views);
-        let score = rounded.score;
-        if score >= target && best.as_ref().is_none_or(|best| score <= best.score) {
-            best = Some(rounded);
+        let score = rounded.score.effective(target);
+        if score >= target && best.as_ref().is_none_or(|(best, _)| score <= *best) {
+            best = Some((score, rounded));
         }
         (score, goes_on())
     });
-    best
+    best.map(|(_, rounded)| rounded)
 }
 
 fn run(search: &Search, mut trial: impl FnMut(i32) -> (f64, Verdict)) -> Option<Trial> {
@@ -84,7 +85,7 @@ fn distance(step: i32) -> f64 {
 }
 
 impl Rounded {
-    /// 0 where the picture is too small for a score.
+    /// Refused where the picture is too small for a score.
     fn scored(mut self, views: &Views<'_>) -> Self {
         let score = match self.channels.count() {
             1 => views.score(|y, row| self.fill::<1>(y, row)),
@@ -92,7 +93,7 @@ impl Rounded {
             3 => views.score(|y, row| self.fill::<3>(y, row)),
             _ => views.score(|y, row| self.fill::<4>(y, row)),
         };
-        self.score = score.unwrap_or(0.0);
+        self.score = score.unwrap_or(Score::REFUSED);
         self
     }
 
@@ -110,7 +111,7 @@ fn round(pixels: &Pixels, channels: Channels, distance: f64) -> Rounded {
         Channels::Rgb => round_channels::<3>(pixels, distance),
         Channels::Rgba => round_channels::<4>(pixels, distance),
     };
-    Rounded { width: pixels.width, height: pixels.height, channels, samples, score: f64::NAN }
+    Rounded { width: pixels.width, height: pixels.height, channels, samples, score: Score::REFUSED }
 }
 
 fn round_channels<const N: usize>(pixels: &Pixels, distance: f64) -> Vec<u8> {
@@ -323,7 +324,7 @@ mod tests {
     fn the_target_is_reached_with_few_residuals_and_fewer_for_less() {
         let [low, high] = [60.0, 80.0].map(|target| {
             let rounded = rounded(target).unwrap();
-            assert!(rounded.score >= target, "{}", rounded.score);
+            assert!(rounded.score.effective(target) >= target, "{:?}", rounded.score);
             residuals(&rounded)
         });
         assert!(low < high && high < 200, "{low} {high}");

@@ -4,6 +4,7 @@ use imagequant::{Attributes, Histogram, Image};
 use rgb::RGBA8;
 
 use super::pack;
+use crate::optimize::score::Score;
 use crate::optimize::search::{Search, Verdict};
 use crate::optimize::views::{Pixels, Views};
 
@@ -15,8 +16,8 @@ pub struct Indexed {
     pub palette: Vec<RGBA8>,
     /// One per pixel, row by row.
     pub indices: Vec<u8>,
-    /// SSIMULACRA2 against the source.
-    pub score: f64,
+    /// Against the source.
+    pub score: Score,
 }
 
 impl Indexed {
@@ -60,8 +61,8 @@ pub fn to_target(
     let found = search.run(|step| {
         let colors = (f64::from(step) / STEPS_PER_DOUBLING).exp2().round() as u32;
         let mut indexed = quantizer.remap(colors)?;
-        indexed.score = views.score(|y, row| indexed.fill(y, row)).unwrap_or(0.0);
-        let score = indexed.score;
+        indexed.score = views.score(|y, row| indexed.fill(y, row)).unwrap_or(Score::REFUSED);
+        let score = indexed.score.effective(target);
         if score >= target {
             let bytes = pack::estimate(&indexed);
             if best.as_ref().is_none_or(|(_, fewest)| bytes < *fewest) {
@@ -98,7 +99,7 @@ impl<'a> Quantizer<'a> {
         let mut result = self.histogram.quantize(&self.attributes)?;
         result.set_dithering_level(DITHERING)?;
         let (palette, indices) = result.remapped(&mut self.image)?;
-        Ok(Indexed { width: self.image.width(), height: self.image.height(), palette, indices, score: f64::NAN })
+        Ok(Indexed { width: self.image.width(), height: self.image.height(), palette, indices, score: Score::REFUSED })
     }
 }
 
@@ -124,7 +125,7 @@ mod tests {
     fn few_colours_do_for_a_low_target_and_more_for_a_high_one() {
         let [low, high] = [50.0, 70.0].map(|target| {
             let found = found(target).unwrap();
-            assert!(found.score >= target, "{} {target}", found.score);
+            assert!(found.score.effective(target) >= target, "{:?} {target}", found.score);
             found.palette.len()
         });
         assert!(low < high, "{low} {high}");

@@ -6,7 +6,9 @@
 
 use archmage::autoversion;
 
-use super::weights::PARTS;
+use super::gaussian::LANES;
+use super::weights::{PARTS, SCALES};
+use super::windows::CELL;
 
 /// Zeros, for rows of so many pixels.
 #[must_use]
@@ -120,14 +122,46 @@ pub const BLURRED: usize = 5;
 /// Pixels that are worked on at a time, for what is in between to stay in the CPU's first cache.
 pub const TILE: usize = 256;
 
-/// Compares some pixels of a row of both pictures, as they came and blurred: adds their parts to `sums`.
-pub fn compare(blurred: &[[f32; TILE]; BLURRED], own: [&[f32]; 2], sums: &mut [f64; PARTS]) {
-    let mut parts = [[0.0; TILE]; PARTS / 2];
-    judge(blurred, own, &mut parts);
-    for (k, part) in parts.iter().enumerate() {
-        let (sum, of_fourths) = powers(&part[..own[0].len()]);
-        sums[k] += f64::from(sum);
-        sums[k + PARTS / 2] += f64::from(of_fourths);
+/// What pixels of a row add to the metric: for each part sums of its values and of their fourth powers, by cells.
+pub struct Parts {
+    values: [[f32; TILE]; PARTS / 2],
+    sums: [[[f32; 2]; TILE / LEAST_CELL]; PARTS / 2],
+    cells: usize,
+}
+
+/// The smallest side of a cell, at the coarsest scale.
+const LEAST_CELL: usize = CELL >> (SCALES - 1);
+
+impl Parts {
+    #[must_use]
+    pub fn blank() -> Self {
+        Self { values: [[0.0; TILE]; PARTS / 2], sums: [[[0.0; 2]; TILE / LEAST_CELL]; PARTS / 2], cells: 0 }
+    }
+
+    /// Compares pixels of a row of both pictures, as they came and blurred, and sums over every `side` of them.
+    pub fn compare(&mut self, blurred: &[[f32; TILE]; BLURRED], own: [&[f32]; 2], side: usize) {
+        judge(blurred, own, &mut self.values);
+        let pixels = own[0].len();
+        self.cells = pixels.div_ceil(side);
+        for (values, sums) in self.values.iter().zip(&mut self.sums) {
+            powers(&values[..pixels], side, sums);
+        }
+    }
+
+    /// Sums by cells of each part.
+    #[must_use]
+    pub fn by_cell(&self) -> [&[[f32; 2]]; PARTS / 2] {
+        self.sums.each_ref().map(|sums| &sums[..self.cells])
+    }
+
+    /// Sums over all: of each part's values, then of their fourth powers.
+    pub fn add_to(&self, all: &mut [f64; PARTS]) {
+        for (k, sums) in self.by_cell().into_iter().enumerate() {
+            for [sum, of_fourths] in sums {
+                all[k] += f64::from(*sum);
+                all[k + PARTS / 2] += f64::from(*of_fourths);
+            }
+        }
     }
 }
 
@@ -152,23 +186,45 @@ fn judge(blurred: &[[f32; TILE]; BLURRED], own: [&[f32]; 2], parts: &mut [[f32; 
     }
 }
 
-/// The sums of values and of their fourth powers, in as many lanes as a vector has, for the same bits everywhere.
+/// Sums over every `side` of the values and of their fourth powers, in as many lanes as a vector has, for the same bits
+/// everywhere.
 #[autoversion(v3, neon)]
-fn powers(values: &[f32]) -> (f32, f32) {
-    const LANES: usize = 8;
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let (mut sums, mut fourths) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-    for chunk in chunks {
-        for i in 0..LANES {
-            let squared = chunk[i] * chunk[i];
-            sums[i] += chunk[i];
+fn powers(values: &[f32], side: usize, out: &mut [[f32; 2]]) {
+    for (values, out) in values.chunks(side).zip(out) {
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        let (mut sums, mut fourths) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        for chunk in chunks {
+            for i in 0..LANES {
+                let squared = chunk[i] * chunk[i];
+                sums[i] += chunk[i];
+                fourths[i] += squared * squared;
+            }
+        }
+        for i in 0..rest.len() {
+            let squared = rest[i] * rest[i];
+            sums[i] += rest[i];
             fourths[i] += squared * squared;
         }
+        *out = [sums.iter().sum(), fourths.iter().sum()];
     }
-    for i in 0..rest.len() {
-        let squared = rest[i] * rest[i];
-        sums[i] += rest[i];
-        fourths[i] += squared * squared;
+}
+
+/// Sums over every [`CELL`] of the values and of their squares.
+#[autoversion(v3, neon)]
+pub fn moments(values: &[f32], out: &mut [[f32; 2]; TILE / CELL]) {
+    for (values, out) in values.chunks(CELL).zip(out) {
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        let (mut sums, mut squares) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+        for chunk in chunks {
+            for i in 0..LANES {
+                sums[i] += chunk[i];
+                squares[i] += chunk[i] * chunk[i];
+            }
+        }
+        for i in 0..rest.len() {
+            sums[i] += rest[i];
+            squares[i] += rest[i] * rest[i];
+        }
+        *out = [sums.iter().sum(), squares.iter().sum()];
     }
-    (sums.iter().sum(), fourths.iter().sum())
 }

@@ -1,11 +1,14 @@
 //! One scale of the metric: rows of both pictures come in, are blurred and compared, and go on to the next at half size.
 
 use super::gaussian::{self, DELAY, Down, Interleaved, LANES, Row, SPAN};
-use super::rows::{self, BLURRED, Linear, TILE};
+use super::rows::{self, BLURRED, Linear, Parts, TILE};
 use super::weights::PARTS;
+use super::windows::{self, CELL, Cells, Grid, Moments};
 
 /// Channels that are compared: X, Y, B.
 const CHANNELS: usize = 3;
+/// Y among them.
+const LUMA: usize = 1;
 /// Rows that are blurred across at a time, both pictures side by side.
 const BAND: usize = LANES / 2;
 /// Rows that are kept: as they came until those that their blur needs are there, and blurred across while they are needed,
@@ -37,7 +40,11 @@ struct Channel {
     /// For each quantity its rows blurred across: row `y` at `y % KEPT_BLURRED`.
     across: [Vec<Row>; BLURRED],
     down: [Down; BLURRED],
+    parts: Parts,
     sums: [f64; PARTS],
+    cells: Cells,
+    /// Where it tells what is flat.
+    moments: Option<Moments>,
 }
 
 /// What rows are blurred across in.
@@ -48,10 +55,14 @@ struct Scratch {
 }
 
 impl Scale {
-    /// Of this size in pixels; `needed` says which channels count.
+    /// The scale of this index, 0 being the finest, and size in pixels; `needed` says which channels count.
     #[must_use]
-    pub fn new((width, height): (usize, usize), needed: [bool; CHANNELS]) -> Self {
+    pub fn new(index: usize, (width, height): (usize, usize), grid: Grid, needed: [bool; CHANNELS]) -> Self {
         let linear = || [Linear::blank(width), Linear::blank(width)];
+        let channel = |i: usize| {
+            let moments = (index == 0 && i == LUMA).then(|| Moments::new(grid));
+            needed[i].then(|| Channel::new(width, Cells::new(grid, index), moments))
+        };
         Self {
             width,
             height,
@@ -59,7 +70,7 @@ impl Scale {
             blurred: 0,
             rows: [linear(), linear()],
             unused: rows::blank(width),
-            channels: needed.map(|needed| needed.then(|| Channel::new(width))),
+            channels: std::array::from_fn(channel),
             scratch: Scratch {
                 pictures: Interleaved::blank(width),
                 products: Interleaved::blank(width),
@@ -129,22 +140,34 @@ impl Scale {
     #[must_use]
     pub fn means(&self) -> [[f64; PARTS]; CHANNELS] {
         let pixels = (self.width * self.height) as f64;
-        let parts = |channel: &Channel| {
-            let mean = channel.sums.map(|sum| sum / pixels);
-            std::array::from_fn(|i| if i < PARTS / 2 { mean[i] } else { mean[i].sqrt().sqrt() })
-        };
+        let parts = |channel: &Channel| windows::means(std::iter::once(channel.sums), pixels);
         self.channels.each_ref().map(|channel| channel.as_ref().map_or([0.0; PARTS], parts))
+    }
+
+    /// The sums by cells of each channel that counts.
+    #[must_use]
+    pub fn cells(&self) -> [Option<&Cells>; CHANNELS] {
+        self.channels.each_ref().map(|channel| channel.as_ref().map(|channel| &channel.cells))
+    }
+
+    /// What tells the flat cells; of the finest scale only.
+    #[must_use]
+    pub fn moments(&self) -> Option<&Moments> {
+        self.channels[LUMA].as_ref()?.moments.as_ref()
     }
 }
 
 impl Channel {
-    fn new(width: usize) -> Self {
+    fn new(width: usize, cells: Cells, moments: Option<Moments>) -> Self {
         Self {
             width,
             rows: (0..KEPT).map(|_| [gaussian::blank(width), gaussian::blank(width)]).collect(),
             across: std::array::from_fn(|_| vec![gaussian::blank(width); KEPT_BLURRED]),
             down: std::array::from_fn(|_| Down::blank(width)),
+            parts: Parts::blank(),
             sums: [0.0; PARTS],
+            cells,
+            moments,
         }
     }
 
@@ -169,7 +192,8 @@ impl Channel {
     /// Takes row `step` blurred across, or none where it is not below `rows`, and compares the row that is blurred then.
     fn compare(&mut self, step: usize, rows: usize) {
         const NOTHING: &[f32] = &[0.0; TILE];
-        let own = step.checked_sub(DELAY).map(|row| self.rows[row % KEPT].each_ref());
+        let y = step.checked_sub(DELAY);
+        let own = y.map(|row| self.rows[row % KEPT].each_ref());
         let mut blurred = [[0.0; TILE]; BLURRED];
         for left in (0..self.width).step_by(TILE) {
             let right = (left + TILE).min(self.width);
@@ -179,8 +203,16 @@ impl Channel {
                 let below = if step < rows { row(step) } else { NOTHING };
                 self.down[quantity].step(left, [above, below], &mut out[..right - left]);
             }
-            if let Some(own) = own {
-                rows::compare(&blurred, own.map(|row| &row.as_flattened()[left..right]), &mut self.sums);
+            if let (Some(own), Some(y)) = (own, y) {
+                let own = own.map(|row| &row.as_flattened()[left..right]);
+                self.parts.compare(&blurred, own, self.cells.side());
+                self.parts.add_to(&mut self.sums);
+                self.cells.add(y, left, &self.parts.by_cell());
+                if let Some(moments) = &mut self.moments {
+                    let mut sums = [[[0.0; 2]; TILE / CELL]; 2];
+                    own.iter().zip(&mut sums).for_each(|(own, sums)| rows::moments(own, sums));
+                    moments.add(y, left, sums.each_ref().map(|sums| &sums[..(right - left).div_ceil(CELL)]));
+                }
             }
         }
         self.down.iter_mut().for_each(Down::advance);

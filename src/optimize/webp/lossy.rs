@@ -6,6 +6,7 @@ use super::bitstream::Settings;
 use super::libwebp::{Source, Way, decode, encode};
 use super::yuv::Yuv;
 use crate::optimize::Budget;
+use crate::optimize::score::Score;
 use crate::optimize::search::{Search, Verdict};
 use crate::optimize::views::{Pixels, Views};
 
@@ -34,7 +35,7 @@ pub struct Aim {
 /// The answer of a search.
 pub struct Lossy {
     /// The smallest file found that reaches the target and is of use, and its score.
-    pub found: Option<(Vec<u8>, f64)>,
+    pub found: Option<(Vec<u8>, Score)>,
     /// Whether time ended the search before it was done.
     pub budget_cut: bool,
 }
@@ -94,15 +95,17 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
         let file = encode(&source, way)?;
         let decoded = decode(&file, width, height)?;
         let exact = decoded.rgba.iter().map(|pixel| pixel.a).eq(picture.pixels.rgba.iter().map(|pixel| pixel.a));
-        let score = views.score(|y, row| row.copy_from_slice(decoded.row(y))).filter(|_| exact).unwrap_or(0.0);
+        let score =
+            views.score(|y, row| row.copy_from_slice(decoded.row(y))).filter(|_| exact).unwrap_or(Score::REFUSED);
+        let effective = score.effective(target);
         let is_of_use = file.len() < aim.most;
-        if is_of_use && score >= target && lossy.found.as_ref().is_none_or(|(best, _)| file.len() < best.len()) {
+        if is_of_use && effective >= target && lossy.found.as_ref().is_none_or(|(best, _)| file.len() < best.len()) {
             lossy.found = Some((file, score));
         }
         lossy.budget_cut = !budget.allows(begun.elapsed());
         // Finer ones are larger still.
-        let is_over = lossy.budget_cut || (!is_of_use && score < target);
-        Ok::<_, String>((score, if is_over { Verdict::Stop } else { Verdict::Continue }))
+        let is_over = lossy.budget_cut || (!is_of_use && effective < target);
+        Ok::<_, String>((effective, if is_over { Verdict::Stop } else { Verdict::Continue }))
     })?;
     Ok(lossy)
 }
@@ -133,7 +136,11 @@ mod tests {
             for target in [50.0, 75.0, 88.0] {
                 let aim = Aim { target, ..AIM };
                 let (file, score) = to_target(&picture(alpha), 1, aim, Budget::UNLIMITED).unwrap().found.unwrap();
-                assert!(score >= target && file.len() >= before, "{target}: {score} {}", file.len());
+                assert!(
+                    score.effective(target) >= target && file.len() >= before,
+                    "{target}: {score:?} {}",
+                    file.len()
+                );
                 before = file.len();
             }
         }
@@ -151,7 +158,7 @@ mod tests {
     fn time_ends_the_search_after_a_trial_and_the_answer_says_so() {
         let cut = search(AIM, Budget::lasting(Duration::ZERO));
         assert!(cut.budget_cut);
-        assert!(cut.found.is_none_or(|(_, score)| score >= 75.0));
+        assert!(cut.found.is_none_or(|(_, score)| score.effective(75.0) >= 75.0));
         assert!(!search(AIM, Budget::UNLIMITED).budget_cut);
     }
 

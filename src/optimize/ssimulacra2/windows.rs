@@ -1,0 +1,243 @@
+//! Window scores: the metric on parts of the picture, out of the sums that the whole is scored by.
+//!
+//! Every part of the metric is a mean over pixels, so sums over cells give any window of whole cells its means and its L4
+//! norms, and the metric's own weights its score. A window's score is what the metric says of a crop of it within one
+//! point (one standard deviation; windows of 128 pixels score 3 points below their crops on average).
+
+use super::IDENTICAL;
+use super::weights::{self, PARTS, SCALES};
+
+/// log2 of a cell's side in pixels: the smallest for which every scale has whole pixels.
+const CELL_BITS: usize = 6;
+/// A cell's side, in pixels.
+pub const CELL: usize = 1 << CELL_BITS;
+/// A window's side, in cells. Objects are protected best by windows of 128 pixels, one every 64.
+const WINDOW: usize = 2;
+
+/// A window is flat where luma's standard deviation is below this, of XYB's Y, in both pictures: about 6 of 255 levels.
+const FLAT_DEVIATION: f64 = 0.02;
+
+/// How a picture is divided into cells. The last cell of each direction takes the rest of the pixels as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// Cells.
+    pub columns: usize,
+    pub rows: usize,
+}
+
+impl Grid {
+    /// For a picture of this size in pixels.
+    #[must_use]
+    pub fn over(width: usize, height: usize) -> Self {
+        let cells = |length: usize| (length >> CELL_BITS).max(1);
+        Self { columns: cells(width), rows: cells(height) }
+    }
+
+    /// The cell of a pixel.
+    #[must_use]
+    pub fn cell_at(self, x: usize, y: usize) -> usize {
+        (y >> CELL_BITS).min(self.rows - 1) * self.columns + (x >> CELL_BITS).min(self.columns - 1)
+    }
+
+    /// Windows in each direction.
+    fn windows(self) -> (usize, usize) {
+        let windows = |cells: usize| cells.saturating_sub(WINDOW - 1).max(1);
+        (windows(self.columns), windows(self.rows))
+    }
+}
+
+/// Sums over the cells of one channel at one scale.
+pub struct Cells {
+    grid: Grid,
+    /// log2 of a cell's side at this scale.
+    bits: usize,
+    sums: Vec<[f32; PARTS]>,
+}
+
+impl Cells {
+    /// At `scale`, 0 being the finest.
+    #[must_use]
+    pub fn new(grid: Grid, scale: usize) -> Self {
+        Self { grid, bits: CELL_BITS - scale, sums: vec![[0.0; PARTS]; grid.columns * grid.rows] }
+    }
+
+    /// A cell's side, in pixels of this scale.
+    #[must_use]
+    pub fn side(&self) -> usize {
+        1 << self.bits
+    }
+
+    /// Adds sums of a row's pixels from `left`, a multiple of the cell's side, on: `parts[k][i]` is part `k` of the `i`-th
+    /// cell's width of pixels, as mean and as fourth power.
+    pub fn add(&mut self, y: usize, left: usize, parts: &[&[[f32; 2]]; PARTS / 2]) {
+        let last = self.grid.columns - 1;
+        let row = &mut self.sums[(y >> self.bits).min(self.grid.rows - 1) * self.grid.columns..][..=last];
+        for (k, part) in parts.iter().enumerate() {
+            for (i, [sum, of_fourths]) in part.iter().enumerate() {
+                let cell = &mut row[((left >> self.bits) + i).min(last)];
+                cell[k] += sum;
+                cell[k + PARTS / 2] += of_fourths;
+            }
+        }
+    }
+}
+
+/// Sums of luma and of its square over the cells of both pictures, at the finest scale.
+pub struct Moments {
+    grid: Grid,
+    cells: Vec<[[f64; 2]; 2]>,
+}
+
+impl Moments {
+    #[must_use]
+    pub fn new(grid: Grid) -> Self {
+        Self { grid, cells: vec![[[0.0; 2]; 2]; grid.columns * grid.rows] }
+    }
+
+    /// Adds sums of a row's pixels from `left`, a multiple of [`CELL`], on, of both pictures.
+    pub fn add(&mut self, y: usize, left: usize, pictures: [&[[f32; 2]]; 2]) {
+        for (picture, sums) in pictures.into_iter().enumerate() {
+            for (i, [sum, of_squares]) in sums.iter().enumerate() {
+                let cell = &mut self.cells[self.grid.cell_at(left + i * CELL, y)][picture];
+                cell[0] += f64::from(*sum);
+                cell[1] += f64::from(*of_squares);
+            }
+        }
+    }
+}
+
+/// The windows of a picture and their scores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Windows {
+    pub grid: Grid,
+    /// Row by row; `None` where a window is flat in both pictures.
+    scores: Vec<Option<f32>>,
+}
+
+impl Windows {
+    /// Where there are no windows.
+    pub const NONE: Self = Self { grid: Grid { columns: 1, rows: 1 }, scores: Vec::new() };
+
+    /// `channels` has the cells of each scale's X, Y, B where they count; `size` is that of the picture in pixels.
+    #[must_use]
+    pub fn of(size: (usize, usize), moments: &Moments, channels: &[[Option<&Cells>; 3]]) -> Self {
+        let grid = moments.grid;
+        let (across, down) = grid.windows();
+        let score = |i: usize| {
+            let (left, top) = (i % across, i / across);
+            let cells = || Area { left, top }.cells(grid);
+            let pixels = Area { left, top }.pixels(grid, size, 0);
+            let is_flat = (0..2).all(|picture| {
+                let [sum, of_squares] =
+                    [0, 1].map(|k| cells().map(|i| moments.cells[i][picture][k]).sum::<f64>() / pixels);
+                of_squares - sum * sum < FLAT_DEVIATION * FLAT_DEVIATION
+            });
+            (!is_flat).then(|| {
+                let mut parts = [[[0.0; PARTS]; 3]; SCALES];
+                for (scale, (parts, channels)) in parts.iter_mut().zip(channels).enumerate() {
+                    let pixels = Area { left, top }.pixels(grid, size, scale);
+                    for (parts, channel) in parts.iter_mut().zip(channels) {
+                        if let Some(channel) = channel {
+                            *parts = means(cells().map(|i| channel.sums[i]), pixels);
+                        }
+                    }
+                }
+                weights::score(&parts[..channels.len()]) as f32
+            })
+        };
+        Self { grid, scores: (0..across * down).map(score).collect() }
+    }
+
+    /// The lowest score of any window that is not flat; [`IDENTICAL`] where all are.
+    #[must_use]
+    pub fn worst(&self) -> f64 {
+        self.scores.iter().flatten().fold(IDENTICAL, |worst, score| worst.min(f64::from(*score)))
+    }
+
+    /// For each cell the lowest score of the windows that it lies in; `None` where all of these are flat.
+    #[must_use]
+    pub fn lowest_by_cell(&self) -> Vec<Option<f32>> {
+        let (across, _) = self.grid.windows();
+        let mut cells: Vec<Option<f32>> = vec![None; self.grid.columns * self.grid.rows];
+        for (i, score) in self.scores.iter().enumerate() {
+            let Some(score) = *score else { continue };
+            for cell in (Area { left: i % across, top: i / across }).cells(self.grid) {
+                cells[cell] = Some(cells[cell].map_or(score, |lowest| lowest.min(score)));
+            }
+        }
+        cells
+    }
+}
+
+/// A window, by its first cell.
+#[derive(Clone, Copy)]
+struct Area {
+    left: usize,
+    top: usize,
+}
+
+impl Area {
+    fn ends(self, grid: Grid) -> (usize, usize) {
+        ((self.left + WINDOW).min(grid.columns), (self.top + WINDOW).min(grid.rows))
+    }
+
+    /// The indices of its cells.
+    fn cells(self, grid: Grid) -> impl Iterator<Item = usize> {
+        let (right, bottom) = self.ends(grid);
+        (self.top..bottom).flat_map(move |y| (self.left..right).map(move |x| y * grid.columns + x))
+    }
+
+    /// How many pixels of a scale it has.
+    fn pixels(self, grid: Grid, (width, height): (usize, usize), scale: usize) -> f64 {
+        let (right, bottom) = self.ends(grid);
+        let length = |first: usize, end: usize, cells: usize, pixels: usize| {
+            let end = if end == cells { (pixels - 1 >> scale) + 1 } else { end << (CELL_BITS - scale) };
+            end - (first << (CELL_BITS - scale))
+        };
+        (length(self.left, right, grid.columns, width) * length(self.top, bottom, grid.rows, height)) as f64
+    }
+}
+
+/// The means and the L4 norms of parts that were summed over so many pixels.
+pub fn means<T: Into<f64>>(sums: impl Iterator<Item = [T; PARTS]>, pixels: f64) -> [f64; PARTS] {
+    let mut means = [0.0; PARTS];
+    for sums in sums {
+        means.iter_mut().zip(sums).for_each(|(mean, sum)| *mean += sum.into() / pixels);
+    }
+    means[PARTS / 2..].iter_mut().for_each(|mean| *mean = mean.sqrt().sqrt());
+    means
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grid_last_cell_takes_the_rest() {
+        let grid = Grid::over(200, 63);
+        assert_eq!((grid.columns, grid.rows, grid.windows()), (3, 1, (2, 1)));
+        assert_eq!([(0, 0), (63, 62), (64, 0), (199, 62)].map(|(x, y)| grid.cell_at(x, y)), [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn window_pixels_are_those_of_the_picture_at_every_scale() {
+        let (width, height) = (201_usize, 63_usize);
+        let grid = Grid::over(width, height);
+        for scale in 0..SCALES {
+            let halved = |length: usize| length.div_ceil(1 << scale);
+            let all = Area { left: 0, top: 0 }.pixels(grid, (width, height), scale)
+                + Area { left: 2, top: 0 }.pixels(grid, (width, height), scale);
+            assert!((all - (halved(width) * halved(height)) as f64).abs() < 1e-9, "{scale}");
+        }
+    }
+
+    #[test]
+    fn lowest_by_cell_is_that_of_all_windows_around() {
+        let grid = Grid::over(192, 64);
+        let windows = Windows { grid, scores: vec![Some(80.0), Some(60.0)] };
+        assert_eq!(windows.lowest_by_cell(), [Some(80.0), Some(60.0), Some(60.0)]);
+        assert!((windows.worst() - 60.0).abs() < 1e-6);
+        let flat = Windows { grid, scores: vec![Some(80.0), None] };
+        assert_eq!(flat.lowest_by_cell(), [Some(80.0), Some(80.0), None]);
+    }
+}
