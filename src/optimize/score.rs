@@ -38,6 +38,12 @@ impl Score {
         self.whole.min(self.mirrored).min(self.worst + slack(target))
     }
 
+    /// The whole's score, at all scales: of a small picture not above that of the mirrored one.
+    #[must_use]
+    pub fn at_all_scales(self) -> f64 {
+        self.whole.min(self.mirrored)
+    }
+
     /// The lower of both, each way.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
@@ -289,8 +295,8 @@ mod tests {
 
     #[test]
     fn worst_window_tells_what_the_whole_forgives() {
-        let [source, coarse] = object(1200, 100);
-        let score = judge(&source, &coarse, ANY_DRIFT).unwrap();
+        let [source, without] = object(1200, 100);
+        let score = judge(&source, &without, ANY_DRIFT).unwrap();
         assert!(score.whole > score.worst + 30.0, "{score:?}");
         assert!(score.effective(75.0) < 50.0 && Score::IDENTICAL.effective(75.0) >= 100.0);
         assert!((Score::floor(75.0) - 69.0).abs() < 1e-9 && Score::floor(90.0) > 87.0);

@@ -2,17 +2,21 @@
 //! decoded planes.
 
 use std::panic::resume_unwind;
+use std::time::{Duration, Instant};
 
 use super::coefficients::{Blocks, Coefficients};
 use super::libjpeg::{Coded, Fault};
 use super::mosaic;
 use super::pixels::Pixels;
-use super::recompress::{Chroma, Recompressor, SLOPE, STEPS};
-use super::target::{Aim, Answer, Found, search};
+use super::recompress::{Chroma, Recompressor, SLOPE, STEPS, Setting};
+use super::refine::{self, Goal, Tried, refine};
+use super::target::{Aim, Answer, Near, ROUNDING, WHOLE_TRIALS, approach};
 use super::upright::UPRIGHT;
 use crate::optimize::candidate::Candidate;
 use crate::optimize::outcome::Check;
 use crate::optimize::score::{Judge, Score};
+use crate::optimize::search::{Trial, Verdict};
+use crate::optimize::ssimulacra2::{Part, Windows};
 use crate::optimize::{Budget, Method};
 
 /// What is known of a source beside its coefficients.
@@ -48,8 +52,7 @@ impl Lossy {
         Self { candidate: Some(Candidate { bytes, method, score: None, check: Check::None }), budget_cut: false }
     }
 
-    fn measured(bytes: Vec<u8>, method: Method, found: Found, budget_cut: bool) -> Self {
-        let Found { score, check, .. } = found;
+    fn measured(bytes: Vec<u8>, method: Method, score: Score, check: Check, budget_cut: bool) -> Self {
         Self { candidate: Some(Candidate { bytes, method, score: Some(score), check }), budget_cut }
     }
 }
@@ -67,7 +70,7 @@ pub fn once(source: Coded<'_>, about: About<'_>, target: f64) -> Result<Lossy, F
         Some((chroma, step))
     });
     if let Some((chroma, step)) = chroma {
-        let written = write(source, chroma, step, bits_per_pixel)?;
+        let written = write(source, chroma, &Setting::of_step(step), bits_per_pixel)?;
         return Ok(written.map_or(Lossy::NOTHING, |bytes| Lossy::unmeasured(bytes, Method::JpegCoefficients)));
     }
     let pixels = Pixels::decode(about.file, about.max_scans, about.orientation)?;
@@ -89,28 +92,25 @@ pub fn to_target(source: Coded<'_>, about: About<'_>, target: f64, budget: Budge
     let tiles = mosaic::of(&source);
     let orientation = about.orientation;
     let ways = Ways { source: &source, tiles: tiles.as_ref(), bits_per_pixel, target, orientation, budget };
-    let (chroma, Answer { found, budget_cut }) = ways.best()?;
-    let written = match found {
-        Some(found) => write(source, chroma, found.step, bits_per_pixel)?.zip(Some(found)),
-        None => None,
-    };
-    Ok(match written {
-        Some((bytes, found)) => Lossy::measured(bytes, Method::JpegCoefficients, found, budget_cut),
+    let (chroma, Found { held, budget_cut }) = ways.best()?;
+    let Some(Held { setting, score, check }) = held else { return Ok(Lossy { budget_cut, ..Lossy::NOTHING }) };
+    Ok(match write(source, chroma, &setting, bits_per_pixel)? {
+        Some(bytes) => Lossy::measured(bytes, Method::JpegCoefficients, score, check, budget_cut),
         None => Lossy { budget_cut, ..Lossy::NOTHING },
     })
 }
 
-/// The file of a step; `None` where nothing would be lost at it, so that a transcode does as well.
-fn write(source: Coded<'_>, chroma: Chroma, step: i32, bits_per_pixel: f64) -> Result<Option<Vec<u8>>, Fault> {
+/// The file of a setting; `None` where nothing would be lost at it, so that a transcode does as well.
+fn write(source: Coded<'_>, chroma: Chroma, setting: &Setting, bits_per_pixel: f64) -> Result<Option<Vec<u8>>, Fault> {
     let Some(recompressor) = Recompressor::new(&source, chroma, bits_per_pixel) else { return Ok(None) };
-    if recompressor.is_lossless_at(step) {
+    if recompressor.is_lossless_at(setting.step) {
         return Ok(None);
     }
-    let written = if let Some(in_place) = recompressor.in_place(step) {
+    let written = if let Some(in_place) = recompressor.in_place(setting) {
         drop(recompressor);
         in_place.write(source)?
     } else {
-        let written = recompressor.encode(step)?;
+        let written = recompressor.encode(setting)?;
         drop(recompressor);
         drop(source);
         written
@@ -120,10 +120,37 @@ fn write(source: Coded<'_>, chroma: Chroma, step: i32, bits_per_pixel: f64) -> R
 
 fn in_pixels(about: About<'_>, target: f64, budget: Budget) -> Result<Lossy, Fault> {
     let pixels = Pixels::decode(about.file, about.max_scans, about.orientation)?;
-    let Answer { found, budget_cut } = search(&pixels.aim(target), |step| pixels.score(step), None, budget);
-    let Some(found) = found else { return Ok(Lossy { budget_cut, ..Lossy::NOTHING }) };
-    Ok(Lossy::measured(pixels.encode(found.step)?, Method::JpegPixels, found, budget_cut))
+    let (aim, mut best, mut budget_cut) = (pixels.aim(target + ROUNDING), None, false);
+    let found = aim.coarsest(aim.first, WHOLE_TRIALS, |step| {
+        let begun = Instant::now();
+        let score = pixels.score(step);
+        let effective = score.effective(aim.target);
+        if effective >= aim.target {
+            best = Some(score);
+        }
+        budget_cut = !budget.allows(begun.elapsed());
+        (effective, if budget_cut { Verdict::Stop } else { Verdict::Continue })
+    });
+    let Some((trial, score)) = found.zip(best) else { return Ok(Lossy { budget_cut, ..Lossy::NOTHING }) };
+    Ok(Lossy::measured(pixels.encode(trial.step)?, Method::JpegPixels, score, Check::Whole, budget_cut))
 }
+
+/// What a search found, and whether time ended it early.
+struct Found {
+    held: Option<Held>,
+    budget_cut: bool,
+}
+
+/// A setting that holds, and how that is known.
+struct Held {
+    setting: Setting,
+    score: Score,
+    check: Check,
+}
+
+/// Whole trials from the first near step on: of images that have a sample, and of smaller ones.
+const REFINING_TRIALS: usize = 6;
+const SMALL_REFINING_TRIALS: usize = 8;
 
 /// A source whose coefficients can be requantized, and what is asked of it.
 struct Ways<'a> {
@@ -137,7 +164,7 @@ struct Ways<'a> {
 
 impl Ways<'_> {
     /// What reaches the target with chroma halved or kept: what makes the smaller file.
-    fn best(&self) -> Result<(Chroma, Answer), Fault> {
+    fn best(&self) -> Result<(Chroma, Found), Fault> {
         if self.on(self.smallest(), Chroma::Halved).is_none() {
             return Ok((Chroma::Kept, self.search(Chroma::Kept)));
         }
@@ -149,7 +176,7 @@ impl Ways<'_> {
         }
         let first = self.search(ways[0]);
         // What promised more on the sample may not hold on the whole.
-        Ok(if first.found.is_some() { (ways[0], first) } else { (ways[1], self.search(ways[1])) })
+        Ok(if first.held.is_some() { (ways[0], first) } else { (ways[1], self.search(ways[1])) })
     }
 
     /// What [`Self::bytes_at_target`] answers, side by side where there are two threads.
@@ -177,30 +204,108 @@ impl Ways<'_> {
     /// Bytes of the sample, or else of the whole, at the coarsest step that reaches the target there.
     fn bytes_at_target(&self, chroma: Chroma, threads: usize) -> Result<Option<usize>, Fault> {
         let Some(recompressor) = self.on(self.smallest(), chroma) else { return Ok(None) };
-        let score = |step| recompressor.score(step, UPRIGHT, threads).unwrap_or(Score::REFUSED);
-        let answer = search(&self.aim(&recompressor), score, None, self.budget);
-        answer.found.map(|found| Ok(recompressor.encode(found.step)?.len())).transpose()
+        let score = |step| score_of(&recompressor, step, UPRIGHT, threads);
+        let Near::Step(step) = approach(&self.aim(&recompressor), score, None, self.budget).near else {
+            return Ok(None);
+        };
+        Ok(Some(recompressor.encode(&Setting::of_step(step))?.len()))
     }
 
-    fn search(&self, chroma: Chroma) -> Answer {
-        let Some(whole) = self.on(self.source, chroma) else { return Answer { found: None, budget_cut: false } };
+    fn search(&self, chroma: Chroma) -> Found {
+        let Some(whole) = self.on(self.source, chroma) else { return Found { held: None, budget_cut: false } };
         let sample = self.tiles.and_then(|tiles| self.on(tiles, chroma));
         let threads = self.budget.threads();
-        let mut on_sample =
-            |step| sample.as_ref().and_then(|sample| sample.score(step, UPRIGHT, threads)).map_or(0.0, |s| s.whole);
+        let mut on_sample = |step| sample.as_ref().map_or(0.0, |sample| score_of(sample, step, UPRIGHT, threads));
         let pixels = self.tiles.map(|tiles| tiles.layout.width * tiles.layout.height);
         let sample = pixels.map(|pixels| (pixels, &mut on_sample as &mut dyn FnMut(i32) -> f64));
-        let on_whole = |step| whole.score(step, self.orientation, threads).unwrap_or(Score::REFUSED);
-        search(&self.aim(&whole), on_whole, sample, self.budget)
+        let mut trials =
+            Trials { whole: &whole, ways: self, tried: Vec::new(), last: Duration::ZERO, budget_cut: false };
+        let aim = self.aim(&whole);
+        let Answer { near, budget_cut } = approach(&aim, |step| trials.whole_score(step), sample, self.budget);
+        let first = match near {
+            Near::Nothing => None,
+            Near::Sampled(Trial { step, score }) => {
+                let (setting, score) = (Setting::of_step(step), Score::of_whole(score));
+                return Found { held: Some(Held { setting, score, check: Check::Sampled }), budget_cut };
+            }
+            Near::Step(step) => trials.tried.iter().position(|tried| tried.setting.step == step),
+        };
+        let Some(first) = first.map(|i| trials.tried.swap_remove(i)) else { return Found { held: None, budget_cut } };
+        trials.budget_cut |= budget_cut;
+        trials.refined(&aim, first)
     }
 
     fn aim(&self, recompressor: &Recompressor<'_>) -> Aim {
         Aim {
-            target: self.target,
+            target: self.target + ROUNDING,
             steps: STEPS,
             slope: SLOPE,
             first: recompressor.first_step(self.target),
             pixels: self.source.layout().width * self.source.layout().height,
         }
+    }
+}
+
+/// The whole's score at a step; 0 where there is none.
+fn score_of(recompressor: &Recompressor<'_>, step: i32, orientation: u8, threads: usize) -> f64 {
+    recompressor.score(&Setting::of_step(step), orientation, threads).map_or(0.0, |(score, _)| score.whole)
+}
+
+/// Trials of the whole.
+struct Trials<'a> {
+    whole: &'a Recompressor<'a>,
+    ways: &'a Ways<'a>,
+    tried: Vec<Tried>,
+    /// How long the last one took.
+    last: Duration,
+    /// Whether time did not allow another.
+    budget_cut: bool,
+}
+
+impl Trials<'_> {
+    fn whole_score(&mut self, step: i32) -> f64 {
+        let setting = Setting::of_step(step);
+        let (score, windows) = self.scores(&setting);
+        self.tried.push(Tried { setting, score, windows });
+        score.at_all_scales()
+    }
+
+    fn scores(&mut self, setting: &Setting) -> (Score, Windows) {
+        let begun = Instant::now();
+        let scores = self.whole.score(setting, self.ways.orientation, self.ways.budget.threads());
+        self.last = begun.elapsed();
+        scores.unwrap_or((Score::REFUSED, Windows::NONE))
+    }
+
+    fn has_time(&mut self) -> bool {
+        self.budget_cut |= !self.ways.budget.allows(self.last);
+        !self.budget_cut
+    }
+
+    /// What holds everywhere, from a step that is near.
+    fn refined(mut self, aim: &Aim, first: Tried) -> Found {
+        let goal = Goal {
+            target: aim.target,
+            orientation: self.ways.orientation,
+            finest: *STEPS.end(),
+            slope: SLOPE,
+            trials: if self.ways.tiles.is_some() { REFINING_TRIALS } else { SMALL_REFINING_TRIALS },
+        };
+        let held = refine(&goal, first, &mut self);
+        let held = held.map(|Tried { setting, score, .. }| Held { setting, score, check: Check::Whole });
+        Found { held, budget_cut: self.budget_cut }
+    }
+}
+
+impl refine::Trials for Trials<'_> {
+    fn whole(&mut self, setting: &Setting) -> Option<(Score, Windows)> {
+        self.has_time().then(|| self.scores(setting))
+    }
+
+    fn parts(&mut self, setting: &Setting, known: &Windows, parts: &[Part]) -> Option<Windows> {
+        if !self.has_time() {
+            return None;
+        }
+        self.whole.score_parts(setting, self.ways.orientation, self.ways.budget.threads(), known, parts)
     }
 }

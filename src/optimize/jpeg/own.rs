@@ -58,7 +58,7 @@ mod tests {
     use crate::optimize::jpeg::coefficients::Blocks;
     use crate::optimize::jpeg::libjpeg::tests::picture;
     use crate::optimize::jpeg::libjpeg::{Coded, Script, encode, write_coefficients};
-    use crate::optimize::jpeg::recompress::{Chroma, Recompressor};
+    use crate::optimize::jpeg::recompress::{Chroma, Recompressor, Setting};
 
     fn is_own(file: &[u8]) -> bool {
         let coded = Coded::read(file, 100).unwrap();
@@ -85,7 +85,7 @@ mod tests {
                 {
                     let Some(recompressor) = recompressor else { continue };
                     assert!(
-                        is_own(&recompressor.encode(step).unwrap().proven().unwrap()),
+                        is_own(&recompressor.encode(&Setting::of_step(step)).unwrap().proven().unwrap()),
                         "{h}x{v} scale {scale} step {step}"
                     );
                 }

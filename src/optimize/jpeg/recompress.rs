@@ -3,10 +3,12 @@
 //! Luma is never decoded to pixels: no colour conversion, no second rounding.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 
 use super::coefficients::{Block, Blocks, ColorModel, Component, Layout, Table};
 use super::decode::Rows;
 use super::halve::{Axes, Halved, halve};
+use super::levels::{Level, Levels};
 use super::libjpeg::{Coded, Fault, Script, Written, write_coefficients};
 use super::requantize::{Quantizer, Requantizer, coarsened};
 use super::scans;
@@ -14,6 +16,7 @@ use super::tables::{Role, table};
 use super::upright::{self, UPRIGHT};
 use crate::optimize::score::{Judge, Score};
 use crate::optimize::spread::{self, Sink};
+use crate::optimize::ssimulacra2::{Grid, Part, Windows};
 
 /// Steps of the dial per unit of q: real-valued, to land just above the target.
 const GRAIN: f64 = 4.0;
@@ -46,6 +49,23 @@ pub enum Chroma {
     Kept,
     /// To 4:2:0, from a higher one.
     Halved,
+}
+
+/// What a file is written with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// Of the dial.
+    pub step: i32,
+    /// Where dead zones are wider or narrower than usual.
+    pub levels: Levels,
+}
+
+impl Setting {
+    /// A step with the usual dead zones.
+    #[must_use]
+    pub fn of_step(step: i32) -> Self {
+        Self { step, levels: Levels::USUAL }
+    }
 }
 
 /// Requantizes one image at any q.
@@ -115,22 +135,73 @@ impl<'a> Recompressor<'a> {
     /// Whether nothing is lost at a step: every source step is kept, and chroma as it was.
     #[must_use]
     pub fn is_lossless_at(&self, step: i32) -> bool {
-        self.halved.is_empty() && *self.source.layout() == self.at(step).layout
+        self.halved.is_empty() && *self.source.layout() == self.at(&Setting::of_step(step)).layout
     }
 
-    /// The score of what a step makes of the source, turned upright by EXIF's `orientation`, on so many threads; `None`
-    /// where the picture is too small for one, or of sampling factors that no decoder takes.
+    /// The scores, of the whole and of all windows, of what a setting makes of the source, turned upright by EXIF's
+    /// `orientation`, on so many threads; `None` where the picture is too small for one, or of sampling factors that no
+    /// decoder takes.
     #[must_use]
-    pub fn score(&self, step: i32, orientation: u8, threads: usize) -> Option<Score> {
+    pub fn score(&self, setting: &Setting, orientation: u8, threads: usize) -> Option<(Score, Windows)> {
         let (width, height) = upright::size(self.source.layout(), orientation);
         let judge = Judge::new(width, height)?;
-        let made = self.at(step);
+        let made = self.at(setting);
         let judge = spread::judged(judge, threads, |sink| self.compare(&made, orientation, sink))?;
-        Some(judge.finish(MAX_DRIFT))
+        Some(judge.finish_with_windows(MAX_DRIFT))
+    }
+
+    /// The windows of parts of the upright picture, at a setting: those of `known` with what was seen in the parts; `None`
+    /// where parts cannot be scored alone.
+    #[must_use]
+    pub fn score_parts(
+        &self,
+        setting: &Setting,
+        orientation: u8,
+        threads: usize,
+        known: &Windows,
+        parts: &[Part],
+    ) -> Option<Windows> {
+        let size = upright::size(self.source.layout(), orientation);
+        // The windows of a small picture are those of the mirrored one.
+        if known.grid != Grid::over(size.0, size.1) {
+            return None;
+        }
+        let made = self.at(setting);
+        let mut windows = known.clone();
+        for part in parts {
+            let (across, down) = part.pixels(known.grid, size);
+            let judge = Judge::new(across.len(), down.len())?;
+            let rows = |sink: &mut Sink<'_>| self.compare_part(&made, orientation, &across, &down, sink);
+            let seen = spread::judged(judge, threads, rows)?.finish_with_windows(f64::INFINITY).1;
+            windows.replace(*part, &seen);
+        }
+        Some(windows)
     }
 
     /// The rows of the source and of what is made of it.
     fn compare(&self, made: &Made<'_>, orientation: u8, sink: &mut Sink<'_>) -> Option<()> {
+        let source = self.source.layout();
+        if orientation == UPRIGHT {
+            let mut reference =
+                Rows::new(source, |component, row, out| out.copy_from_slice(self.source.row(component, row)))?;
+            let mut distorted =
+                Rows::new(&made.layout, |component, row, out| made.fill(self.source, component, row, 0, out))?;
+            (0..source.height).for_each(|_| sink(reference.read(), distorted.read()));
+            return Some(());
+        }
+        let (width, height) = upright::size(source, orientation);
+        self.compare_part(made, orientation, &(0..width), &(0..height), sink)
+    }
+
+    /// The rows of a part of the upright picture, and of what is made of it.
+    fn compare_part(
+        &self,
+        made: &Made<'_>,
+        orientation: u8,
+        across: &Range<usize>,
+        down: &Range<usize>,
+        sink: &mut Sink<'_>,
+    ) -> Option<()> {
         let source = self.source.layout();
         let kept = |component: usize, row: usize, left: usize, out: &mut [Block]| {
             out.copy_from_slice(&self.source.row(component, row)[left..left + out.len()]);
@@ -138,13 +209,7 @@ impl<'a> Recompressor<'a> {
         let new = |component: usize, row: usize, left: usize, out: &mut [Block]| {
             made.fill(self.source, component, row, left, out);
         };
-        if orientation == UPRIGHT {
-            let mut reference = Rows::new(source, |component, row, out| kept(component, row, 0, out))?;
-            let mut distorted = Rows::new(&made.layout, |component, row, out| new(component, row, 0, out))?;
-            (0..source.height).for_each(|_| sink(reference.read(), distorted.read()));
-            return Some(());
-        }
-        for area in upright::bands(source, orientation) {
+        for area in upright::bands_of(source, orientation, across.clone(), down.clone()) {
             let reference = upright::decoded(source, &area, orientation, kept)?;
             let distorted = upright::decoded(&made.layout, &area, orientation, new)?;
             for y in 0..reference.height {
@@ -155,12 +220,12 @@ impl<'a> Recompressor<'a> {
         Some(())
     }
 
-    /// The file of a step, in arrays of its own.
+    /// The file of a setting, in arrays of its own.
     ///
     /// # Errors
     /// [`Fault`] where libjpeg cannot write it.
-    pub fn encode(&self, step: i32) -> Result<Written, Fault> {
-        let made = self.at(step);
+    pub fn encode(&self, setting: &Setting) -> Result<Written, Fault> {
+        let made = self.at(setting);
         let mut hasher = DefaultHasher::new();
         let mut last = None;
         let bytes = write_coefficients(&made.layout, script(&made.layout), |index, row, out| {
@@ -174,12 +239,13 @@ impl<'a> Recompressor<'a> {
         Ok(Written::new(bytes, hasher.finish()))
     }
 
-    fn at(&self, step: i32) -> Made<'_> {
-        let q = f64::from(step) / GRAIN;
+    fn at(&self, setting: &Setting) -> Made<'_> {
+        let q = f64::from(setting.step) / GRAIN;
         let mut layout = self.layout.clone();
         let components = layout.components.iter_mut().enumerate();
         let planes = components.map(|(index, component)| self.plane(index, component, q)).collect();
-        Made { layout, planes }
+        let luma = setting.levels.by_block(&layout, 0);
+        Made { layout, planes, luma }
     }
 
     fn plane(&self, index: usize, component: &mut Component, q: f64) -> Plane<'_> {
@@ -193,26 +259,32 @@ impl<'a> Recompressor<'a> {
         Plane::Kept(Requantizer::new(source, &component.table, q))
     }
 
-    /// What turns the source's own coefficients into those of a step, in place; `None` where chroma is halved.
+    /// What turns the source's own coefficients into those of a setting, in place; `None` where chroma is halved.
     #[must_use]
-    pub fn in_place(&self, step: i32) -> Option<InPlace> {
-        let made = self.at(step);
+    pub fn in_place(&self, setting: &Setting) -> Option<InPlace> {
+        let made = self.at(setting);
         let kept = made.planes.into_iter().map(|plane| match plane {
             Plane::Kept(requantizer) => Some(requantizer),
             Plane::Halved(..) => None,
         });
-        Some(InPlace { requantizers: kept.collect::<Option<_>>()?, layout: made.layout })
+        Some(InPlace { requantizers: kept.collect::<Option<_>>()?, layout: made.layout, luma: made.luma })
     }
 }
 
-/// What a source becomes at one step.
+/// What a source becomes at one setting.
 struct Made<'a> {
     layout: Layout,
     planes: Vec<Plane<'a>>,
+    /// A level for each block of luma; none where all are usual.
+    luma: Vec<Level>,
+}
+
+/// The levels of a component's blocks in a row, from column `left` on: those of luma, where they are not usual.
+fn levels_of<'a>(luma: &'a [Level], layout: &Layout, index: usize, row: usize, left: usize) -> &'a [Level] {
+    if index > 0 || luma.is_empty() { &[] } else { &luma[row * layout.components[0].columns + left..] }
 }
 
 /// How a component's blocks are made.
-#[expect(clippy::large_enum_variant, reason = "one per component")]
 enum Plane<'a> {
     Kept(Requantizer),
     Halved(&'a Halved, Quantizer),
@@ -221,12 +293,16 @@ enum Plane<'a> {
 impl Made<'_> {
     /// Fills in blocks of a component's row, from column `left` on.
     fn fill(&self, source: &dyn Blocks, index: usize, row: usize, left: usize, out: &mut [Block]) {
+        let levels = levels_of(&self.luma, &self.layout, index, row, left);
+        let levels = &levels[..out.len().min(levels.len())];
         match &self.planes[index] {
             Plane::Kept(requantizer) => {
                 out.copy_from_slice(&source.row(index, row)[left..left + out.len()]);
-                requantizer.apply(out);
+                requantizer.apply(out, levels);
             }
-            Plane::Halved(halved, quantizer) => quantizer.apply(&halved.blocks[row * halved.columns + left..], out),
+            Plane::Halved(halved, quantizer) => {
+                quantizer.apply(&halved.blocks[row * halved.columns + left..], out, levels);
+            }
         }
     }
 }
@@ -235,6 +311,7 @@ impl Made<'_> {
 pub struct InPlace {
     layout: Layout,
     requantizers: Vec<Requantizer>,
+    luma: Vec<Level>,
 }
 
 impl InPlace {
@@ -242,7 +319,10 @@ impl InPlace {
     /// [`Fault`] where libjpeg cannot write it.
     pub fn write(self, source: Coded<'_>) -> Result<Written, Fault> {
         let tables: Vec<Table> = self.layout.components.iter().map(|component| component.table).collect();
-        source.requantize(&tables, script(&self.layout), |index, blocks| self.requantizers[index].apply(blocks))
+        source.requantize(&tables, script(&self.layout), |index, row, blocks| {
+            let levels = levels_of(&self.luma, &self.layout, index, row, 0);
+            self.requantizers[index].apply(blocks, &levels[..blocks.len().min(levels.len())]);
+        })
     }
 }
 
@@ -285,7 +365,7 @@ mod tests {
     }
 
     fn written(recompressor: &Recompressor<'_>, step: i32) -> Vec<u8> {
-        recompressor.encode(step).unwrap().proven().unwrap()
+        recompressor.encode(&Setting::of_step(step)).unwrap().proven().unwrap()
     }
 
     #[test]
@@ -321,10 +401,42 @@ mod tests {
                     let [a, b] = [&file, &written(&recompressor, 260)]
                         .map(|file| decode_rgb(file, 100).unwrap().upright(orientation));
                     let of_file = judge(&a, &b, MAX_DRIFT).unwrap();
-                    let foreseen = recompressor.score(260, orientation, 1).unwrap();
+                    let foreseen = recompressor.score(&Setting::of_step(260), orientation, 1).unwrap().0;
                     assert_eq!(of_file, foreseen, "{sampling:?} {chroma:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn levels_by_place_reach_file_and_score() {
+        for (orientation, chroma) in [(1, Chroma::Kept), (6, Chroma::Halved)] {
+            let file = encode(&picture(331, 257, 1, 1), 10).unwrap();
+            let source = held(&file);
+            let recompressor = Recompressor::new(&source, chroma, 1.0).unwrap();
+            let usual = Setting::of_step(200);
+            let (even, windows) = recompressor.score(&usual, orientation, 1).unwrap();
+            let levels = usual.levels.narrowed(&windows, windows.worst() + 2.0, orientation).with_even(4.0);
+            let placed = Setting { step: 200, levels };
+            let [file, other] = [&placed, &usual].map(|s| recompressor.encode(s).unwrap().proven().unwrap());
+            assert_ne!(file.len(), other.len());
+            let upright = |file: &[u8]| decode_rgb(file, 100).unwrap().upright(orientation);
+            let of_file = judge(&upright(&encode(&picture(331, 257, 1, 1), 10).unwrap()), &upright(&file), MAX_DRIFT);
+            let (score, windows) = recompressor.score(&placed, orientation, 1).unwrap();
+            assert_eq!(of_file, Some(score));
+            assert_ne!(score, even);
+            if let Some(in_place) = recompressor.in_place(&placed) {
+                let coded = Coded::read(&encode(&picture(331, 257, 1, 1), 10).unwrap(), 100).map(|coded| {
+                    assert_eq!(in_place.write(coded).unwrap().proven().unwrap(), file);
+                });
+                assert!(coded.is_ok());
+            }
+            // A part by itself scores nearly as it does in the whole.
+            let parts = Part::below(&windows, windows.worst() + 0.01);
+            let cells: usize = parts.iter().map(|part| part.cells()).sum();
+            assert!(cells > 0);
+            let alone = recompressor.score_parts(&placed, orientation, 1, &windows, &parts).unwrap();
+            assert!((alone.worst() - windows.worst()).abs() < 1.0, "{} {}", alone.worst(), windows.worst());
         }
     }
 
@@ -334,7 +446,8 @@ mod tests {
             let file = encode(&picture(97, 45, sampling.0, sampling.1), 10).unwrap();
             let coded = Coded::read(&file, 100).unwrap();
             let recompressor = Recompressor::new(&coded, Chroma::Kept, 1.0).unwrap();
-            let (apart, in_place) = (written(&recompressor, 240), recompressor.in_place(240).unwrap());
+            let (apart, in_place) =
+                (written(&recompressor, 240), recompressor.in_place(&Setting::of_step(240)).unwrap());
             drop(recompressor);
             assert_eq!(in_place.write(coded).unwrap().proven().unwrap(), apart, "{sampling:?}");
         }

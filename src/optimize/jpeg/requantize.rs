@@ -6,6 +6,7 @@
 use archmage::autoversion;
 
 use super::coefficients::{Block, Table};
+use super::levels::{HIGHEST, LOWEST, Level, UNIT};
 
 /// A wanted step below so many times the source's is not worth the error: of the lowest frequency, and how much less of
 /// the highest. Two for all would let all steps of a standard table grow at once, a point of score or more that no q lies
@@ -34,12 +35,13 @@ pub fn coarsened(wanted: &Table, source: &Table) -> Table {
 }
 
 /// What must be exceeded, in steps above the next smaller level, to be rounded up: one half for the mean, and
-/// 0.5 to 0.95 for frequencies, a little less where quality is high.
-fn dead_zone(q: f64) -> [f64; 64] {
+/// 0.5 to 0.95 for frequencies, a little less where quality is high, and wider or narrower by the level.
+fn dead_zone(q: f64, level: Level) -> [f64; 64] {
     let at_all = 0.62 - 0.08 * ((q - 60.0) / 15.0).clamp(0.0, 1.2);
     let mut zone = [0.5; 64];
     for (k, zone) in zone.iter_mut().enumerate().skip(1) {
         *zone = (at_all + 0.2 * (frequency(k) - 0.3)).clamp(0.5, 0.95);
+        *zone = (*zone + f64::from(level) * UNIT).clamp(0.5, 0.95);
     }
     zone
 }
@@ -48,8 +50,30 @@ fn dead_zone(q: f64) -> [f64; 64] {
 pub struct Requantizer {
     /// Source step / new step, in units of [`ONE`]; `ONE` itself where the step is kept.
     ratios: [u16; 64],
-    /// What is added before the fraction is cut off: `ONE` less the dead zone.
-    offsets: [u16; 64],
+    /// What is added before the fraction is cut off, for each level: `ONE` less the dead zone.
+    offsets: ByLevel<[u16; 64]>,
+}
+
+/// Something for each level.
+struct ByLevel<T>(Vec<T>);
+
+impl<T> ByLevel<T> {
+    fn new(of: impl Fn(Level) -> T) -> Self {
+        Self((LOWEST..=HIGHEST).map(of).collect())
+    }
+
+    /// Has blocks handled by what is for their level; without levels all are usual.
+    fn each<B>(&self, mut blocks: &mut [B], levels: &[Level], mut handle: impl FnMut(&mut [B], &T)) {
+        let of = |level: Level| &self.0[usize::from((level.clamp(LOWEST, HIGHEST) - LOWEST).unsigned_abs())];
+        if levels.is_empty() {
+            return handle(blocks, of(0));
+        }
+        for run in levels.chunk_by(|a, b| a == b) {
+            let (now, rest) = blocks.split_at_mut(run.len().min(blocks.len()));
+            handle(now, of(run[0]));
+            blocks = rest;
+        }
+    }
 }
 
 const SHIFT: u32 = 15;
@@ -62,12 +86,13 @@ impl Requantizer {
         for (ratio, (&from, &to)) in ratios.iter_mut().zip(source.iter().zip(new)) {
             *ratio = (f64::from(from) / f64::from(to.max(1)) * f64::from(ONE)).round().min(ONE.into()) as u16;
         }
-        Self { ratios, offsets: dead_zone(q).map(|zone| ((1.0 - zone) * f64::from(ONE)).round() as u16) }
+        let offset = |zone: f64| ((1.0 - zone) * f64::from(ONE)).round() as u16;
+        Self { ratios, offsets: ByLevel::new(|level| dead_zone(q, level).map(offset)) }
     }
 
-    /// Requantizes blocks in place.
-    pub fn apply(&self, blocks: &mut [Block]) {
-        requantize(blocks, &self.ratios, &self.offsets);
+    /// Requantizes blocks in place; `levels` has one for each, or none where all are usual.
+    pub fn apply(&self, blocks: &mut [Block], levels: &[Level]) {
+        self.offsets.each(blocks, levels, |blocks, offsets| requantize(blocks, &self.ratios, offsets));
     }
 }
 
@@ -86,7 +111,7 @@ fn requantize(blocks: &mut [Block], ratios: &[u16; 64], offsets: &[u16; 64]) {
 pub struct Quantizer {
     /// 1 / step.
     inverse: [f32; 64],
-    offsets: [f32; 64],
+    offsets: ByLevel<[f32; 64]>,
 }
 
 impl Quantizer {
@@ -94,13 +119,16 @@ impl Quantizer {
     pub fn new(table: &Table, q: f64) -> Self {
         Self {
             inverse: table.map(|step| 1.0 / f32::from(step.max(1))),
-            offsets: dead_zone(q).map(|zone| (1.0 - zone) as f32),
+            offsets: ByLevel::new(|level| dead_zone(q, level).map(|zone| (1.0 - zone) as f32)),
         }
     }
 
-    /// Quantizes blocks.
-    pub fn apply(&self, from: &[[f32; 64]], to: &mut [Block]) {
-        quantize(from, to, &self.inverse, &self.offsets);
+    /// Quantizes blocks, `levels` being as for [`Requantizer::apply`].
+    pub fn apply(&self, mut from: &[[f32; 64]], to: &mut [Block], levels: &[Level]) {
+        self.offsets.each(to, levels, |to, offsets| {
+            quantize(from, to, &self.inverse, offsets);
+            from = &from[to.len()..];
+        });
     }
 }
 
@@ -156,7 +184,7 @@ mod tests {
             let steps = coarsened(&table(Role::Luma, q), &source);
             let block = random_block(&mut random);
             let mut out = block;
-            Requantizer::new(&source, &steps, q).apply(std::slice::from_mut(&mut out));
+            Requantizer::new(&source, &steps, q).apply(std::slice::from_mut(&mut out), &[]);
             for k in (0..64).filter(|&k| steps[k] == source[k]) {
                 assert_eq!(out[k], block[k], "coefficient {k} at q {q}");
             }
@@ -170,9 +198,9 @@ mod tests {
             let source: Table = std::array::from_fn(|_| random(20) as u16 + 1);
             let q = f64::from(random(90)) + 5.0;
             let steps = coarsened(&table(Role::Subsampled, q), &source);
-            let (block, zone) = (random_block(&mut random), dead_zone(q));
+            let (block, zone) = (random_block(&mut random), dead_zone(q, 0));
             let mut out = block;
-            Requantizer::new(&source, &steps, q).apply(std::slice::from_mut(&mut out));
+            Requantizer::new(&source, &steps, q).apply(std::slice::from_mut(&mut out), &[]);
             for k in 0..64 {
                 let exact = f64::from(block[k]) * f64::from(source[k]) / f64::from(steps[k]);
                 // The ratio's rounding, on the largest coefficient.
@@ -190,23 +218,23 @@ mod tests {
         for _ in 0..200 {
             let block = random_block(&mut random);
             let (mut out, mut float) = ([block], [[0; 64]]);
-            Requantizer::new(&source, &steps, 70.0).apply(&mut out);
-            Quantizer::new(&steps, 70.0).apply(&[block.map(|c| f32::from(c) * 3.0)], &mut float);
+            Requantizer::new(&source, &steps, 70.0).apply(&mut out, &[]);
+            Quantizer::new(&steps, 70.0).apply(&[block.map(|c| f32::from(c) * 3.0)], &mut float, &[]);
             assert_eq!(out, float);
         }
     }
 
     #[test]
     fn the_mean_is_rounded_and_high_frequencies_have_the_widest_dead_zone() {
-        let zone = dead_zone(75.0);
+        let zone = dead_zone(75.0, 0);
         assert!((zone[0] - 0.5).abs() < 1e-9 && zone[1] < zone[63] && zone[63] <= 0.95);
-        assert!(dead_zone(85.0)[27] < dead_zone(60.0)[27]);
+        assert!(dead_zone(85.0, 0)[27] < dead_zone(60.0, 0)[27]);
     }
 
     #[test]
     fn coefficients_stay_within_what_can_be_coded() {
         let mut out = [[0; 64]];
-        Quantizer::new(&[1; 64], 90.0).apply(&[[-5000.0; 64]], &mut out);
+        Quantizer::new(&[1; 64], 90.0).apply(&[[-5000.0; 64]], &mut out, &[]);
         assert_eq!(out, [[-1023; 64]]);
     }
 }

@@ -14,26 +14,26 @@ pub const UPRIGHT: u8 = 1;
 const TRANSPOSED: u8 = 5;
 const ORIENTATIONS: Range<u8> = 1..9;
 
-/// The bands of a stored picture from the top of the upright one, each as the pixels it has in the stored one.
-pub fn bands(layout: &Layout, orientation: u8) -> impl Iterator<Item = Area> {
-    let (width, height) = (layout.width, layout.height);
-    let length = if is_transposed(orientation) { width } else { height };
-    (0..length).step_by(BAND).map(move |first| {
-        let rows = first..(first + BAND).min(length);
-        // Of a picture that is turned round the last rows, or columns, come first.
-        let along = if matches!(orientation, 3 | 4 | 7 | 8) { length - rows.end..length - rows.start } else { rows };
-        if is_transposed(orientation) {
-            Area { across: along, down: 0..height }
-        } else {
-            Area { across: 0..width, down: along }
-        }
-    })
-}
-
 /// Width and height of the upright picture, in pixels.
 #[must_use]
 pub fn size(layout: &Layout, orientation: u8) -> (usize, usize) {
     if is_transposed(orientation) { (layout.height, layout.width) } else { (layout.width, layout.height) }
+}
+
+/// Where the upright picture shows the pixel that is stored at `x`, `y`: the inverse of [`Rgb::upright`].
+#[must_use]
+pub fn shown_at(layout: &Layout, orientation: u8, x: usize, y: usize) -> (usize, usize) {
+    let (right, bottom) = (layout.width - 1 - x, layout.height - 1 - y);
+    match orientation {
+        2 => (right, y),
+        3 => (right, bottom),
+        4 => (x, bottom),
+        5 => (y, x),
+        6 => (bottom, x),
+        7 => (bottom, right),
+        8 => (y, right),
+        _ => (x, y),
+    }
 }
 
 fn is_transposed(orientation: u8) -> bool {
@@ -44,6 +44,36 @@ fn is_transposed(orientation: u8) -> bool {
 pub struct Area {
     across: Range<usize>,
     down: Range<usize>,
+}
+
+/// The bands of a part of the upright picture, from its top, each as the pixels it has in the stored one.
+pub fn bands_of(
+    layout: &Layout,
+    orientation: u8,
+    across: Range<usize>,
+    down: Range<usize>,
+) -> impl Iterator<Item = Area> {
+    down.clone()
+        .step_by(BAND)
+        .map(move |first| stored(layout, orientation, &across, &(first..(first + BAND).min(down.end))))
+}
+
+/// Where a part of the upright picture is stored.
+fn stored(layout: &Layout, orientation: u8, across: &Range<usize>, down: &Range<usize>) -> Area {
+    let back = |range: &Range<usize>, length: usize| length - range.end..length - range.start;
+    let (width, height) = (layout.width, layout.height);
+    let (x, y) = (across.clone(), down.clone());
+    let (across, down) = match orientation {
+        2 => (back(&x, width), y),
+        3 => (back(&x, width), back(&y, height)),
+        4 => (x, back(&y, height)),
+        5 => (y, x),
+        6 => (y, back(&x, height)),
+        7 => (back(&y, width), back(&x, height)),
+        8 => (back(&y, width), x),
+        _ => (x, y),
+    };
+    Area { across, down }
 }
 
 /// A part of a picture, upright. `fill` receives a component, a row of its blocks and where in the row the wanted ones

@@ -13,12 +13,14 @@
 
 mod gaussian;
 mod mirrored;
+mod parts;
 mod rows;
 mod scale;
 mod weights;
 mod windows;
 
 pub use mirrored::Mirrored;
+pub use parts::Part;
 use scale::Scale;
 pub use windows::{Grid, Windows};
 

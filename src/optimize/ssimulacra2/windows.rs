@@ -12,7 +12,7 @@ const CELL_BITS: usize = 6;
 /// A cell's side, in pixels.
 pub const CELL: usize = 1 << CELL_BITS;
 /// A window's side, in cells. Objects are protected best by windows of 128 pixels, one every 64.
-const WINDOW: usize = 2;
+pub const WINDOW: usize = 2;
 
 /// A window is flat where luma's standard deviation is below this, of XYB's Y, in both pictures: about 6 of 255 levels.
 const FLAT_DEVIATION: f64 = 0.02;
@@ -154,6 +154,29 @@ impl Windows {
         self.scores.iter().flatten().fold(IDENTICAL, |worst, score| worst.min(f64::from(*score)))
     }
 
+    /// Every window by its first cell, and its score.
+    pub fn each(&self) -> impl Iterator<Item = (usize, usize, Option<f32>)> + '_ {
+        let (across, _) = self.grid.windows();
+        self.scores.iter().enumerate().map(move |(i, score)| (i % across, i / across, *score))
+    }
+
+    /// The first cells of the windows below a floor.
+    pub fn below(&self, floor: f64) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let is_below = move |score: Option<f32>| score.is_some_and(|score| f64::from(score) < floor);
+        self.each().filter(move |(.., score)| is_below(*score)).map(|(left, top, _)| (left, top))
+    }
+
+    /// Sets a window's score.
+    pub fn set(&mut self, left: usize, top: usize, score: Option<f32>) {
+        let (across, _) = self.grid.windows();
+        self.scores[top * across + left] = score;
+    }
+
+    /// Adds to every score.
+    pub fn raise(&mut self, points: f64) {
+        self.scores.iter_mut().flatten().for_each(|score| *score += points as f32);
+    }
+
     /// For each cell the lowest score of the windows that it lies in; `None` where all of these are flat.
     #[must_use]
     pub fn lowest_by_cell(&self) -> Vec<Option<f32>> {
@@ -191,7 +214,7 @@ impl Area {
     fn pixels(self, grid: Grid, (width, height): (usize, usize), scale: usize) -> f64 {
         let (right, bottom) = self.ends(grid);
         let length = |first: usize, end: usize, cells: usize, pixels: usize| {
-            let end = if end == cells { (pixels - 1 >> scale) + 1 } else { end << (CELL_BITS - scale) };
+            let end = if end == cells { pixels.div_ceil(1 << scale) } else { end << (CELL_BITS - scale) };
             end - (first << (CELL_BITS - scale))
         };
         (length(self.left, right, grid.columns, width) * length(self.top, bottom, grid.rows, height)) as f64
@@ -206,6 +229,15 @@ pub fn means<T: Into<f64>>(sums: impl Iterator<Item = [T; PARTS]>, pixels: f64) 
     }
     means[PARTS / 2..].iter_mut().for_each(|mean| *mean = mean.sqrt().sqrt());
     means
+}
+
+#[cfg(test)]
+impl Windows {
+    /// All of one score.
+    pub fn filled(grid: Grid, score: f32) -> Self {
+        let (across, down) = grid.windows();
+        Self { grid, scores: vec![Some(score); across * down] }
+    }
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl<'a> Coded<'a> {
         unsafe { write(&self.layout, script, self.arrays) }
     }
 
-    /// Writes with other steps: `fill` turns each row of each component's blocks, in place, into what `tables`, one per
+    /// Writes with other steps: `fill` turns each component's each row of blocks, in place, into what `tables`, one per
     /// component, stand for.
     ///
     /// # Errors
@@ -70,16 +70,16 @@ impl<'a> Coded<'a> {
         mut self,
         tables: &[Table],
         script: Script<'_>,
-        mut fill: impl FnMut(usize, &mut [Block]),
+        mut fill: impl FnMut(usize, usize, &mut [Block]),
     ) -> Result<Written, Fault> {
         let mut hasher = DefaultHasher::new();
         for (index, component) in self.layout.components.iter_mut().enumerate() {
             component.table = tables[index];
             component.table.hash(&mut hasher);
-            for row in &self.rows[index] {
+            for (y, row) in self.rows[index].iter().enumerate() {
                 // SAFETY: as in `row`, and `self` is borrowed by no one else.
                 let blocks = unsafe { std::slice::from_raw_parts_mut(*row, component.columns) };
-                fill(index, blocks);
+                fill(index, y, blocks);
                 blocks.hash(&mut hasher);
             }
         }

@@ -63,7 +63,7 @@ fn requantizing_in_place_changes_what_it_is_told_to() {
     let bytes = encode(&picture(97, 45, 2, 2), 60).unwrap();
     let source = Coded::read(&bytes, 100).unwrap();
     let tables: Vec<_> = source.layout().components.iter().map(|c| c.table.map(|step| 2 * step)).collect();
-    let written = source.requantize(&tables, Script::Fixed(&COLOR), |_, blocks| {
+    let written = source.requantize(&tables, Script::Fixed(&COLOR), |_, _, blocks| {
         blocks.iter_mut().flatten().for_each(|c| *c /= 2);
     });
     let written = written.unwrap().proven().unwrap();

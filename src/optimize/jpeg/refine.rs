@@ -1,0 +1,339 @@
+//! From a step near the target to a setting that holds it, window by window, and little more: dead zones that differ by
+//! place, and a vernier over the whole.
+//!
+//! Steps alone cannot do that. Many quantization steps of a coarse source double at once, so that no step of the dial lies
+//! near the target; and a finer step for a few windows makes all others finer, too. Where windows that fall short hold most
+//! of what there is, as an object on a plain ground, a finer step is right all the same.
+
+use super::recompress::Setting;
+use crate::optimize::score::Score;
+use crate::optimize::ssimulacra2::{Part, Windows};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Goal {
+    /// Score to reach, rounding included.
+    pub target: f64,
+    /// EXIF's.
+    pub orientation: u8,
+    /// The finest step of the dial, and points of score that a step brings.
+    pub finest: i32,
+    pub slope: f64,
+    /// Trials of the whole at the most.
+    pub trials: usize,
+}
+
+/// One setting, tried on the whole.
+#[derive(Debug, Clone)]
+pub struct Tried {
+    pub setting: Setting,
+    pub score: Score,
+    pub windows: Windows,
+}
+
+/// Scores settings; `None` where time does not allow it.
+pub trait Trials {
+    fn whole(&mut self, setting: &Setting) -> Option<(Score, Windows)>;
+
+    /// What is known of all windows, with those in `parts` scored anew; `None` also where parts cannot be scored alone.
+    fn parts(&mut self, setting: &Setting, known: &Windows, parts: &[Part]) -> Option<Windows>;
+}
+
+/// A score this much above the target is near enough, and what the vernier aims at.
+const TOLERANCE: f64 = 0.3;
+const AIM: f64 = 0.1;
+/// Points of score that a level of the whole costs, before it was tried, and what a trial may say of it.
+const PER_LEVEL: f64 = 0.2;
+const PER_LEVEL_RANGE: (f64, f64) = (0.08, 0.8);
+/// Levels that the whole goes by at a time.
+const MOST_LEVELS: f64 = 8.0;
+/// Where more than this share of all cells that are not flat fail, the level of the whole is too high.
+const MANY_FAILING: f64 = 0.05;
+/// Where windows lack more than this many points, or have been tried with narrower dead zones so many times, a finer step
+/// is what they need.
+const MOST_LACKING: f64 = 4.0;
+const MOST_NARROWED: usize = 2;
+/// Trials of parts between two of the whole; parts of more than this share of the picture cost as much as the whole.
+const PART_TRIALS: usize = 5;
+const MOST_PARTS: f64 = 0.5;
+/// Points that windows lie above their floor after a finer step for which a coarser one is tried.
+const SURPLUS: f64 = 0.8;
+/// Points of score that a step brings to windows that lack some, before it was tried, and what a trial may say of it.
+const PER_STEP: f64 = 0.25;
+const PER_STEP_RANGE: (f64, f64) = (0.1, 0.5);
+
+/// The setting found that holds the target with the lowest score, beginning with one that was tried.
+pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tried> {
+    let mut best = Best { target: goal.target, tried: None };
+    best.offer(&first);
+    if goal.is_near(&first) {
+        return best.tried;
+    }
+    let (setting, windows) = goal.mended(&first, trials);
+    let levels = setting.levels.freed(&windows, goal.floor(), goal.orientation);
+    let gain = f64::from(setting.step - first.setting.step) * goal.slope;
+    let mut vernier = Vernier { per_level: PER_LEVEL, held: None, failed: None };
+    let mut next =
+        Setting { step: setting.step, levels: levels.with_even(vernier.towards(0.0, goal.excess(&first) + gain)) };
+    let mut now = first;
+    for left in (0..goal.trials).rev() {
+        if next == now.setting {
+            break;
+        }
+        let Some((score, windows)) = trials.whole(&next) else { break };
+        let before = std::mem::replace(&mut now, Tried { setting: next, score, windows });
+        best.offer(&now);
+        if goal.is_near(&now) {
+            break;
+        }
+        vernier.learn(goal, &before, &now);
+        // The last trials are for what is surer to hold.
+        let is_late = best.tried.is_none() && left <= 2;
+        next = if is_late { goal.surer(&now) } else { vernier.next(goal, &now) };
+    }
+    best.tried
+}
+
+/// One level for the whole, as high as it may be.
+struct Vernier {
+    /// Points of score that a level costs.
+    per_level: f64,
+    /// The highest level at which everything held, and the lowest at which the whole, or many windows, did not.
+    held: Option<f64>,
+    failed: Option<f64>,
+}
+
+impl Vernier {
+    /// From a level with some excess to one with hardly any.
+    fn towards(&self, even: f64, excess: f64) -> f64 {
+        even + ((excess - AIM) / self.per_level).clamp(-MOST_LEVELS, MOST_LEVELS)
+    }
+
+    fn learn(&mut self, goal: &Goal, before: &Tried, now: &Tried) {
+        let even = now.setting.levels.even;
+        let levels = even - before.setting.levels.even;
+        if levels.abs() >= 0.5 && now.setting.step == before.setting.step {
+            let seen = (before.score.whole - now.score.whole) / levels;
+            self.per_level = seen.clamp(PER_LEVEL_RANGE.0, PER_LEVEL_RANGE.1);
+        }
+        if now.score.effective(goal.target) >= goal.target {
+            self.held = Some(self.held.map_or(even, |held| held.max(even)));
+        } else if goal.excess(now) < 0.0 || goal.share_failing(now) > MANY_FAILING {
+            self.failed = Some(self.failed.map_or(even, |failed| failed.min(even)));
+        }
+    }
+
+    /// What to try next: another level for the whole, and narrower dead zones where windows failed.
+    fn next(&self, goal: &Goal, now: &Tried) -> Setting {
+        let levels = &now.setting.levels;
+        let mut even = self.towards(levels.even, goal.excess(now));
+        match (self.held, self.failed) {
+            (held, Some(failed)) if even >= failed => {
+                even = held.map_or(failed - 1.0, |held| f64::midpoint(held, failed));
+            }
+            (Some(held), Some(_)) if even <= held => even = held,
+            _ => {}
+        }
+        let levels = levels.narrowed(&now.windows, goal.floor(), goal.orientation).with_even(even);
+        Setting { step: now.setting.step, levels }
+    }
+}
+
+impl Goal {
+    fn floor(&self) -> f64 {
+        Score::floor(self.target)
+    }
+
+    /// Points of the whole above the target.
+    fn excess(&self, tried: &Tried) -> f64 {
+        tried.score.at_all_scales() - self.target
+    }
+
+    fn is_near(&self, tried: &Tried) -> bool {
+        tried.score.effective(self.target) >= self.target && self.excess(tried) <= TOLERANCE
+    }
+
+    /// How many of the cells that are not flat lack something.
+    fn share_failing(&self, tried: &Tried) -> f64 {
+        let cells = tried.windows.lowest_by_cell();
+        let (mut there, mut failing) = (0, 0);
+        for lowest in cells.into_iter().flatten() {
+            there += 1;
+            failing += usize::from(f64::from(lowest) < self.floor());
+        }
+        failing as f64 / f64::from(there.max(1_u32))
+    }
+
+    /// A finer step, by what lacks, with the levels as they are.
+    fn surer(&self, now: &Tried) -> Setting {
+        let lacking = (self.target - now.score.effective(self.target)).max(0.0);
+        let finer = ((lacking + AIM) / self.slope).ceil() as i32;
+        Setting { step: (now.setting.step + finer).min(self.finest), levels: now.setting.levels.clone() }
+    }
+
+    /// A setting at which windows that lack some reach their floor, found on parts of the picture, and what is then known
+    /// of all windows.
+    fn mended(&self, now: &Tried, trials: &mut impl Trials) -> (Setting, Windows) {
+        let (mut setting, mut windows) = (now.setting.clone(), now.windows.clone());
+        let parts = Part::below(&windows, self.floor());
+        let cells: usize = parts.iter().map(|part| part.cells()).sum();
+        if cells == 0 {
+            return (setting, windows);
+        }
+        let is_small = cells as f64 <= MOST_PARTS * (windows.grid.columns * windows.grid.rows) as f64;
+        let (mut narrowed, mut per_step) = (0, PER_STEP);
+        for _ in 0..PART_TRIALS {
+            let surplus = windows.worst() - self.floor();
+            let is_finer = setting.step > now.setting.step;
+            if surplus >= 0.0 && !(is_finer && surplus > SURPLUS) {
+                break;
+            }
+            let before = setting.step;
+            let known = if -surplus > MOST_LACKING
+                || narrowed == MOST_NARROWED
+                || is_finer
+                || setting.levels.are_spent(&windows, self.floor())
+            {
+                let steps = (AIM - surplus) / per_step;
+                let steps = if surplus < 0.0 { steps.max(1.0).ceil() } else { steps.ceil().min(-1.0) } as i32;
+                setting.step = (setting.step + steps).clamp(now.setting.step, self.finest);
+                let mut known = windows.clone();
+                known.raise(f64::from(setting.step - before) * self.slope);
+                known
+            } else {
+                narrowed += 1;
+                setting.levels = setting.levels.narrowed(&windows, self.floor() + AIM, self.orientation);
+                windows.clone()
+            };
+            let seen = if is_small { trials.parts(&setting, &known, &parts) } else { None };
+            let Some(seen) = seen else { return (setting, known) };
+            if setting.step == before && setting.levels == now.setting.levels {
+                break;
+            }
+            if setting.step != before {
+                let per = (seen.worst() - windows.worst()) / f64::from(setting.step - before);
+                per_step = per.clamp(PER_STEP_RANGE.0, PER_STEP_RANGE.1);
+            }
+            windows = seen;
+        }
+        (setting, windows)
+    }
+}
+
+/// The trial that holds with the lowest score: the smallest file.
+struct Best {
+    target: f64,
+    tried: Option<Tried>,
+}
+
+impl Best {
+    fn offer(&mut self, tried: &Tried) {
+        let holds = tried.score.effective(self.target) >= self.target;
+        if holds && self.tried.as_ref().is_none_or(|best| tried.score.whole < best.score.whole) {
+            self.tried = Some(tried.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimize::ssimulacra2::Grid;
+
+    const GOAL: Goal = Goal { target: 75.0, orientation: 1, finest: 400, slope: 0.175, trials: 6 };
+    const GRID: Grid = Grid { columns: 12, rows: 10 };
+
+    /// A picture whose windows score by the level of their place; the first few lie below the others.
+    struct Model {
+        lacking: f32,
+        wholes: usize,
+        parts: usize,
+    }
+
+    impl Model {
+        fn windows(&self, setting: &Setting) -> Windows {
+            let mut windows = Windows::filled(GRID, 0.0);
+            let places: Vec<_> = windows.each().map(|(left, top, _)| (left, top)).collect();
+            for (left, top) in places {
+                let pixel = (left * 64 + 64, top * 64 + 64);
+                let level = f32::from(setting.levels.level_at(pixel.0, pixel.1));
+                let below = if left < 2 && top < 2 { self.lacking } else { 0.0 };
+                let score = 74.0 + 0.2 * (setting.step - 250) as f32 - 0.5 * level - below;
+                windows.set(left, top, Some(score));
+            }
+            windows
+        }
+
+        fn score(&self, setting: &Setting) -> (Score, Windows) {
+            let windows = self.windows(setting);
+            let scores: Vec<_> = windows.each().filter_map(|(.., score)| score).collect();
+            let whole = f64::from(scores.iter().sum::<f32>()) / scores.len() as f64 + 1.7;
+            let worst = windows.worst();
+            let mut score = Score::of_whole(whole);
+            score.worst = worst;
+            (score, windows)
+        }
+
+        fn refined(lacking: f32, step: i32) -> (Option<Tried>, Self) {
+            let mut model = Self { lacking, wholes: 0, parts: 0 };
+            let setting = Setting::of_step(step);
+            let (score, windows) = model.score(&setting);
+            let found = refine(&GOAL, Tried { setting, score, windows }, &mut model);
+            (found, model)
+        }
+    }
+
+    impl Trials for Model {
+        fn whole(&mut self, setting: &Setting) -> Option<(Score, Windows)> {
+            self.wholes += 1;
+            Some(self.score(setting))
+        }
+
+        fn parts(&mut self, setting: &Setting, known: &Windows, parts: &[Part]) -> Option<Windows> {
+            self.parts += 1;
+            assert!(!parts.is_empty() && known.grid == GRID);
+            Some(self.windows(setting))
+        }
+    }
+
+    #[test]
+    fn vernier_takes_what_the_step_left_over() {
+        for step in [249, 250, 253] {
+            let (found, model) = Model::refined(0.0, step);
+            let found = found.unwrap();
+            assert!((75.0..75.4).contains(&found.score.whole), "{step}: {:?}", found.score);
+            assert!(model.wholes <= 4 && model.parts == 0, "{step}: {}", model.wholes);
+        }
+    }
+
+    #[test]
+    fn near_first_trial_costs_no_other() {
+        let mut model = Model { lacking: 0.0, wholes: 0, parts: 0 };
+        let setting = Setting::of_step(247);
+        let windows = model.windows(&setting);
+        let first = Tried { setting, score: Score::of_whole(75.2), windows };
+        assert!(refine(&GOAL, first, &mut model).is_some() && model.wholes == 0);
+    }
+
+    #[test]
+    fn windows_that_lack_little_get_narrower_dead_zones() {
+        let (found, model) = Model::refined(6.0, 250);
+        let found = found.unwrap();
+        assert!(found.score.effective(75.0) >= 75.0 && found.setting.step == 250, "{found:?}");
+        assert!(model.parts > 0 && found.score.whole < 75.6, "{:?}", found.score);
+    }
+
+    #[test]
+    fn windows_that_lack_much_get_a_finer_step() {
+        let (found, model) = Model::refined(14.0, 250);
+        let found = found.unwrap();
+        assert!(found.score.effective(75.0) >= 75.0 && found.setting.step > 250, "{found:?}");
+        // The others give back what the step brought them.
+        assert!(found.score.whole < 77.0 && found.setting.levels.even > 8.0, "{:?} {}", found.score, model.wholes);
+    }
+
+    #[test]
+    fn nothing_is_found_where_no_setting_holds() {
+        assert!(Model::refined(60.0, 250).0.is_none());
+    }
+}
