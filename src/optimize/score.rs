@@ -285,7 +285,8 @@ mod tests {
     /// A square of grain on a plain ground, and the same without its grain.
     fn object(length: usize, side: usize) -> [Rgb; 2] {
         let grain = |i: usize| (90 + ((i * 2_654_435_761) >> 9 & 63)) as u8;
-        let is_inside = |i: usize| (200..200 + side).contains(&(i % length)) && (200..200 + side).contains(&(i / length));
+        let is_inside =
+            |i: usize| (200..200 + side).contains(&(i % length)) && (200..200 + side).contains(&(i / length));
         let of = |level: &dyn Fn(usize) -> u8| {
             let pixel = |i: usize| if is_inside(i) { level(i) } else { 240 };
             Rgb { width: length, height: length, samples: (0..length * length).flat_map(|i| [pixel(i); 3]).collect() }

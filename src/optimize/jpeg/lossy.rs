@@ -150,7 +150,7 @@ struct Held {
 
 /// Whole trials from the first near step on: of images that have a sample, and of smaller ones.
 const REFINING_TRIALS: usize = 6;
-const SMALL_REFINING_TRIALS: usize = 8;
+const SMALL_REFINING_TRIALS: usize = 10;
 
 /// A source whose coefficients can be requantized, and what is asked of it.
 struct Ways<'a> {

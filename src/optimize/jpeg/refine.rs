@@ -54,8 +54,13 @@ const MANY_FAILING: f64 = 0.05;
 const MOST_LACKING: f64 = 4.0;
 const MOST_NARROWED: usize = 2;
 /// Trials of parts between two of the whole; parts of more than this share of the picture cost as much as the whole.
-const PART_TRIALS: usize = 5;
+const PART_TRIALS: usize = 6;
+const LARGE_PART_TRIALS: usize = 3;
 const MOST_PARTS: f64 = 0.5;
+/// What parts may score above what they do in the whole.
+const MOST_BIAS: f64 = 5.0;
+/// From so many trials left on, what was found must hold.
+const LATE: usize = 2;
 /// Points that windows lie above their floor after a finer step for which a coarser one is tried.
 const SURPLUS: f64 = 0.8;
 /// Points of score that a step brings to windows that lack some, before it was tried, and what a trial may say of it.
@@ -69,13 +74,13 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
     if goal.is_near(&first) {
         return best.tried;
     }
-    let (setting, windows) = goal.mended(&first, trials);
+    let (setting, windows) = goal.mended(&first, 0, 0.0, trials);
     let levels = setting.levels.freed(&windows, goal.floor(), goal.orientation);
     let gain = f64::from(setting.step - first.setting.step) * goal.slope;
     let mut vernier = Vernier { per_level: PER_LEVEL, held: None, failed: None };
-    let mut next =
-        Setting { step: setting.step, levels: levels.with_even(vernier.towards(0.0, goal.excess(&first) + gain)) };
-    let mut now = first;
+    let even = vernier.towards(0.0, goal.excess(&first) + gain);
+    let mut next = Setting { step: setting.step, levels: levels.with_even(even) };
+    let (mut now, mut failures, mut bias, mut predicted) = (first, 0, 0.0_f64, None::<f64>);
     for left in (0..goal.trials).rev() {
         if next == now.setting {
             break;
@@ -87,9 +92,20 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
             break;
         }
         vernier.learn(goal, &before, &now);
-        // The last trials are for what is surer to hold.
-        let is_late = best.tried.is_none() && left <= 2;
-        next = if is_late { goal.surer(&now) } else { vernier.next(goal, &now) };
+        let lacking = goal.lacking(&now);
+        failures = if lacking > 0.0 { failures + 1 } else { 0 };
+        if let Some(worst) = predicted.take() {
+            bias = (bias + worst - now.score.worst).clamp(0.0, MOST_BIAS);
+        }
+        let is_late = best.tried.is_none() && left <= LATE;
+        next = if lacking > 0.0 && (failures > MOST_NARROWED || is_late) {
+            // What narrower dead zones did not mend, and what the last trials are for: a finer step.
+            let (setting, windows) = goal.mended(&now, MOST_NARROWED, bias, trials);
+            predicted = Some(windows.worst());
+            setting
+        } else {
+            vernier.next(goal, &now)
+        };
     }
     best.tried
 }
@@ -164,59 +180,57 @@ impl Goal {
         failing as f64 / f64::from(there.max(1_u32))
     }
 
-    /// A finer step, by what lacks, with the levels as they are.
-    fn surer(&self, now: &Tried) -> Setting {
-        let lacking = (self.target - now.score.effective(self.target)).max(0.0);
-        let finer = ((lacking + AIM) / self.slope).ceil() as i32;
-        Setting { step: (now.setting.step + finer).min(self.finest), levels: now.setting.levels.clone() }
+    /// Points that the worst window lacks.
+    fn lacking(&self, tried: &Tried) -> f64 {
+        (self.floor() - tried.score.worst).max(0.0)
     }
 
     /// A setting at which windows that lack some reach their floor, found on parts of the picture, and what is then known
-    /// of all windows.
-    fn mended(&self, now: &Tried, trials: &mut impl Trials) -> (Setting, Windows) {
+    /// of all windows. Dead zones were `narrowed` so many times before. Parts score higher than they do in the whole by
+    /// `bias`: the metric's rounding errors add up along its rows.
+    fn mended(&self, now: &Tried, mut narrowed: usize, bias: f64, trials: &mut impl Trials) -> (Setting, Windows) {
         let (mut setting, mut windows) = (now.setting.clone(), now.windows.clone());
         let parts = Part::below(&windows, self.floor());
         let cells: usize = parts.iter().map(|part| part.cells()).sum();
-        if cells == 0 {
-            return (setting, windows);
-        }
         let is_small = cells as f64 <= MOST_PARTS * (windows.grid.columns * windows.grid.rows) as f64;
-        let (mut narrowed, mut per_step) = (0, PER_STEP);
-        for _ in 0..PART_TRIALS {
-            let surplus = windows.worst() - self.floor();
-            let is_finer = setting.step > now.setting.step;
-            if surplus >= 0.0 && !(is_finer && surplus > SURPLUS) {
-                break;
-            }
+        let (mut per_step, mut surplus) = (PER_STEP, -self.lacking(now));
+        let (mut lacks_at, mut held) = (setting.step, None);
+        for _ in 0..if is_small { PART_TRIALS } else { LARGE_PART_TRIALS } {
             let before = setting.step;
-            let known = if -surplus > MOST_LACKING
-                || narrowed == MOST_NARROWED
-                || is_finer
-                || setting.levels.are_spent(&windows, self.floor())
-            {
-                let steps = (AIM - surplus) / per_step;
-                let steps = if surplus < 0.0 { steps.max(1.0).ceil() } else { steps.ceil().min(-1.0) } as i32;
-                setting.step = (setting.step + steps).clamp(now.setting.step, self.finest);
-                let mut known = windows.clone();
+            if surplus >= 0.0 {
+                held = Some((setting.clone(), windows.clone()));
+                if surplus <= SURPLUS || before <= lacks_at + 1 {
+                    break;
+                }
+            } else {
+                lacks_at = before;
+            }
+            let is_narrow = narrowed == MOST_NARROWED || setting.levels.are_spent(&windows, self.floor() + bias);
+            let mut known = windows.clone();
+            if before > now.setting.step || -surplus > MOST_LACKING || is_narrow {
+                let most = held.as_ref().map_or(self.finest, |(held, _)| held.step - 1);
+                let steps = ((AIM - surplus) / per_step).ceil() as i32;
+                setting.step = (before + steps).max(lacks_at + 1).min(most);
+                if setting.step == before || setting.step <= lacks_at {
+                    break;
+                }
                 known.raise(f64::from(setting.step - before) * self.slope);
-                known
             } else {
                 narrowed += 1;
-                setting.levels = setting.levels.narrowed(&windows, self.floor() + AIM, self.orientation);
-                windows.clone()
-            };
-            let seen = if is_small { trials.parts(&setting, &known, &parts) } else { None };
-            let Some(seen) = seen else { return (setting, known) };
-            if setting.step == before && setting.levels == now.setting.levels {
-                break;
+                setting.levels = setting.levels.narrowed(&windows, self.floor() + bias + AIM, self.orientation);
             }
+            let Some(seen) = trials.parts(&setting, &known, &parts) else {
+                windows = known;
+                break;
+            };
             if setting.step != before {
                 let per = (seen.worst() - windows.worst()) / f64::from(setting.step - before);
                 per_step = per.clamp(PER_STEP_RANGE.0, PER_STEP_RANGE.1);
             }
             windows = seen;
+            surplus = windows.worst() - self.floor() - bias;
         }
-        (setting, windows)
+        held.filter(|_| surplus < 0.0).unwrap_or((setting, windows))
     }
 }
 
