@@ -194,23 +194,29 @@ struct Drift {
     cells: Vec<([i64; 3], i64)>,
 }
 
-/// Cells each way in which colour drift is looked for.
+/// Cells each way in which colour drift is looked for, at the most, and pixels of a cell's side, at the least: the mean of
+/// a few pixels tells of noise, not of drift.
 const GRID: usize = 32;
-/// One row in so many is looked at: means over wide areas need no more.
+const LEAST_CELL: usize = 16;
+/// Of a large picture one row in so many is looked at: means over wide areas need no more.
 const EACH: usize = 4;
+
+fn cells(length: usize) -> usize {
+    (length / LEAST_CELL).clamp(1, GRID)
+}
 
 impl Drift {
     fn new(width: usize, height: usize) -> Self {
-        Self { width, height, rows: 0, cells: vec![([0; 3], 0); width.min(GRID) * height.min(GRID)] }
+        Self { width, height, rows: 0, cells: vec![([0; 3], 0); cells(width) * cells(height)] }
     }
 
     fn push(&mut self, reference: Row<'_>, distorted: Row<'_>) {
         let y = self.rows;
         self.rows += 1;
-        if !y.is_multiple_of(EACH) {
+        if !y.is_multiple_of(EACH) && self.height >= GRID * LEAST_CELL {
             return;
         }
-        let (columns, rows) = (self.width.min(GRID), self.height.min(GRID));
+        let (columns, rows) = (cells(self.width), cells(self.height));
         let cells = &mut self.cells[y * rows / self.height * columns..][..columns];
         for (column, (sums, count)) in cells.iter_mut().enumerate() {
             // The pixels x for which x · columns / width is this column.
@@ -317,6 +323,13 @@ mod tests {
         assert!(score.effective(75.0) <= score.mirrored && score.mirrored < IDENTICAL, "{score:?}");
         let large = judge(&waves(400, 120, 0), &waves(400, 120, 40), ANY_DRIFT).unwrap();
         assert!((large.mirrored - IDENTICAL).abs() < 1e-9);
+    }
+
+    #[test]
+    fn drift_of_a_small_picture_is_no_noise() {
+        let (source, noisy) = (waves(40, 20, 0), waves(40, 20, 12));
+        assert!(judge(&source, &noisy, 7.0).unwrap().whole > 0.0);
+        assert!(judge(&source, &noisy, 3.0).unwrap().whole <= 0.0);
     }
 
     #[test]
