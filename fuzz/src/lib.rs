@@ -6,6 +6,7 @@ mod bits;
 pub mod bytes;
 pub mod door;
 pub mod gif_file;
+pub mod icc_file;
 pub mod jpeg_file;
 pub mod metadata_file;
 pub mod png_file;

@@ -15,8 +15,9 @@ use crate::optimize::{Butteraugli, CompareError, Fault, ImageError, Limits, Pair
 #[command(
     after_long_help = "100 is identical, 90 visually lossless, 70 high quality, 50 medium, 30 low; very different \
 pictures fall below 0. A window has 128 pixels each way, one begins every 64; flat ones do not count. Each file is turned upright by its own EXIF orientation; transparency is laid over black and \
-over white, and the worse counts; colour profiles are not applied. CMYK, more than 8 bits per sample, PQ, HLG and \
-linear samples and animations have no score unless both files decode to the same. At 16 megapixels --butteraugli takes \
+over white, and the worse counts; each file is converted to sRGB by its own colour profile. CMYK, profiles of look-up \
+tables, more than 8 bits per sample, PQ, HLG, gAMA far from sRGB's and animations have no score unless both files decode \
+to the same. At 16 megapixels --butteraugli takes \
 2.3 GB of memory.\n\nButteraugli's distances, for a display of 80 nits, are 0 where nothing differs; below 1 \
 hardly anyone sees a difference, above 2 most do.\n\nExit status: 0, 1 if the files cannot be compared, 2 for wrong \
 usage."

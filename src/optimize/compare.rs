@@ -86,10 +86,10 @@ impl fmt::Display for Side {
 }
 
 impl Pair {
-    /// Decodes two JPEG, PNG or still WebP files, in any combination, each turned upright by its own EXIF orientation. Colour profiles
-    /// are not applied.
+    /// Decodes two JPEG, PNG or still WebP files, in any combination, each turned upright by its own EXIF
+    /// orientation and converted to sRGB by its own colour profile.
     ///
-    /// What has no score (CMYK, more than 8 bits per sample, PQ, animations) is taken where the two decode to the same
+    /// What has no score (CMYK, profiles of look-up tables, more than 8 bits per sample, PQ, animations) is taken where the two decode to the same
     /// samples.
     ///
     /// # Errors
@@ -164,6 +164,7 @@ fn are_same(reference: &[u8], distorted: &[u8]) -> bool {
     let same: Result<bool, ImageError> = match (Format::sniff(reference), Format::sniff(distorted)) {
         (Some(Format::Jpeg), Some(Format::Jpeg)) => guarded(|| jpeg::are_same(reference, distorted)),
         (Some(Format::Png), Some(Format::Png)) => guarded(|| png::are_same(reference, distorted)),
+        (Some(Format::WebP), Some(Format::WebP)) => guarded(|| webp::are_same(reference, distorted)),
         (Some(Format::Gif), Some(Format::Gif)) => guarded(|| gif::are_same(reference, distorted, &Limits::default())),
         _ => Ok(false),
     };

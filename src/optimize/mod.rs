@@ -1,6 +1,7 @@
 //! The engine: bytes of an image in, lighter bytes out. Pure: no network, no files, no environment.
 
 mod candidate;
+mod color;
 mod compare;
 mod gif;
 mod jpeg;

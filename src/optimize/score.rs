@@ -1,5 +1,8 @@
 //! How alike two pictures look: SSIMULACRA2 of the whole and of its worst window, and that colours do not drift.
 
+use std::sync::Arc;
+
+use super::color::ToSrgb;
 use super::ssimulacra2::{Comparison, Mirrored, Windows};
 
 pub use super::ssimulacra2::IDENTICAL;
@@ -127,6 +130,8 @@ pub struct Judge {
     comparison: Comparison,
     mirrored: Option<Mirrored>,
     drift: Drift,
+    /// How both pictures are shown, where it is not as sRGB.
+    to_srgb: Option<Arc<ToSrgb>>,
 }
 
 impl Judge {
@@ -134,12 +139,25 @@ impl Judge {
     #[must_use]
     pub fn new(width: usize, height: usize) -> Option<Self> {
         let comparison = Comparison::new(width, height)?;
-        Some(Self { width, comparison, mirrored: Mirrored::new(width, height), drift: Drift::new(width, height) })
+        let (mirrored, drift) = (Mirrored::new(width, height), Drift::new(width, height));
+        Some(Self { width, comparison, mirrored, drift, to_srgb: None })
+    }
+
+    /// Judges both pictures as this conversion shows them.
+    #[must_use]
+    pub fn shown_by(self, to_srgb: Option<Arc<ToSrgb>>) -> Self {
+        Self { to_srgb, ..self }
     }
 
     /// The next row of both, as long as the pictures are wide.
     pub fn push(&mut self, reference: Row<'_>, distorted: Row<'_>) {
         let [reference, distorted] = [reference, distorted].map(|row| row.map(|plane| &plane[..self.width]));
+        let Some(to_srgb) = &self.to_srgb else { return self.push_shown(reference, distorted) };
+        let [a, b] = [reference, distorted].map(|row| to_srgb.row(row));
+        self.push_shown(a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
+    }
+
+    fn push_shown(&mut self, reference: Row<'_>, distorted: Row<'_>) {
         self.comparison.push(reference, distorted);
         if let Some(mirrored) = &mut self.mirrored {
             mirrored.push(reference, distorted);

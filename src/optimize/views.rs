@@ -1,11 +1,16 @@
 //! A picture with transparency, and how it looks over a background: what candidates are scored against.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use rgb::RGBA8;
 
+use super::color::ToSrgb;
 use super::compare::Picture;
 use super::score::{Judge, Rgb, Score, judge};
 
 /// Decoded pixels, row by row.
+#[derive(Clone)]
 pub struct Pixels {
     /// Pixels.
     pub width: usize,
@@ -22,6 +27,12 @@ impl Pixels {
     #[must_use]
     pub fn is_transparent(&self) -> bool {
         self.rgba.iter().any(|p| p.a != 255)
+    }
+
+    /// Converts colours in place to what viewers show.
+    pub(super) fn convert(mut self, to_srgb: &ToSrgb) -> Self {
+        to_srgb.pixels(&mut self.rgba);
+        self
     }
 
     /// As viewers show it: upright, over black, and where any pixel is not opaque over white as well.
@@ -47,6 +58,8 @@ pub struct Views<'a> {
     /// EXIF's.
     orientation: u8,
     backgrounds: &'static [u8],
+    /// How colours are shown, where it is not as sRGB.
+    to_srgb: Option<Arc<ToSrgb>>,
 }
 
 /// Mean difference of a channel, of 255, from which fewer colours are seen as other colours: dithering keeps below it.
@@ -56,7 +69,19 @@ impl<'a> Views<'a> {
     #[must_use]
     pub fn new(pixels: &'a Pixels, orientation: u8) -> Self {
         let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
-        Self { pixels, orientation, backgrounds }
+        Self { pixels, orientation, backgrounds, to_srgb: None }
+    }
+
+    /// Scores colours as this conversion shows them.
+    #[must_use]
+    pub fn shown_by(self, to_srgb: Option<Arc<ToSrgb>>) -> Self {
+        Self { to_srgb, ..self }
+    }
+
+    /// Scores a sample of the picture, upright, in the same colours.
+    #[must_use]
+    pub fn of_sample<'b>(&self, sample: &'b Pixels) -> Views<'b> {
+        Views::new(sample, 1).shown_by(self.to_srgb.clone())
     }
 
     /// The lower scores of both backgrounds, at most 0 where colours drift; `None` where the picture is too small
@@ -72,8 +97,13 @@ impl<'a> Views<'a> {
         let mut candidate = vec![RGBA8::default(); width];
         for y in 0..height {
             fill(y, &mut candidate);
+            let mut reference = Cow::Borrowed(self.pixels.row(y));
+            if let Some(to_srgb) = &self.to_srgb {
+                to_srgb.pixels(reference.to_mut());
+                to_srgb.pixels(&mut candidate);
+            }
             for (background, judge) in &mut judges {
-                let [reference, candidate] = [self.pixels.row(y), &candidate].map(|row| planes(row, *background));
+                let [reference, candidate] = [&*reference, &candidate].map(|row| planes(row, *background));
                 judge.push(reference.each_ref().map(Vec::as_slice), candidate.each_ref().map(Vec::as_slice));
             }
         }
@@ -86,8 +116,12 @@ impl<'a> Views<'a> {
         let mut rgba = vec![RGBA8::default(); width * height];
         rgba.chunks_exact_mut(width).enumerate().for_each(|(y, row)| fill(y, row));
         let candidate = Pixels { width, height, rgba };
+        let (reference, candidate) = match &self.to_srgb {
+            None => (Cow::Borrowed(self.pixels), candidate),
+            Some(to_srgb) => (Cow::Owned(self.pixels.clone().convert(to_srgb)), candidate.convert(to_srgb)),
+        };
         let over = |pixels: &Pixels, background| pixels.over(background).upright(self.orientation);
-        let score = |background: &u8| judge(&over(self.pixels, *background), &over(&candidate, *background), MAX_DRIFT);
+        let score = |background: &u8| judge(&over(&reference, *background), &over(&candidate, *background), MAX_DRIFT);
         self.backgrounds.iter().map(score).try_fold(Score::IDENTICAL, |lowest, score| Some(lowest.min(score?)))
     }
 }

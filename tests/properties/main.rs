@@ -2,6 +2,7 @@
 
 mod metadata;
 mod pictures;
+mod profiles;
 mod quality;
 mod random;
 mod seeds;

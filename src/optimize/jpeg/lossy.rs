@@ -2,6 +2,7 @@
 //! decoded planes.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::coefficients::{Blocks, Coefficients};
@@ -13,6 +14,7 @@ use super::refine::{self, Goal, Tried, refine};
 use super::target::{Aim, Answer, Near, ROUNDING, WHOLE_TRIALS, approach};
 use super::upright::UPRIGHT;
 use crate::optimize::candidate::Candidate;
+use crate::optimize::color::ToSrgb;
 use crate::optimize::outcome::Check;
 use crate::optimize::score::{Judge, Score};
 use crate::optimize::search::{Trial, Verdict};
@@ -28,6 +30,8 @@ pub struct About<'a> {
     pub bytes: usize,
     /// EXIF's.
     pub orientation: u8,
+    /// How colours are shown, where it is not as sRGB.
+    pub to_srgb: Option<&'a Arc<ToSrgb>>,
 }
 
 impl About<'_> {
@@ -57,6 +61,9 @@ impl Lossy {
     }
 }
 
+/// Points of score that a profile not far from sRGB costs at the most: Adobe RGB, of eight photographs.
+const CONVERTED_MARGIN: f64 = 2.5;
+
 /// One encoding at the first guess; no score is measured.
 ///
 /// # Errors
@@ -64,6 +71,7 @@ impl Lossy {
 pub fn once(source: Coded<'_>, about: About<'_>, target: f64) -> Result<Lossy, Fault> {
     // A first guess misses by some points: the margin keeps most files above the target all the same.
     const MARGIN: f64 = 4.0;
+    let target = target + if about.to_srgb.is_some() { CONVERTED_MARGIN } else { 0.0 };
     let bits_per_pixel = about.bits_per_pixel(&source);
     let chroma = [Chroma::Halved, Chroma::Kept].into_iter().find_map(|chroma| {
         let step = Recompressor::new(&source, chroma, bits_per_pixel)?.first_step(target + MARGIN);
@@ -73,7 +81,7 @@ pub fn once(source: Coded<'_>, about: About<'_>, target: f64) -> Result<Lossy, F
         let written = write(source, chroma, &Setting::of_step(step), bits_per_pixel)?;
         return Ok(written.map_or(Lossy::NOTHING, |bytes| Lossy::unmeasured(bytes, Method::JpegCoefficients)));
     }
-    let pixels = Pixels::decode(about.file, about.max_scans, about.orientation)?;
+    let pixels = Pixels::decode(about)?;
     Ok(Lossy::unmeasured(pixels.encode(Pixels::first_step(target + MARGIN))?, Method::JpegPixels))
 }
 
@@ -90,8 +98,8 @@ pub fn to_target(source: Coded<'_>, about: About<'_>, target: f64, budget: Budge
         return in_pixels(about, target, budget);
     }
     let tiles = mosaic::of(&source);
-    let orientation = about.orientation;
-    let ways = Ways { source: &source, tiles: tiles.as_ref(), bits_per_pixel, target, orientation, budget };
+    let About { orientation, to_srgb, .. } = about;
+    let ways = Ways { source: &source, tiles: tiles.as_ref(), bits_per_pixel, target, orientation, to_srgb, budget };
     let (chroma, Found { held, budget_cut }) = ways.best()?;
     let Some(Held { setting, score, check }) = held else { return Ok(Lossy { budget_cut, ..Lossy::NOTHING }) };
     Ok(match write(source, chroma, &setting, bits_per_pixel)? {
@@ -119,7 +127,7 @@ fn write(source: Coded<'_>, chroma: Chroma, setting: &Setting, bits_per_pixel: f
 }
 
 fn in_pixels(about: About<'_>, target: f64, budget: Budget) -> Result<Lossy, Fault> {
-    let pixels = Pixels::decode(about.file, about.max_scans, about.orientation)?;
+    let pixels = Pixels::decode(about)?;
     let (aim, mut best, mut budget_cut) = (pixels.aim(target + ROUNDING), None, false);
     let found = aim.coarsest(aim.first, WHOLE_TRIALS, |step| {
         let begun = Instant::now();
@@ -159,6 +167,7 @@ struct Ways<'a> {
     bits_per_pixel: f64,
     target: f64,
     orientation: u8,
+    to_srgb: Option<&'a Arc<ToSrgb>>,
     budget: Budget,
 }
 
@@ -198,7 +207,7 @@ impl Ways<'_> {
     }
 
     fn on<'b>(&self, source: &'b dyn Blocks, chroma: Chroma) -> Option<Recompressor<'b>> {
-        Recompressor::new(source, chroma, self.bits_per_pixel)
+        Some(Recompressor::new(source, chroma, self.bits_per_pixel)?.shown_by(self.to_srgb))
     }
 
     /// Bytes of the sample, or else of the whole, at the coarsest step that reaches the target there.

@@ -33,6 +33,7 @@ use splice::Kept;
 use trailing::Trailing;
 
 use super::candidate::{Candidate, Context, choose};
+use super::color::ColorSpace;
 use super::compare::{self, Picture};
 use super::score as metric;
 use super::{
@@ -124,11 +125,16 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, compare::Fault> 
         4 => return Err(compare::Fault::Unscorable("is a CMYK JPEG")),
         _ => return Err(compare::Fault::Unscorable("is a JPEG of unknown colours")),
     }
-    let picture = libjpeg::decode_rgb(file, limits.scans).map_err(|fault| refused(fault, limits.scans))?;
+    let mut picture = libjpeg::decode_rgb(file, limits.scans).map_err(|fault| refused(fault, limits.scans))?;
+    match color_space(&segments) {
+        ColorSpace::Srgb => {}
+        ColorSpace::Converted(to_srgb) => to_srgb.picture(&mut picture),
+        ColorSpace::Unknown => return Err(compare::Fault::Unscorable("has a colour profile that is not converted")),
+    }
     Ok(Picture { over_black: picture.upright(segments.orientation()), over_white: None })
 }
 
-/// Whether two files decode to the same components and are turned alike, CMYK files included.
+/// Whether two files decode to the same components, of the same profile, and are turned alike; CMYK files included.
 ///
 /// # Errors
 /// [`ImageError::Malformed`] where either cannot be decoded.
@@ -136,8 +142,13 @@ pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, ImageError> {
     let planes = |file| {
         libjpeg::decode_planes(file, u32::MAX).map_err(|fault| ImageError::malformed(Format::Jpeg, fault.to_string()))
     };
-    let orientation = |file| Ok::<_, ImageError>(Segments::parse(file)?.orientation());
-    Ok(orientation(a)? == orientation(b)? && planes(a)? == planes(b)?)
+    let (a_parts, b_parts) = (Segments::parse(a)?, Segments::parse(b)?);
+    let alike = a_parts.orientation() == b_parts.orientation() && a_parts.icc_profile() == b_parts.icc_profile();
+    Ok(alike && planes(a)? == planes(b)?)
+}
+
+fn color_space(segments: &Segments<'_>) -> ColorSpace {
+    ColorSpace::of_profile(segments.icc_profile().as_deref(), segments.frame.components.len() == 1)
 }
 
 /// A lossy file that keeps more of the coded image than this is measured against a lossless one; what keeps less is
@@ -156,8 +167,16 @@ fn recode(
     let max_scans = options.limits.scans;
     let coded = read(source, max_scans)?;
     let bytes = segments.coded_bytes();
-    let about = About { file: source, max_scans, bytes, orientation: segments.orientation() };
+    let colors = color_space(segments);
+    let to_srgb = match &colors {
+        ColorSpace::Converted(to_srgb) => Some(to_srgb),
+        ColorSpace::Srgb | ColorSpace::Unknown => None,
+    };
+    let about = About { file: source, max_scans, bytes, orientation: segments.orientation(), to_srgb };
+    let is_guess_far = options.effort == Effort::Fast && to_srgb.is_some_and(|to_srgb| to_srgb.is_far());
     let is_lossy = coded.layout().model.has_score()
+        && !matches!(colors, ColorSpace::Unknown)
+        && !is_guess_far
         && cost.lossy <= options.limits.memory
         && !coded.is_incomplete()
         && range::is_sound(&coded)

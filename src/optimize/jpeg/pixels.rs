@@ -1,6 +1,7 @@
 //! The pixel domain: decode, encode with mozjpeg, for images whose coefficients cannot be requantized.
 
 use super::libjpeg::{self, Fault, Planes};
+use super::lossy::About;
 use super::recompress::MAX_DRIFT;
 use super::target::Aim;
 use crate::optimize::score::{Rgb, Score, judge};
@@ -12,18 +13,18 @@ const FINEST: i32 = 196;
 const SLOPE: f64 = 0.3;
 
 /// An image decoded to its planes, and to colours that files of it are judged by.
-pub struct Pixels {
+pub struct Pixels<'a> {
     planes: Planes,
     picture: Rgb,
-    orientation: u8,
+    about: About<'a>,
 }
 
-impl Pixels {
+impl<'a> Pixels<'a> {
     /// # Errors
-    /// [`Fault`] on the first error or warning, or past `max_scans`.
-    pub fn decode(file: &[u8], max_scans: u32, orientation: u8) -> Result<Self, Fault> {
-        let picture = libjpeg::decode_rgb(file, max_scans)?.upright(orientation);
-        Ok(Self { planes: libjpeg::decode_planes(file, max_scans)?, picture, orientation })
+    /// [`Fault`] on the first error or warning, or past the limit of scans.
+    pub fn decode(about: About<'a>) -> Result<Self, Fault> {
+        let picture = shown(about.file, about.max_scans, about)?;
+        Ok(Self { planes: libjpeg::decode_planes(about.file, about.max_scans)?, picture, about })
     }
 
     /// From the target alone: the median over photographs.
@@ -47,10 +48,18 @@ impl Pixels {
     /// The score of a step's file; refused where it cannot be made or judged.
     #[must_use]
     pub fn score(&self, step: i32) -> Score {
-        let decoded = self.encode(step).and_then(|file| libjpeg::decode_rgb(&file, u32::MAX));
-        let decoded = decoded.map(|picture| picture.upright(self.orientation));
+        let decoded = self.encode(step).and_then(|file| shown(&file, u32::MAX, self.about));
         decoded.ok().and_then(|picture| judge(&self.picture, &picture, MAX_DRIFT)).unwrap_or(Score::REFUSED)
     }
+}
+
+/// The picture of a file as viewers show one like the source.
+fn shown(file: &[u8], max_scans: u32, about: About<'_>) -> Result<Rgb, Fault> {
+    let mut picture = libjpeg::decode_rgb(file, max_scans)?;
+    if let Some(to_srgb) = about.to_srgb {
+        to_srgb.picture(&mut picture);
+    }
+    Ok(picture.upright(about.orientation))
 }
 
 /// The table scale, in percent, of a step (jcparam.c, `jpeg_quality_scaling`, at half a quality's grain).

@@ -4,6 +4,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::coefficients::{Block, Blocks, ColorModel, Component, Layout, Table};
 use super::decode::Rows;
@@ -14,6 +15,7 @@ use super::requantize::{Quantizer, Requantizer, coarsened};
 use super::scans;
 use super::tables::{Role, table};
 use super::upright::{self, UPRIGHT};
+use crate::optimize::color::ToSrgb;
 use crate::optimize::score::{Judge, Score};
 use crate::optimize::spread::{self, Sink};
 use crate::optimize::ssimulacra2::{Grid, Part, Windows};
@@ -78,6 +80,8 @@ pub struct Recompressor<'a> {
     halved: Vec<Halved>,
     /// The q to begin with.
     guess: f64,
+    /// How colours are shown, where it is not as sRGB.
+    to_srgb: Option<Arc<ToSrgb>>,
 }
 
 /// Steps of the dial, coarse to fine.
@@ -108,7 +112,7 @@ impl<'a> Recompressor<'a> {
             (ColorModel::YCbCr, 3) => vec![Role::Luma, chroma, chroma],
             _ => return None,
         };
-        Some(Self { source, layout, roles, halved: Vec::new(), guess })
+        Some(Self { source, layout, roles, halved: Vec::new(), guess, to_srgb: None })
     }
 
     fn halving(source: &'a dyn Blocks, guess: f64) -> Option<Self> {
@@ -122,7 +126,14 @@ impl<'a> Recompressor<'a> {
                 (component.columns, component.rows) = (halved.columns, halved.rows);
             }
         }
-        Some(Self { source, layout, roles: vec![Role::Luma, Role::Halved, Role::Halved], halved, guess })
+        let roles = vec![Role::Luma, Role::Halved, Role::Halved];
+        Some(Self { source, layout, roles, halved, guess, to_srgb: None })
+    }
+
+    /// Scores colours as this conversion shows them.
+    #[must_use]
+    pub fn shown_by(self, to_srgb: Option<&Arc<ToSrgb>>) -> Self {
+        Self { to_srgb: to_srgb.cloned(), ..self }
     }
 
     /// Where a score is to be expected.
@@ -144,7 +155,7 @@ impl<'a> Recompressor<'a> {
     #[must_use]
     pub fn score(&self, setting: &Setting, orientation: u8, threads: usize) -> Option<(Score, Windows)> {
         let (width, height) = upright::size(self.source.layout(), orientation);
-        let judge = Judge::new(width, height)?;
+        let judge = Judge::new(width, height)?.shown_by(self.to_srgb.clone());
         let made = self.at(setting);
         let judge = spread::judged(judge, threads, |sink| self.compare(&made, orientation, sink))?;
         Some(judge.finish_with_windows(MAX_DRIFT))
@@ -170,7 +181,7 @@ impl<'a> Recompressor<'a> {
         let mut windows = known.clone();
         for part in parts {
             let (across, down) = part.pixels(known.grid, size);
-            let judge = Judge::new(across.len(), down.len())?;
+            let judge = Judge::new(across.len(), down.len())?.shown_by(self.to_srgb.clone());
             let rows = |sink: &mut Sink<'_>| self.compare_part(&made, orientation, &across, &down, sink);
             let seen = spread::judged(judge, threads, rows)?.finish_with_windows(f64::INFINITY).1;
             windows.replace(*part, &seen);

@@ -30,6 +30,8 @@ const COM: u8 = 0xFE;
 pub(super) const EXIF_ID: &[u8] = b"Exif\0\0";
 pub(super) const XMP_ID: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const EXTENDED_XMP_ID: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
+/// Followed by the part's number, from 1, and the number of parts.
+const ICC_ID: &[u8] = b"ICC_PROFILE\0";
 pub(super) const PHOTOSHOP_ID: &[u8] = b"Photoshop 3.0\0";
 
 /// A JPEG file, its parts borrowed from the source.
@@ -116,7 +118,7 @@ impl<'a> Segment<'a> {
             APP1 if begins(EXTENDED_XMP_ID) => Kind::ExtendedXmp,
             APP2 if begins(mpf::ID) => Kind::MultiPicture,
             // ISO 21496-1, annex C: the gain map's parameters.
-            APP2 if begins(b"ICC_PROFILE\0") || begins(b"urn:iso:std:iso:ts:21496:-1\0") => Kind::Look,
+            APP2 if begins(ICC_ID) || begins(b"urn:iso:std:iso:ts:21496:-1\0") => Kind::Look,
             APP10 if begins(b"AROT") => Kind::Look,
             APP11 => Kind::Look,
             APP13 if begins(PHOTOSHOP_ID) => Kind::Photoshop,
@@ -169,6 +171,20 @@ impl<'a> Segments<'a> {
     #[must_use]
     pub fn orientation(&self) -> u8 {
         self.find(Kind::Exif).and_then(|segment| exif::orientation(segment.after(EXIF_ID))).unwrap_or(1)
+    }
+
+    /// The ICC profile, its parts joined (ICC.1, B.4); `None` where one is missing, as libjpeg has it.
+    #[must_use]
+    pub fn icc_profile(&self) -> Option<Vec<u8>> {
+        let parts = self.parts.iter().filter(|segment| segment.marker == APP2);
+        let mut parts: Vec<_> = parts.filter_map(|segment| segment.payload.strip_prefix(ICC_ID)).collect();
+        parts.sort_by_key(|part| part.first().copied());
+        let count = parts.len();
+        let is_whole = parts.iter().zip(1..).all(|(part, number)| {
+            part.split_first_chunk()
+                .is_some_and(|([at, of], _)| usize::from(*at) == number && usize::from(*of) == count)
+        });
+        (count > 0 && is_whole).then(|| parts.iter().flat_map(|part| &part[2..]).copied().collect())
     }
 
     /// Bytes of the coded image: frame, tables, scans.
@@ -397,6 +413,20 @@ pub(super) mod tests {
         assert_eq!(components[0], Component { id: 1, h: 2, v: 2 });
         assert_eq!((components.len(), image.scans), (3, 1));
         assert!(image.complete && !image.signed);
+    }
+
+    #[test]
+    fn a_profile_in_parts_is_joined_in_their_order() {
+        let part = |number: u8, of: u8, data: &[u8]| segment(APP2, &[ICC_ID, &[number, of], data].concat());
+        let profile = |parts: &[Vec<u8>]| parse(&jpeg(parts)).icc_profile();
+        let [one, two] = [part(1, 2, b"pro"), part(2, 2, b"file")];
+        assert_eq!(profile(&[two.clone(), one.clone()]), Some(b"profile".to_vec()));
+        assert_eq!(profile(&[part(1, 1, b"all")]), Some(b"all".to_vec()));
+        let short = segment(APP2, &[ICC_ID, &[1]].concat());
+        for parts in [vec![], vec![one.clone()], vec![one.clone(), one], vec![two], vec![part(0, 1, b"")], vec![short]]
+        {
+            assert_eq!(profile(&parts), None);
+        }
     }
 
     #[test]

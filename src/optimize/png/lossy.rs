@@ -1,5 +1,6 @@
 //! The ways that change pixels, and which of them is tried: a palette, or rounded residuals.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::near_lossless::{self, Rounded};
@@ -7,6 +8,7 @@ use super::pack::{self, Known};
 use super::pixels::Channels;
 use super::quantize::{self, Indexed};
 use super::traits::Kind;
+use crate::optimize::color::ToSrgb;
 use crate::optimize::score::Score;
 use crate::optimize::search::Verdict;
 use crate::optimize::views::Views;
@@ -14,11 +16,13 @@ use crate::optimize::{Budget, Effort, Method};
 
 /// What is asked of a picture.
 #[derive(Debug, Clone, Copy)]
-pub struct Aim {
+pub struct Aim<'a> {
     /// SSIMULACRA2 score to reach.
     pub target: f64,
     /// EXIF's.
     pub orientation: u8,
+    /// How colours are shown, where it is not as sRGB.
+    pub to_srgb: Option<&'a Arc<ToSrgb>>,
     /// What the profile that stays is of.
     pub profile: Profile,
     pub effort: Effort,
@@ -57,7 +61,7 @@ const SMALL_PIXELS: usize = 1 << 16;
 ///
 /// # Errors
 /// oxipng's own words.
-pub fn to_target(known: Known<'_>, aim: Aim, budget: Budget) -> Result<Lossy, String> {
+pub fn to_target(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, String> {
     let Known { pixels, traits } = known;
     if traits.is_rounded && !traits.is_graphic {
         return Ok(NOTHING);
@@ -65,7 +69,7 @@ pub fn to_target(known: Known<'_>, aim: Aim, budget: Budget) -> Result<Lossy, St
     if !budget.allows(Duration::ZERO) {
         return Ok(Lossy { budget_cut: true, ..NOTHING });
     }
-    let views = Views::new(pixels, aim.orientation);
+    let views = Views::new(pixels, aim.orientation).shown_by(aim.to_srgb.cloned());
     let mut clock = Clock::new(budget);
     let mut files = Vec::new();
     let both = pixels.rgba.len() <= SMALL_PIXELS;
@@ -176,13 +180,14 @@ mod tests {
         })
     }
 
-    const AIM: Aim = Aim { target: 75.0, orientation: 1, profile: Profile::None, effort: Effort::Default, trials: 4 };
+    const AIM: Aim<'static> =
+        Aim { target: 75.0, orientation: 1, to_srgb: None, profile: Profile::None, effort: Effort::Default, trials: 4 };
 
-    fn coded(pixels: &Pixels, aim: Aim, budget: Budget) -> Lossy {
+    fn coded(pixels: &Pixels, aim: Aim<'_>, budget: Budget) -> Lossy {
         to_target(Known { pixels, traits: Traits::of(pixels) }, aim, budget).unwrap()
     }
 
-    fn best(pixels: &Pixels, aim: Aim) -> Coded {
+    fn best(pixels: &Pixels, aim: Aim<'_>) -> Coded {
         coded(pixels, aim, Budget::UNLIMITED).coded.unwrap()
     }
 

@@ -2,6 +2,7 @@
 //! that holds wins.
 
 mod chunks;
+mod color;
 mod lossy;
 mod mosaic;
 mod near_lossless;
@@ -20,6 +21,7 @@ use pack::Known;
 use traits::Traits;
 
 use super::candidate::{Candidate, Context, choose};
+use super::color::ColorSpace;
 use super::compare::{Fault, Picture};
 use super::metadata::exif;
 use super::score as metric;
@@ -47,11 +49,6 @@ const QUICK_NANOS: u64 = 150;
 /// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
 const ROUNDING: f64 = 0.05;
 
-/// cICP transfer characteristics (ITU-T H.273, table 3) that an 8-bit sRGB score cannot judge: linear, PQ, HLG.
-const BEYOND_SRGB: [u8; 3] = [8, 16, 18];
-/// gAMA (PNG, 11.3.2.2), in 1/100,000: images outside are far from the sRGB curve that the score supposes.
-const SRGB_LIKE_GAMMA: std::ops::RangeInclusive<u32> = 35_000..=65_000;
-
 /// Makes a PNG file lighter.
 ///
 /// # Errors
@@ -72,7 +69,8 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let stripped = kept.splice();
     let picture = if is_looked_at(&chunks, &cost, options) { decode(source)? } else { None };
     let known = picture.as_ref().map(|pixels| Known { pixels, traits: Traits::of(pixels) });
-    let lossy = match (known, aim(&chunks, &cost, options)) {
+    let colors = color::color_space(&chunks);
+    let lossy = match (known, aim(&chunks, &colors, &cost, options)) {
         (Some(known), Some(aim)) => lossy::to_target(known, aim, budget).map_err(malformed)?,
         _ => lossy::NOTHING,
     };
@@ -110,21 +108,26 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     if chunks.animation.is_some() {
         return Err(Fault::Unscorable("is an animated PNG"));
     }
-    if is_beyond_srgb(&chunks) {
-        return Err(Fault::Unscorable("has a transfer function (PQ, HLG, linear) far from sRGB's"));
+    let colors = color::color_space(&chunks);
+    if matches!(colors, ColorSpace::Unknown) {
+        return Err(Fault::Unscorable("has a transfer function (PQ, HLG, linear) or profile that is not converted"));
     }
     let pixels = decode(file)?.ok_or(Fault::Unscorable("has more than 8 bits per sample"))?;
+    let pixels = match colors {
+        ColorSpace::Converted(to_srgb) => pixels.convert(&to_srgb),
+        ColorSpace::Srgb | ColorSpace::Unknown => pixels,
+    };
     Ok(pixels.shown(orientation(&chunks)))
 }
 
-/// Whether two files decode to the same pixels, to the last of 16 bits and in every frame, of the same transfer
-/// function, and are turned alike.
+/// Whether two files decode to the same pixels, to the last of 16 bits and in every frame, of the same colour
+/// space, and are turned alike.
 ///
 /// # Errors
 /// [`ImageError::Malformed`] where either cannot be decoded.
 pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, ImageError> {
     let (chunks_a, chunks_b) = (Chunks::parse(a)?, Chunks::parse(b)?);
-    let alike = orientation(&chunks_a) == orientation(&chunks_b) && transfer(&chunks_a) == transfer(&chunks_b);
+    let alike = orientation(&chunks_a) == orientation(&chunks_b) && color::are_same(&chunks_a, &chunks_b);
     Ok(alike && pixels::are_same(a, b).map_err(malformed)?)
 }
 
@@ -152,20 +155,6 @@ fn orientation(chunks: &Chunks<'_>) -> u8 {
     chunks.data(*b"eXIf").and_then(exif::orientation).unwrap_or(1)
 }
 
-/// The transfer characteristics of cICP, and the gamma of gAMA in 1/100,000.
-fn transfer(chunks: &Chunks<'_>) -> (Option<u8>, Option<u32>) {
-    let gamma = chunks.data(*b"gAMA").and_then(|data| data.first_chunk());
-    let characteristics = chunks.data(*b"cICP").and_then(|data| data.get(1).copied());
-    (characteristics, gamma.map(|gamma| u32::from_be_bytes(*gamma)))
-}
-
-/// Whether its samples mean something else than the sRGB curve that the score supposes.
-fn is_beyond_srgb(chunks: &Chunks<'_>) -> bool {
-    let (characteristics, gamma) = transfer(chunks);
-    characteristics.is_some_and(|code| BEYOND_SRGB.contains(&code))
-        || gamma.is_some_and(|gamma| !SRGB_LIKE_GAMMA.contains(&gamma))
-}
-
 /// Whether pixels are looked at: of a single picture, whose colours no palette names.
 fn is_looked_at(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> bool {
     let is_plain = chunks.header.color != Color::Indexed && chunks.animation.is_none();
@@ -173,7 +162,12 @@ fn is_looked_at(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> bool {
 }
 
 /// What to reach by changing pixels; `None` where they stay.
-fn aim(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<Aim> {
+fn aim<'a>(chunks: &Chunks<'_>, colors: &'a ColorSpace, cost: &Cost, options: &Options) -> Option<Aim<'a>> {
+    let to_srgb = match colors {
+        ColorSpace::Srgb => None,
+        ColorSpace::Converted(to_srgb) => Some(to_srgb),
+        ColorSpace::Unknown => return None,
+    };
     let Quality::Target(target) = options.quality else { return None };
     let profile = match chunks.data(*b"iCCP") {
         None => Profile::None,
@@ -182,7 +176,7 @@ fn aim(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> Option<Aim> {
     };
     let (orientation, effort, trials) = (orientation(chunks), options.effort, trials(cost, options.effort));
     let target = target + ROUNDING;
-    (!is_beyond_srgb(chunks)).then_some(Aim { target, orientation, profile, effort, trials })
+    Some(Aim { target, orientation, to_srgb, profile, effort, trials })
 }
 
 fn decode(file: &[u8]) -> Result<Option<Pixels>, ImageError> {

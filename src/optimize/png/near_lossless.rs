@@ -57,7 +57,7 @@ pub fn to_target(
     };
     let by_sample = || {
         let sample = mosaic::of(pixels)?;
-        let views = Views::new(&sample, 1);
+        let views = views.of_sample(&sample);
         let score = |step| round(&sample, channels, distance(step)).scored(&views).score.whole;
         run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))
     };

@@ -134,6 +134,13 @@ impl<'a> Chunks<'a> {
         block.and_then(|chunk| exif::orientation(without_prefix(&chunk.data))).unwrap_or(1)
     }
 
+    /// The ICC profile.
+    #[must_use]
+    pub fn icc_profile(&self) -> Option<&[u8]> {
+        let profile = self.parts.iter().find(|chunk| chunk.kind == *b"ICCP" && chunk.is_announced(self.extended));
+        profile.map(|chunk| &*chunk.data)
+    }
+
     /// What the policy keeps.
     #[must_use]
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {

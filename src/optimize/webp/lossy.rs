@@ -1,11 +1,13 @@
 //! The search for libwebp's coarsest quality that reaches a score.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::bitstream::Settings;
 use super::libwebp::{Source, Way, decode, encode};
 use super::yuv::Yuv;
 use crate::optimize::Budget;
+use crate::optimize::color::ToSrgb;
 use crate::optimize::score::Score;
 use crate::optimize::search::{Search, Verdict};
 use crate::optimize::views::{Pixels, Views};
@@ -17,6 +19,8 @@ pub struct Picture {
     pub yuv: Option<Yuv>,
     /// Every pixel's alpha, where any is transparent.
     pub alpha: Option<Vec<u8>>,
+    /// How colours are shown, where it is not as sRGB.
+    pub to_srgb: Option<Arc<ToSrgb>>,
 }
 
 /// What is searched for.
@@ -76,7 +80,7 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
     let Pixels { width, height, .. } = picture.pixels;
     let mut lossy = Lossy { found: None, budget_cut: false };
     let target = aim.target + ROUNDING;
-    let views = Views::new(&picture.pixels, orientation);
+    let views = Views::new(&picture.pixels, orientation).shown_by(picture.to_srgb.clone());
     let source = match &picture.yuv {
         Some(yuv) => Source::Yuv(yuv, picture.alpha.as_deref()),
         None => Source::Pixels(&picture.pixels),
@@ -122,7 +126,7 @@ mod tests {
     fn picture(alpha: u8) -> Picture {
         let pixels = waves(160, 96, alpha);
         let alpha = pixels.rgba.iter().map(|pixel| pixel.a).collect();
-        Picture { alpha: pixels.is_transparent().then_some(alpha), yuv: None, pixels }
+        Picture { alpha: pixels.is_transparent().then_some(alpha), yuv: None, to_srgb: None, pixels }
     }
 
     fn search(aim: Aim, budget: Budget) -> Lossy {

@@ -14,6 +14,7 @@ use libwebp::{Source, Way};
 use lossy::{Aim, Lossy};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
+use super::color::ColorSpace;
 use super::compare::{Fault, Picture};
 use super::score as metric;
 use super::views::Pixels;
@@ -86,7 +87,29 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     let chunks = Chunks::parse(file)?;
     Limits::check(Limit::Pixels, Cost::of(&chunks, file.len()).pixels, limits.pixels)?;
     let still = chunks.still.ok_or(Fault::Unscorable("is an animated WebP"))?;
-    Ok(decode(file, still)?.shown(chunks.orientation()))
+    let pixels = decode(file, still)?;
+    let pixels = match color_space(&chunks) {
+        ColorSpace::Srgb => pixels,
+        ColorSpace::Converted(to_srgb) => pixels.convert(&to_srgb),
+        ColorSpace::Unknown => return Err(Fault::Unscorable("has a colour profile that is not converted")),
+    };
+    Ok(pixels.shown(chunks.orientation()))
+}
+
+/// Whether two still files decode to the same pixels, of the same profile, and are turned alike.
+///
+/// # Errors
+/// [`ImageError::Malformed`] where either cannot be decoded.
+pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, ImageError> {
+    let (a_chunks, b_chunks) = (Chunks::parse(a)?, Chunks::parse(b)?);
+    let (Some(a_still), Some(b_still)) = (a_chunks.still, b_chunks.still) else { return Ok(false) };
+    let about = |chunks: &Chunks<'_>| (chunks.width, chunks.height, chunks.orientation());
+    let alike = about(&a_chunks) == about(&b_chunks) && a_chunks.icc_profile() == b_chunks.icc_profile();
+    Ok(alike && decode(a, a_still)?.rgba == decode(b, b_still)?.rgba)
+}
+
+fn color_space(chunks: &Chunks<'_>) -> ColorSpace {
+    ColorSpace::of_profile(chunks.icc_profile(), false)
 }
 
 /// A still picture to be coded anew.
@@ -148,15 +171,27 @@ impl Job<'_> {
             Coding::Lossless => None,
         };
         let alpha = pixels.is_transparent().then(|| pixels.rgba.iter().map(|pixel| pixel.a).collect());
-        Ok(lossy::Picture { pixels, yuv, alpha })
+        let to_srgb = match color_space(self.chunks) {
+            ColorSpace::Converted(to_srgb) => Some(to_srgb),
+            ColorSpace::Srgb | ColorSpace::Unknown => None,
+        };
+        Ok(lossy::Picture { pixels, yuv, alpha, to_srgb })
     }
 
     /// The score to reach with loss; `None` where there must be none, or none more.
     fn target(&self) -> Option<f64> {
         match self.options.quality {
-            Quality::Target(target) if !self.still.settings.is_some_and(lossy::is_own_output) => Some(target),
+            Quality::Target(target) if !self.is_own_output() && !self.is_in_unknown_colors() => Some(target),
             Quality::Target(_) | Quality::Lossless => None,
         }
+    }
+
+    fn is_own_output(&self) -> bool {
+        self.still.settings.is_some_and(lossy::is_own_output)
+    }
+
+    fn is_in_unknown_colors(&self) -> bool {
+        matches!(color_space(self.chunks), ColorSpace::Unknown)
     }
 
     fn lossy(&self, picture: &lossy::Picture, target: f64) -> Result<Lossy, ImageError> {
@@ -240,6 +275,7 @@ mod tests {
     use super::chunks::tests::file;
     use super::libwebp::tests::waves;
     use super::*;
+    use crate::optimize::color::tests::icc_file;
     use crate::optimize::{Encoded, MetadataPolicy, MetadataState, score};
 
     const LOSSLESS: Options = Options {
@@ -266,6 +302,38 @@ mod tests {
         let kind = if source.still.is_some_and(|still| still.coding == Coding::Lossy) { b"VP8 " } else { b"VP8L" };
         // The image of a simple file follows the headers of file and chunk.
         file(&[(b"VP8X", &[0x08, 0, 0, 0, 159, 0, 0, 95, 0, 0]), (kind, &image[20..]), (b"EXIF", &exif)])
+    }
+
+    /// An extended file with this image of 160 × 96 pixels and a profile.
+    fn with_profile(image: &[u8], icc: &[u8]) -> Vec<u8> {
+        let kind = if &image[12..16] == b"VP8L" { b"VP8L" } else { b"VP8 " };
+        file(&[(b"VP8X", &[0x20, 0, 0, 0, 159, 0, 0, 95, 0, 0]), (b"ICCP", icc), (kind, &image[20..])])
+    }
+
+    #[test]
+    fn a_linear_profile_scores_as_shown() {
+        let image = lossy(98, 255);
+        let source = with_profile(&image, &icc_file::linear());
+        let [plain, encoded] = [&image, &source].map(|file| optimized(file, &Options::default()));
+        assert_eq!((plain.method, encoded.method), (Method::WebpLossy, Method::WebpLossy));
+        let shown = score(&source, &encoded.bytes).unwrap();
+        assert!(shown.effective(75.0) >= 75.0 && encoded.score == Some(shown.whole));
+        // Darkness is shown lighter, and scores otherwise.
+        let as_srgb = score(&source, &with_profile(&plain.bytes, &icc_file::linear())).unwrap();
+        assert!(plain.score.is_some_and(|plain| (plain - as_srgb.whole).abs() > 0.5), "{plain:?} {as_srgb:?}");
+    }
+
+    #[test]
+    fn a_profile_of_tables_stays_lossless_and_compares_only_as_a_whole() {
+        let source = with_profile(&lossless(255), &icc_file::tables());
+        let lossy_ones = [lossy(98, 255), lossy(97, 255)].map(|image| with_profile(&image, &icc_file::tables()));
+        assert_eq!(reason(&lossy_ones[0], &Options::default()), Reason::NoGain);
+        if let Outcome::Optimized(encoded) = run(&source, &Options::default()) {
+            assert_eq!(encoded.method, Method::WebpLossless);
+            assert_eq!(score(&source, &encoded.bytes), Ok(metric::Score::IDENTICAL));
+        }
+        assert!(score(&lossy_ones[0], &lossy_ones[1]).is_err());
+        assert!(score(&source, &lossless(255)).is_err());
     }
 
     fn run(source: &[u8], options: &Options) -> Outcome {
