@@ -49,6 +49,16 @@ pub(super) struct Image<'a> {
     items: [Option<usize>; DIRECTORIES],
 }
 
+/// What decides about a segment besides its kind.
+#[derive(Clone, Copy)]
+struct Of {
+    policy: MetadataPolicy,
+    /// Whether other images stay behind this one.
+    has_further_images: bool,
+    /// Whether none of its kind was kept yet. Readers take the first, so what comes twice goes.
+    is_first: bool,
+}
+
 impl<'a> Segments<'a> {
     /// What the policy keeps of the metadata and of the files that follow, these filtered by the same policy.
     ///
@@ -56,19 +66,20 @@ impl<'a> Segments<'a> {
     #[must_use]
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
         let trailing = &self.trailing;
-        let has_gain_map = trailing.files.iter().any(|file| !file.is_preview());
-        let mut kept = self.filter_segments(policy, has_gain_map);
+        let has_further_images = trailing.listed.files.iter().any(|file| !file.is_preview());
+        let mut kept = self.filter_segments(policy, has_further_images);
         kept.tail = trailing.tail(policy);
         kept.stripped |= kept.tail.len() < trailing.rest.bytes().len();
-        kept.is_at_lengths = trailing.is_at_lengths;
-        let removed = if policy == MetadataPolicy::All { vec![] } else { kept.remove_previews(trailing) };
+        kept.is_at_lengths = trailing.listed.is_at_lengths;
+        let is_whole = policy == MetadataPolicy::All || trailing.listed.is_fixed;
+        let removed = if is_whole { Vec::new() } else { kept.remove_previews(trailing) };
         kept.add_files(trailing, &removed, policy);
         kept.find_index(policy);
         kept
     }
 
     /// The metadata of this image alone.
-    fn filter_segments(&self, policy: MetadataPolicy, has_gain_map: bool) -> Kept<'a> {
+    fn filter_segments(&self, policy: MetadataPolicy, has_further_images: bool) -> Kept<'a> {
         let mut kept = Kept {
             stripped: false,
             is_opaque: false,
@@ -81,17 +92,14 @@ impl<'a> Segments<'a> {
         let mut seen = Vec::new();
         for segment in &self.parts {
             let Some(kind) = segment.kind() else { continue };
-            let first = !seen.contains(&kind);
             if policy == MetadataPolicy::All {
                 kept.push(kind, segment.marker, segment.payload.into());
-            } else if kind == Kind::Exif && first {
-                let filtered = exif::filter_beside(segment.after(EXIF_ID), policy, has_gain_map);
-                kept.push_filtered(kind, segment, &segment.payload[..EXIF_ID.len()], filtered);
             } else {
-                self.filter_segment(segment, kind, first, policy, &mut kept);
+                let of = Of { policy, has_further_images, is_first: !seen.contains(&kind) };
+                self.filter_segment(segment, kind, of, &mut kept);
             }
             let was_kept = kept.segments.iter().any(|segment| segment.kind == kind);
-            if first && (was_kept || kind == Kind::Photoshop) {
+            if was_kept || kind == Kind::Photoshop {
                 seen.push(kind);
             }
         }
@@ -102,19 +110,17 @@ impl<'a> Segments<'a> {
         kept
     }
 
-    /// `first`: none of its kind was kept yet. Readers take the first, so what comes twice goes.
-    fn filter_segment(
-        &self,
-        segment: &Segment<'a>,
-        kind: Kind,
-        first: bool,
-        policy: MetadataPolicy,
-        kept: &mut Kept<'a>,
-    ) {
+    fn filter_segment(&self, segment: &Segment<'a>, kind: Kind, of: Of, kept: &mut Kept<'a>) {
+        let Of { policy, has_further_images, is_first: first } = of;
         match kind {
             Kind::Look | Kind::Adobe | Kind::MultiPicture => kept.push(kind, segment.marker, segment.payload.into()),
-            Kind::Jfif if first => kept.push_jfif(segment.payload),
+            Kind::Jfif if first => kept.push_jfif(segment.payload, has_further_images),
             Kind::Stereo if first => kept.push_stereo(segment),
+            Kind::Exif if first => {
+                let filtered = exif::filter_beside(segment.after(EXIF_ID), policy, has_further_images);
+                // Its own fill byte stays.
+                kept.push_filtered(kind, segment, &segment.payload[..EXIF_ID.len()], filtered);
+            }
             Kind::Xmp if first => kept.push_xmp(self, segment, policy),
             Kind::Photoshop if first => self.filter_photoshop(policy, kept),
             // Written with the first of the sequence, or with the packet that promises it.
@@ -157,10 +163,13 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Keeps version and density; the thumbnail goes.
-    fn push_jfif(&mut self, payload: &'a [u8]) {
-        match payload.get(..JFIF_BYTES) {
-            Some(header) if payload.len() > JFIF_BYTES || header[12..] != [0, 0] => {
+    /// Keeps version and density; the thumbnail goes. Apple marks a file with a Multi-Picture index here, too.
+    fn push_jfif(&mut self, payload: &'a [u8], has_further_images: bool) {
+        match payload.split_at_checked(JFIF_BYTES) {
+            Some((header, b"AMPF")) if has_further_images && header[12..] == [0, 0] => {
+                self.push(Kind::Jfif, APP0, payload.into());
+            }
+            Some((header, behind)) if !behind.is_empty() || header[12..] != [0, 0] => {
                 self.stripped = true;
                 self.push(Kind::Jfif, APP0, [&header[..12], &[0, 0]].concat().into());
             }
@@ -189,7 +198,7 @@ impl<'a> Kept<'a> {
     /// Takes "Large Thumbnails" out of the Multi-Picture index; the numbers of their entries. None go where the index
     /// cannot be written without them.
     fn remove_previews(&mut self, trailing: &Trailing<'_>) -> Vec<usize> {
-        let previews = trailing.files.iter().filter(|file| file.is_preview());
+        let previews = trailing.listed.files.iter().filter(|file| file.is_preview());
         let numbers: Vec<_> = previews.filter_map(|file| file.names.entry).map(|entry| entry.number).collect();
         let at = self.segments.iter().position(|segment| segment.kind == Kind::MultiPicture);
         let Some(at) = at.filter(|_| !numbers.is_empty()) else { return Vec::new() };
@@ -204,14 +213,14 @@ impl<'a> Kept<'a> {
 
     fn add_files(&mut self, trailing: &Trailing<'a>, removed: &[usize], policy: MetadataPolicy) {
         let is_padding_stated = trailing.has_paddings;
-        for file in &trailing.files {
+        for file in &trailing.listed.files {
             let number = file.names.entry.map(|entry| entry.number);
             if number.is_some_and(|number| removed.contains(&number)) {
                 continue;
             }
             let number = number.map(|number| number - removed.iter().filter(|gone| **gone < number).count());
             let before = if is_padding_stated { file.before } else { &[] };
-            let bytes = self.filter_file(file, trailing.is_fixed, removed, policy);
+            let bytes = self.filter_file(file, trailing.listed.is_fixed, removed, policy);
             self.images.push(Image { bytes, before, number, items: file.names.items });
         }
         let lengths = self.images.iter().flat_map(|image| {
@@ -219,7 +228,7 @@ impl<'a> Kept<'a> {
             named.filter_map(|(directory, item)| Some((directory, (*item)?, image.bytes.len())))
         });
         let lengths: Vec<_> = lengths.collect();
-        if !lengths.is_empty() {
+        if !self.images.is_empty() || !self.tail.is_empty() {
             self.set_lengths(&lengths);
         }
     }
@@ -276,7 +285,7 @@ impl<'a> Kept<'a> {
             return true;
         }
         let Ok(new) = Segments::parse(file) else { return false };
-        let found = &new.trailing;
+        let found = &new.trailing.listed;
         let is_same = |(image, new): (&Image<'_>, &Secondary<'_>)| {
             let number = new.names.entry.map(|entry| entry.number);
             new.bytes == &*image.bytes && number == image.number && new.names.items == image.items
@@ -285,7 +294,7 @@ impl<'a> Kept<'a> {
             && self.images.iter().zip(&found.files).all(is_same)
             && (self.index.is_none() || found.files.is_empty() || found.is_at_offsets)
             && (!self.is_at_lengths || found.is_at_lengths)
-            && found.rest.bytes() == self.tail
+            && new.trailing.rest.bytes() == self.tail
             && new.extended_xmp() == extended
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Names {
 
 /// What the lists name, found in the file.
 #[derive(Debug, Default)]
-pub(super) struct Found<'a> {
+pub struct Listed<'a> {
     pub(super) files: Vec<Secondary<'a>>,
     /// Where the last of them ends.
     pub(super) end: usize,
@@ -65,7 +65,7 @@ pub(super) fn find<'a>(
     container: &Container,
     file: &'a [u8],
     end: usize,
-) -> Option<Found<'a>> {
+) -> Option<Listed<'a>> {
     let stated = index.map_or_else(|| Some(Vec::new()), mpf::Index::secondary)?;
     let has_entries = !stated.is_empty();
     let in_sequence = in_sequence(&stated, end);
@@ -81,11 +81,11 @@ pub(super) fn find<'a>(
         if let Some(items) = &items
             && let Some((files, end)) = merge(file, end, &entries, items)
         {
-            return (!files.is_empty()).then_some(Found { files, end, is_at_offsets, is_at_lengths, is_fixed: false });
+            return (!files.is_empty()).then_some(Listed { files, end, is_at_offsets, is_at_lengths, is_fixed: false });
         }
         if has_entries && let Some((mut files, end)) = merge(file, end, &entries, &[]) {
             let is_fixed = !name_in_order(&mut files, container);
-            return Some(Found { files, end, is_at_offsets, is_at_lengths: false, is_fixed });
+            return Some(Listed { files, end, is_at_offsets, is_at_lengths: false, is_fixed });
         }
     }
     None
@@ -112,7 +112,7 @@ struct Placed {
 fn place(directory: &Directory, kind: usize, file: &[u8], end: usize) -> Option<Placed> {
     let mut at = end;
     let mut is_as_stated = true;
-    let mut items = Vec::new();
+    let mut placed = Vec::new();
     for (number, (item, padding)) in directory.files().iter().zip(directory.paddings()).enumerate() {
         let stated = at.checked_add(padding)?;
         let length = item.length?;
@@ -126,9 +126,9 @@ fn place(directory: &Directory, kind: usize, file: &[u8], end: usize) -> Option<
         at = start.checked_add(length).filter(|end| *end <= file.len())?;
         let mut names = Names::default();
         names.items[kind] = Some(number);
-        items.push(Named { range: start..at, names, is_jpeg });
+        placed.push(Named { range: start..at, names, is_jpeg });
     }
-    Some(Placed { items, is_as_stated })
+    Some(Placed { items: placed, is_as_stated })
 }
 
 fn begins_image(file: &[u8], at: usize) -> bool {
@@ -154,10 +154,10 @@ fn merge<'a>(
         let names = Names { entry: Some(*entry), ..Names::default() };
         Named { range: range.clone(), names, is_jpeg: true }
     });
-    let mut named: Vec<_> = of_index.chain(items.iter().cloned()).collect();
-    named.sort_by_key(|named| named.range.start);
+    let mut all: Vec<_> = of_index.chain(items.iter().cloned()).collect();
+    all.sort_by_key(|named| named.range.start);
     let mut files = Vec::new();
-    for group in named.chunk_by(|a, b| a.range.start == b.range.start) {
+    for group in all.chunk_by(|a, b| a.range.start == b.range.start) {
         let start = group[0].range.start;
         // One list may count padding behind the image to it.
         let end = group.iter().map(|named| named.range.end).max()?;
@@ -166,8 +166,8 @@ fn merge<'a>(
         let mut names = Names::default();
         for one in group {
             names.entry = names.entry.or(one.names.entry);
-            for (all, own) in names.items.iter_mut().zip(one.names.items) {
-                *all = all.or(own);
+            for (item, own) in names.items.iter_mut().zip(one.names.items) {
+                *item = item.or(own);
             }
         }
         let image = whole_image(bytes);

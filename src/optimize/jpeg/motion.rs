@@ -167,7 +167,7 @@ mod tests {
     fn images_and_tail<'a>(image: &'a Segments<'_>) -> (Vec<&'a [u8]>, &'a [u8]) {
         let trailing = &image.trailing;
         let Rest::Movable(tail) = trailing.rest else { panic!("{trailing:?}") };
-        (trailing.files.iter().map(|file| file.bytes).collect(), tail)
+        (trailing.listed.files.iter().map(|file| file.bytes).collect(), tail)
     }
 
     /// Every kind that is shrunk: the file without what follows its images, and that.

@@ -149,7 +149,9 @@ pub(super) fn without(payload: &[u8], removed: &[usize]) -> Option<Vec<u8>> {
         let rows = entry.value.chunks_exact(bytes).enumerate().filter(|(number, _)| !removed.contains(number));
         let mut rows: Vec<_> = rows.map(|(_, row)| row.to_vec()).collect();
         if entry.tag == MP_ENTRIES {
-            rows.iter_mut().for_each(|row| forget(row, tiff.order, removed));
+            for row in &mut rows {
+                forget(row, tiff.order, removed);
+            }
         }
         let mut value = rows.concat();
         // What fits into the directory's entry would have to move there.

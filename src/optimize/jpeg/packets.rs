@@ -87,7 +87,8 @@ impl<'a> Kept<'a> {
         *main = [XMP_ID, &extended::with_guid(main.get(XMP_ID.len()..).unwrap_or_default(), old, &new)].concat().into();
         let parts = parts.into_iter().map(|part| [EXTENDED_XMP_ID, &part].concat().into());
         let parts = parts.map(|payload| Metadata { kind: Kind::ExtendedXmp, marker: APP1, payload });
-        self.segments.splice(at + 1..at + 1, parts);
+        let behind = at + 1;
+        self.segments.splice(behind..behind, parts);
     }
 
     /// Sets the length of each file that a directory names: directory, number, bytes.

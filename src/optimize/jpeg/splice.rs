@@ -251,7 +251,7 @@ mod tests {
             assert!(stripped && !contains(&out, b"latitude"));
             let (_, expected) = filtered(&gain_map, policy);
             let image = Segments::parse(&out).unwrap();
-            let images = &image.trailing.files;
+            let images = &image.trailing.listed.files;
             assert_eq!(images.iter().map(|image| image.bytes).collect::<Vec<_>>(), [&expected[..], &jpeg(&[])]);
             assert_eq!(filtered(&out, policy), (false, out.clone()));
         }
@@ -265,7 +265,7 @@ mod tests {
         let (_, out) = filtered(&source, Safe);
         let expected = filtered(&gain_map, Safe).1;
         assert!(contains(&out, format!("Item:Length=\"{}\"", expected.len()).as_bytes()) && out.ends_with(&expected));
-        assert_eq!(Segments::parse(&out).unwrap().trailing.files.len(), 1);
+        assert_eq!(Segments::parse(&out).unwrap().trailing.listed.files.len(), 1);
     }
 
     #[test]
@@ -289,7 +289,7 @@ mod tests {
             let mut broken = whole.clone();
             broken[at + 4 + offset] ^= 0xFF;
             let image = Segments::parse(&broken).unwrap();
-            if let Some(further) = image.trailing.files.first() {
+            if let Some(further) = image.trailing.listed.files.first() {
                 assert_eq!(further.bytes, jpeg(&[]), "{offset}");
             }
             assert!(image.splice(&image.filter(Safe)).is_ok());
@@ -324,7 +324,7 @@ mod tests {
         let kept = Segments::parse(&source).unwrap().filter(Safe);
         let out = assemble(&jpeg(&[jfif(1)]), &kept).unwrap();
         let image = Segments::parse(&out).unwrap();
-        let images = &image.trailing.files;
+        let images = &image.trailing.listed.files;
         assert_eq!(images[0].bytes, filtered(&gain_map, Safe).1);
         assert!(assemble(b"no image", &kept).is_err());
     }

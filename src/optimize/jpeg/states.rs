@@ -40,10 +40,12 @@ fn extended(inside: &str, extended: &str) -> Vec<u8> {
     [segment(APP1, &[XMP_ID, &main].concat()), parts.collect::<Vec<_>>().concat()].concat()
 }
 
-/// A photograph with these segments.
+/// A photograph with these segments, and with JFIF behind them unless they begin with their own.
 fn photo(metadata: &[Vec<u8>]) -> Vec<u8> {
     let photo = encode(&picture(96, 80, 2, 2), 2).unwrap();
-    [&photo[..2], &metadata.concat(), &photo[2..]].concat()
+    let metadata = metadata.concat();
+    let jfif = if metadata.starts_with(&[0xFF, APP0]) { 20 } else { 2 };
+    [&photo[..2], &metadata, &photo[jfif..]].concat()
 }
 
 /// A Multi-Picture index of attributes and size of each image, the primary first, that lie one after the other.
@@ -79,7 +81,7 @@ fn video() -> Vec<u8> {
 }
 
 fn optimized(file: &[u8], metadata: MetadataPolicy, quality: Quality) -> Outcome {
-    super::optimize(file, &Options { metadata, quality, ..Options::default() }, Budget::UNLIMITED).unwrap()
+    super::optimize(file, &Options { quality, metadata, ..Options::default() }, Budget::UNLIMITED).unwrap()
 }
 
 /// What is stored under a policy, the pixels as they are, and the report's word.
@@ -91,7 +93,7 @@ fn stored(file: &[u8], policy: MetadataPolicy) -> (Vec<u8>, MetadataState) {
 }
 
 fn files<'a>(image: &'a Segments<'_>) -> &'a [Secondary<'a>] {
-    &image.trailing.files
+    &image.trailing.listed.files
 }
 
 /// Condition, file, and the word under `safe` and `none`; under `all` it is "kept" everywhere.
@@ -118,7 +120,7 @@ fn conditions() -> Vec<(&'static str, Vec<u8>, [MetadataState; 2])> {
     };
     vec![
         ("nothing", bare.clone(), [Clean, Clean]),
-        ("orientation alone", photo(&[six.clone()]), [Clean, Clean]),
+        ("orientation alone", photo(std::slice::from_ref(&six)), [Clean, Clean]),
         ("orientation behind a fill byte", photo(&[[&six[..9], &[0xFF], &six[10..]].concat()]), [Clean, Clean]),
         ("EXIF", preview.clone(), [Stripped, Stripped]),
         ("EXIF that cannot be read", photo(&[segment(APP1, b"Exif\0\0latitude")]), [Stripped, Stripped]),
@@ -137,6 +139,8 @@ fn conditions() -> Vec<(&'static str, Vec<u8>, [MetadataState; 2])> {
         ("JPS", photo(&[jps(&[0, 0])]), [Clean, Clean]),
         ("JPS with a comment", photo(&[jps(b"\0\x08latitude")]), [Stripped, Stripped]),
         ("JFIF with a thumbnail", photo(&[segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\x01\x01rgb")]), [Stripped, Stripped]),
+        ("Apple's mark in JFIF", photo(&[segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0AMPF")]), [Stripped, Stripped]),
+        ("Apple's mark and images", indexed(&[segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0AMPF")], &[(0, &map(&[]))], b""), [Clean, Clean]),
         ("a newline", behind(b"\r\n"), [Clean, Clean]),
         ("zeros and end markers", behind(b"\0\0\xff\xd9\xff\xd9"), [Clean, Clean]),
         ("a preview", behind(&preview), [Stripped, Stripped]),
@@ -247,7 +251,7 @@ fn lists_that_name_different_files_agree() {
             let image = Segments::parse(&new.bytes).unwrap();
             let source = Segments::parse(&file).unwrap();
             assert_eq!(image.trailing.rest, Rest::Movable(&video));
-            assert!(image.trailing.is_at_offsets && image.trailing.is_at_lengths);
+            assert!(image.trailing.listed.is_at_offsets && image.trailing.listed.is_at_lengths);
             let names = |image: &Segments<'_>| {
                 let files = files(image).iter();
                 files.map(|file| (file.names.entry.map(|entry| entry.number), file.names.items)).collect::<Vec<_>>()
@@ -270,7 +274,7 @@ fn an_index_and_a_wrong_directory_leave_the_images_as_they_are() {
     let wrong = directory_of(0, &[("GainMap", "image/jpeg", 7, 0)]);
     let file = indexed(&[exif_segment(), xmp(&wrong)], &[(0, &map)], b"");
     let (out, state) = stored(&file, Safe);
-    assert!(Segments::parse(&out).unwrap().trailing.is_at_lengths && state == Stripped);
+    assert!(Segments::parse(&out).unwrap().trailing.listed.is_at_lengths && state == Stripped);
 }
 
 #[test]
@@ -281,13 +285,13 @@ fn large_thumbnails_go_and_the_index_is_right() {
         let (out, _) = stored(&file, policy);
         let image = Segments::parse(&out).unwrap();
         assert_eq!(files(&image).len(), 1);
-        assert!(image.trailing.is_at_offsets && !contains(&out, SECRET));
+        assert!(image.trailing.listed.is_at_offsets && !contains(&out, SECRET));
         assert_eq!(files(&image)[0].names.entry.map(|entry| entry.number), Some(1));
     }
     let alone = indexed(&[], &[(0x4001_0001, &preview)], b"");
     assert!(!contains(&stored(&alone, Safe).0, mpf::ID));
     let (out, _) = stored(&alone, All);
-    assert!(out.ends_with(&preview) && Segments::parse(&out).unwrap().trailing.is_at_offsets);
+    assert!(out.ends_with(&preview) && Segments::parse(&out).unwrap().trailing.listed.is_at_offsets);
 }
 
 #[test]
@@ -313,7 +317,7 @@ fn lengths_in_extended_xmp_are_set() {
     let (out, state) = stored(&file, Safe);
     let image = Segments::parse(&out).unwrap();
     assert_eq!((files(&image).len(), state), (1, Stripped));
-    assert!(image.trailing.is_at_lengths && !contains(&out, SECRET));
+    assert!(image.trailing.listed.is_at_lengths && !contains(&out, SECRET));
 }
 
 #[test]
@@ -337,11 +341,11 @@ fn headroom_stays_with_the_gain_map() {
     let apple = segment(APP1, &[EXIF_ID, &apple_block(&apple::tests::note())].concat());
     let map = photo(&[]);
     for policy in [Safe, Nothing] {
-        let (out, _) = stored(&indexed(&[apple.clone()], &[(0, &map)], b""), policy);
+        let (out, _) = stored(&indexed(std::slice::from_ref(&apple), &[(0, &map)], b""), policy);
         assert!(contains(&out, b"Apple iOS\0") && !contains(&out, b"secret") && !contains(&out, b"SN1234"));
-        let (out, _) = stored(&photo(&[apple.clone()]), policy);
+        let (out, _) = stored(&photo(std::slice::from_ref(&apple)), policy);
         assert!(!contains(&out, b"Apple iOS\0"));
-        let alone = indexed(&[apple.clone()], &[(0x4001_0001, &map)], b"");
+        let alone = indexed(std::slice::from_ref(&apple), &[(0x4001_0001, &map)], b"");
         assert!(!contains(&stored(&alone, policy).0, b"Apple iOS\0"));
     }
 }

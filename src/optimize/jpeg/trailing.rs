@@ -1,7 +1,7 @@
 //! What follows a JPEG image in its file: further images, a Motion Photo's video, a camera's preview, or what nobody
 //! knows.
 
-use super::lists::{self, Found, Secondary};
+use super::lists::{self, Listed, Secondary};
 use super::motion;
 use super::mpf;
 use super::packets;
@@ -13,19 +13,12 @@ use crate::optimize::options::MetadataPolicy;
 #[derive(Debug, Default)]
 pub struct Trailing<'a> {
     /// Files that the Multi-Picture index or an XMP directory accounts for.
-    pub(super) files: Vec<Secondary<'a>>,
-    /// Whether each lies where the Multi-Picture index says, and where the directories say.
-    pub(super) is_at_offsets: bool,
-    pub(super) is_at_lengths: bool,
-    /// Whether the files must keep their bytes: a directory names others, which could not be found.
-    pub(super) is_fixed: bool,
+    pub(super) listed: Listed<'a>,
     /// Whether a directory states padding between files.
     pub(super) has_paddings: bool,
     /// A Multi-Picture index names images that are not where it says.
     has_lost_index: bool,
     pub(super) rest: Rest<'a>,
-    /// Where the rest begins in the file.
-    rest_at: usize,
 }
 
 /// What follows all files that lists name.
@@ -69,22 +62,20 @@ impl<'a> Trailing<'a> {
         } else {
             lists::find(None, &container, file, end).filter(|found| is_padding(&file[found.end..]))
         };
-        let Found { files, end, is_at_offsets, is_at_lengths, is_fixed } =
-            found.unwrap_or(Found { end, ..Found::default() });
-        let rest = &file[end..];
-        let are_listed = !files.is_empty() || container.directories().iter().all(|list| list.files().is_empty());
+        let listed = found.unwrap_or(Listed { end, ..Listed::default() });
+        let rest = &file[listed.end..];
+        let are_listed = !listed.files.is_empty() || container.directories().iter().all(|list| list.files().is_empty());
         let rest = if is_padding(rest) {
             Rest::Nothing
         } else if is_followed && motion::may_move(&container, rest) {
             Rest::Movable(rest)
-        } else if is_followed && are_listed && !is_fixed && image.complete && are_previews(rest) {
+        } else if is_followed && are_listed && !listed.is_fixed && image.complete && are_previews(rest) {
             Rest::Previews(rest)
         } else {
             Rest::Unknown(rest)
         };
         let has_paddings = container.directories().iter().any(|list| list.paddings().any(|padding| padding != 0));
-        let has_lost_index = !is_followed;
-        Self { files, is_at_offsets, is_at_lengths, is_fixed, has_paddings, has_lost_index, rest, rest_at: end }
+        Self { listed, has_paddings, has_lost_index: !is_followed, rest }
     }
 
     /// What stays behind all files that lists name, byte for byte.
@@ -104,11 +95,11 @@ impl<'a> Trailing<'a> {
         }
         // Every other policy takes out of the segments whatever could name a place.
         let stays = |segment: &&Segment<'_>| policy == MetadataPolicy::All && segment.kind().is_some();
-        let starts = [Some(self.rest_at), lists::next_image(tail, 0).map(|at| self.rest_at + at)];
+        let starts = [Some(self.listed.end), lists::next_image(tail, 0).map(|at| self.listed.end + at)];
         self.has_lost_index
             || motion::has_absolute_places(tail)
             || starts.into_iter().flatten().any(|start| holds_number(tail, start))
-            || image.parts.iter().filter(stays).any(|segment| may_name_places(segment, self.rest_at))
+            || image.parts.iter().filter(stays).any(|segment| may_name_places(segment, self.listed.end))
     }
 }
 
@@ -200,7 +191,10 @@ mod tests {
             let file = [primary, tail.clone()].concat();
             let found = Segments::parse(&file).unwrap().trailing;
             let rest = format!("{:?}", found.rest);
-            assert!(rest.starts_with(expected) && found.files.len() == files, "{found:?}, not {expected} of {tail:?}");
+            assert!(
+                rest.starts_with(expected) && found.listed.files.len() == files,
+                "{found:?}, not {expected} of {tail:?}"
+            );
         }
     }
 

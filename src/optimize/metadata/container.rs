@@ -186,15 +186,20 @@ pub fn with_lengths(packet: &[u8], lengths: &[(usize, usize, usize)]) -> Option<
         if primary.length.is_some_and(|length| length != 0) {
             edits.push((primary.length_at.clone()?, 0));
         }
+        let files = directory.files();
         for (_, number, length) in lengths.iter().filter(|(of, ..)| *of == kind) {
-            edits.push((directory.files().get(*number)?.length_at.clone()?, *length));
+            edits.push((files.get(*number)?.length_at.clone()?, *length));
         }
     }
     edits.sort_by_key(|(at, _)| at.start);
-    let mut out = packet.to_vec();
-    for (at, length) in edits.into_iter().rev() {
-        out.splice(at, length.to_string().into_bytes());
+    let mut out = Vec::with_capacity(packet.len());
+    let mut done = 0;
+    for (at, length) in edits {
+        out.extend_from_slice(packet.get(done..at.start)?);
+        out.extend_from_slice(length.to_string().as_bytes());
+        done = at.end;
     }
+    out.extend_from_slice(packet.get(done..)?);
     Some(out)
 }
 
