@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::lists::Secondary;
 use super::mpf;
 use super::segments::{APP0, APP13, EXIF_ID, Kind, MAX_PAYLOAD, PHOTOSHOP_ID, STEREO_ID, Segment, Segments};
-use super::trailing::Trailing;
+use super::trailing::{Rest, Trailing};
 use crate::optimize::metadata::container::DIRECTORIES;
 use crate::optimize::metadata::{Filtered, exif, iptc};
 use crate::optimize::options::MetadataPolicy;
@@ -21,7 +21,7 @@ pub struct Kept<'a> {
     /// Whether something stays that the policy does not look into: a file inside of the XMP, one of another format.
     pub is_opaque: bool,
     /// What stays behind all, byte for byte.
-    pub tail: &'a [u8],
+    pub(super) rest: Rest<'a>,
     pub(super) segments: Vec<Metadata<'a>>,
     pub(super) images: Vec<Image<'a>>,
     /// Only where `images` holds the index's own.
@@ -51,7 +51,7 @@ pub(super) struct Image<'a> {
 
 /// What decides about a segment besides its kind.
 #[derive(Clone, Copy)]
-struct Of {
+struct SegmentContext {
     policy: MetadataPolicy,
     /// Whether other images stay behind this one.
     has_further_images: bool,
@@ -68,8 +68,8 @@ impl<'a> Segments<'a> {
         let trailing = &self.trailing;
         let has_further_images = trailing.listed.files.iter().any(|file| !file.is_preview());
         let mut kept = self.filter_segments(policy, has_further_images);
-        kept.tail = trailing.tail(policy);
-        kept.stripped |= kept.tail.len() < trailing.rest.bytes().len();
+        kept.rest = trailing.rest_under(policy);
+        kept.stripped |= kept.rest != trailing.rest;
         kept.is_at_lengths = trailing.listed.is_at_lengths;
         let is_whole = policy == MetadataPolicy::All || trailing.listed.is_fixed;
         let removed = if is_whole { Vec::new() } else { kept.remove_previews(trailing) };
@@ -83,7 +83,7 @@ impl<'a> Segments<'a> {
         let mut kept = Kept {
             stripped: false,
             is_opaque: false,
-            tail: &[],
+            rest: Rest::Nothing,
             segments: Vec::new(),
             images: Vec::new(),
             index: None,
@@ -95,8 +95,8 @@ impl<'a> Segments<'a> {
             if policy == MetadataPolicy::All {
                 kept.push(kind, segment.marker, segment.payload.into());
             } else {
-                let of = Of { policy, has_further_images, is_first: !seen.contains(&kind) };
-                self.filter_segment(segment, kind, of, &mut kept);
+                let context = SegmentContext { policy, has_further_images, is_first: !seen.contains(&kind) };
+                self.filter_segment(segment, kind, context, &mut kept);
             }
             let was_kept = kept.segments.iter().any(|segment| segment.kind == kind);
             if was_kept || kind == Kind::Photoshop {
@@ -110,8 +110,8 @@ impl<'a> Segments<'a> {
         kept
     }
 
-    fn filter_segment(&self, segment: &Segment<'a>, kind: Kind, of: Of, kept: &mut Kept<'a>) {
-        let Of { policy, has_further_images, is_first: first } = of;
+    fn filter_segment(&self, segment: &Segment<'a>, kind: Kind, context: SegmentContext, kept: &mut Kept<'a>) {
+        let SegmentContext { policy, has_further_images, is_first: first } = context;
         match kind {
             Kind::Look | Kind::Adobe | Kind::MultiPicture => kept.push(kind, segment.marker, segment.payload.into()),
             Kind::Jfif if first => kept.push_jfif(segment.payload, has_further_images),
@@ -228,7 +228,7 @@ impl<'a> Kept<'a> {
             named.filter_map(|(directory, item)| Some((directory, (*item)?, image.bytes.len())))
         });
         let lengths: Vec<_> = lengths.collect();
-        if !self.images.is_empty() || !self.tail.is_empty() {
+        if !self.images.is_empty() || self.rest != Rest::Nothing {
             self.set_lengths(&lengths);
         }
     }
@@ -246,7 +246,7 @@ impl<'a> Kept<'a> {
             return file.bytes.into();
         };
         let mut filtered = image.filter_segments(policy, false);
-        if is_fixed {
+        if is_fixed || image.signed {
             self.is_opaque |= filtered.stripped || filtered.is_opaque;
             return file.bytes.into();
         }
@@ -281,7 +281,7 @@ impl<'a> Kept<'a> {
     /// Whether a new file is followed by these very files and the same data, each found by what the new file states.
     pub(super) fn is_found_in(&self, file: &[u8]) -> bool {
         let extended = self.extended_xmp();
-        if self.images.is_empty() && self.tail.is_empty() && extended.is_none() {
+        if self.images.is_empty() && self.rest == Rest::Nothing && extended.is_none() {
             return true;
         }
         let Ok(new) = Segments::parse(file) else { return false };
@@ -290,11 +290,16 @@ impl<'a> Kept<'a> {
             let number = new.names.entry.map(|entry| entry.number);
             new.bytes == &*image.bytes && number == image.number && new.names.items == image.items
         };
+        // A video must be found as one.
+        let is_rest = match self.rest {
+            Rest::Movable(_) => new.trailing.rest == self.rest,
+            rest => new.trailing.rest.bytes() == rest.bytes(),
+        };
         found.files.len() == self.images.len()
             && self.images.iter().zip(&found.files).all(is_same)
             && (self.index.is_none() || found.files.is_empty() || found.is_at_offsets)
             && (!self.is_at_lengths || found.is_at_lengths)
-            && new.trailing.rest.bytes() == self.tail
+            && is_rest
             && new.extended_xmp() == extended
     }
 }

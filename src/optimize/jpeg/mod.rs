@@ -65,7 +65,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     let kept = segments.filter(options.metadata);
-    let (stripped, tail) = (kept.stripped, kept.tail);
+    let (stripped, tail) = (kept.stripped, kept.rest.bytes());
     let mut context = Context { bytes: source.len(), info, stripped, tail, budget_cut: false };
     let mut candidates = Vec::new();
     if stripped {

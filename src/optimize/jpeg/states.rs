@@ -102,6 +102,7 @@ fn conditions() -> Vec<(&'static str, Vec<u8>, [MetadataState; 2])> {
     let (bare, preview, video) = (photo(&[]), photo(&[exif_segment()]), video());
     let six = segment(APP1, b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0");
     let jumbf = segment(0xEB, b"JP\0\x01\0\0\0\x01\0\0\0\x2cjumb\0\0\0\x1ejumdxml latitude");
+    let c2pa = segment(0xEB, b"JP\0\x01\0\0\0\x01\0\0\0\x2cjumb\0\0\0\x1ejumdc2pa");
     let xt = segment(0xEB, b"JP\0\x01\0\0\0\x01\0\0\0\x2cSPEC");
     let jps = |comment: &[u8]| segment(0xE3, &[b"_JPSJPS_\0\x04\x01\x02\0\x01", comment].concat());
     let behind = |tail: &[u8]| [&bare[..], tail].concat();
@@ -133,7 +134,7 @@ fn conditions() -> Vec<(&'static str, Vec<u8>, [MetadataState; 2])> {
         ("an image inside of the XMP", photo(&[xmp(image_inside)]), [Kept, Kept]),
         ("an image inside of the extended XMP", photo(&[extended(gps, image_inside)]), [Kept, Kept]),
         ("JUMBF", photo(&[jumbf]), [Stripped, Stripped]),
-        ("C2PA", photo(&[segment(0xEB, b"JP\0\x01\0\0\0\x01\0\0\0\x2cjumb\0\0\0\x1ejumdc2pa")]), [Kept, Kept]),
+        ("C2PA", photo(std::slice::from_ref(&c2pa)), [Kept, Kept]),
         ("JPEG XT", photo(&[xt]), [Clean, Clean]),
         ("unknown APP11", photo(&[segment(0xEB, SECRET)]), [Stripped, Stripped]),
         ("JPS", photo(&[jps(&[0, 0])]), [Clean, Clean]),
@@ -145,6 +146,7 @@ fn conditions() -> Vec<(&'static str, Vec<u8>, [MetadataState; 2])> {
         ("zeros and end markers", behind(b"\0\0\xff\xd9\xff\xd9"), [Clean, Clean]),
         ("a preview", behind(&preview), [Stripped, Stripped]),
         ("two previews", behind(&[&preview[..], b"\0", &preview].concat()), [Stripped, Stripped]),
+        ("a preview of another first byte", behind(&[&[0x01], &jpeg(&[])[1..]].concat()), [Stripped, Stripped]),
         ("unknown data", behind(b"latitude"), [Kept, Kept]),
         ("unknown data behind EXIF", [&preview[..], b"an archive"].concat(), [Kept, Kept]),
         ("data that name their place", behind(&[SECRET, &u32::try_from(bare.len()).unwrap().to_le_bytes()].concat()), [Kept, Kept]),
@@ -152,6 +154,7 @@ fn conditions() -> Vec<(&'static str, Vec<u8>, [MetadataState; 2])> {
         ("a video that the extended XMP lists", [&photo(&[extended("", &motion)])[..], &video].concat(), [Kept, Kept]),
         ("a gain map", indexed(&[], &[(0, &map(&[]))], b""), [Clean, Clean]),
         ("a gain map with EXIF", indexed(&[], &[(0, &map(&[exif_segment()]))], b"\n"), [Stripped, Stripped]),
+        ("a gain map with a manifest", indexed(&[], &[(0, &photo(&[c2pa.clone(), comment()]))], b""), [Kept, Kept]),
         ("a large thumbnail", indexed(&[], &[(0x4001_0001, &preview)], b""), [Stripped, Stripped]),
         ("an index of nothing that is there", indexed(&[], &[(0, b"latitude")], b""), [Kept, Kept]),
         ("a depth map", listed(&depth_directory(&[("image/jpeg", bare.len())]), &bare), [Clean, Clean]),
@@ -264,7 +267,7 @@ fn lists_that_name_different_files_agree() {
 }
 
 #[test]
-fn an_index_and_a_wrong_directory_leave_the_images_as_they_are() {
+fn a_wrong_directory_leaves_indexed_images_as_they_are() {
     let map = photo(&[comment()]);
     let wrong = directory_of(0, &[("GainMap", "image/jpeg", 7, 0), ("Depth", "image/jpeg", 9, 0)]);
     let file = indexed(&[exif_segment(), xmp(&wrong)], &[(0, &map)], b"");

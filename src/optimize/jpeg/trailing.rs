@@ -1,6 +1,8 @@
 //! What follows a JPEG image in its file: further images, a Motion Photo's video, a camera's preview, or what nobody
 //! knows.
 
+use std::borrow::Cow;
+
 use super::lists::{self, Listed, Secondary};
 use super::motion;
 use super::mpf;
@@ -78,18 +80,18 @@ impl<'a> Trailing<'a> {
         Self { listed, has_paddings, has_lost_index: !is_followed, rest }
     }
 
-    /// What stays behind all files that lists name, byte for byte.
-    pub(super) fn tail(&self, policy: MetadataPolicy) -> &'a [u8] {
+    /// What a policy leaves behind all files that lists name, byte for byte.
+    pub(super) fn rest_under(&self, policy: MetadataPolicy) -> Rest<'a> {
         match self.rest {
-            Rest::Previews(_) if policy != MetadataPolicy::All => &[],
-            rest => rest.bytes(),
+            Rest::Previews(_) if policy != MetadataPolicy::All => Rest::Nothing,
+            rest => rest,
         }
     }
 
     /// Whether something that stays may name places in what follows, counted from the beginning of the file: then all
     /// must keep its place.
     pub(super) fn is_pinned(&self, image: &Segments<'_>, policy: MetadataPolicy) -> bool {
-        let tail = self.tail(policy);
+        let tail = self.rest_under(policy).bytes();
         if tail.is_empty() || matches!(self.rest, Rest::Movable(_)) {
             return false;
         }
@@ -114,7 +116,9 @@ fn may_name_places(segment: &Segment<'_>, place: usize) -> bool {
         let in_block = place.checked_sub(segment.at + EXIF_ID.len());
         return exif::has_maker_note(block) || in_block.is_some_and(|place| holds_number(block, place));
     }
-    segment.kind() == Some(Kind::Private) && holds_number(segment.payload, place)
+    let is_text = matches!(segment.kind(), Some(Kind::Xmp | Kind::ExtendedXmp));
+    is_text && contains(segment.payload, format!("\"{place}\"").as_bytes())
+        || segment.kind() == Some(Kind::Private) && holds_number(segment.payload, place)
 }
 
 /// Whether a number of 32 bits stands anywhere, in either byte order.
@@ -126,13 +130,25 @@ fn holds_number(bytes: &[u8], number: usize) -> bool {
 /// Whether the bytes are whole JPEG images and padding, and none says of itself that it is more than a preview.
 fn are_previews(bytes: &[u8]) -> bool {
     let mut at = 0;
-    while let Some(start) = lists::next_image(bytes, at) {
-        match Segments::parse_image(&bytes[start..]) {
+    while let Some((start, image)) = next_preview(bytes, at) {
+        match Segments::parse_image(&image) {
             Ok((image, end)) if image.complete && !is_gain_map(&image) => at = start + end,
             _ => return false,
         }
     }
     at > 0 && is_padding(&bytes[at..])
+}
+
+/// Where the next image begins behind padding, and the bytes from there. The first byte of previews of Minolta and Sony
+/// may be any other (`ExifTool`, `ValidateImage`).
+fn next_preview(bytes: &[u8], from: usize) -> Option<(usize, Cow<'_, [u8]>)> {
+    if let Some(start) = lists::next_image(bytes, from) {
+        return Some((start, Cow::Borrowed(&bytes[start..])));
+    }
+    let behind = bytes.get(from..)?;
+    let at = behind.windows(4).position(|window| window[1..] == [0xD8, 0xFF, 0xDB])?;
+    let start = from + at;
+    is_padding(&behind[..at]).then(|| (start, [&[0xFF], &bytes[start + 1..]].concat().into()))
 }
 
 /// Whether an image tells how to raise the brightness of another: some readers find it without any list.
@@ -176,6 +192,8 @@ mod tests {
             (jpeg(&[]), b"ftypmp42".to_vec(), 0, "Unknown"),
             (jpeg(&[]), other.clone(), 0, "Previews"),
             (jpeg(&[]), [&[0; 5], &other[..], b"\r\n", &other, &[0xFF, 0xD9]].concat(), 0, "Previews"),
+            (jpeg(&[]), [&[0, 7], &other[1..]].concat(), 0, "Previews"),
+            (jpeg(&[]), [&[7, 7], &other[1..]].concat(), 0, "Unknown"),
             (jpeg(&[]), [&other[..], b"edof"].concat(), 0, "Unknown"),
             (jpeg(&[]), cut.clone(), 0, "Unknown"),
             (cut, other.clone(), 0, "Unknown"),
@@ -206,8 +224,8 @@ mod tests {
         {
             let file = [primary, preview.clone()].concat();
             let image = Segments::parse(&file).unwrap();
-            assert_eq!(image.trailing.tail(Safe), b"");
-            assert_eq!(image.trailing.tail(All), preview);
+            assert_eq!(image.trailing.rest_under(Safe), Rest::Nothing);
+            assert_eq!(image.trailing.rest_under(All), Rest::Previews(&preview));
             assert!(!image.trailing.is_pinned(&image, Safe));
             assert_eq!(image.trailing.is_pinned(&image, All), is_pinned);
         }
@@ -229,6 +247,9 @@ mod tests {
         // The segment goes under one policy and stays under the other.
         let own = |number: u32| jpeg(&[segment(0xEC, &number.to_be_bytes())]);
         let pointer = own(u32::try_from(own(0).len()).unwrap());
+        assert_eq!(pinned(&pointer, b"an archive"), [false, true]);
+        let own = |number: usize| jpeg(&[xmp(&format!("<rdf:Description exif:Offset=\"{number}\"/>"))]);
+        let pointer = own((100..9999).find(|number| own(*number).len() == *number).unwrap());
         assert_eq!(pinned(&pointer, b"an archive"), [false, true]);
     }
 }

@@ -73,6 +73,7 @@ const TABLE: &[Row] = &[
     Row { uri: EMBEDDED[2], look: Names::These(&[
         "Format", "Near", "Far", "Mime", "Data", "Units", "MeasureType", "ConfidenceMime", "Confidence",
     ]), safe: NONE },
+    Row { uri: "http://ns.google.com/photos/1.0/focus/", look: Names::Every, safe: NONE },
     // The projection of a panorama.
     Row { uri: "http://ns.google.com/photos/1.0/panorama/", look: Names::These(&[
         "UsePanoramaViewer", "ProjectionType", "PoseHeadingDegrees", "PosePitchDegrees", "PoseRollDegrees",
@@ -416,6 +417,52 @@ pub(in crate::optimize) mod tests {
     fn the_promise_of_an_extended_packet_goes() {
         let out = filtered("<rdf:Description xmpNote:HasExtendedXMP=\"AB\" dc:rights=\"A\"/>", Safe);
         assert!(!out.contains("HasExtendedXMP") && out.contains("dc:rights=\"A\""), "{out}");
+    }
+
+    #[test]
+    fn the_mark_of_ai_and_alt_text_are_safe() {
+        let source = packet(
+            "<rdf:Description xmlns:E=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\" \
+             xmlns:C=\"http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/\" E:DigitalSourceType=\"trained\" \
+             E:LocationCreated=\"Paris\"><C:AltTextAccessibility><rdf:Alt><rdf:li>a ball</rdf:li></rdf:Alt>\
+             </C:AltTextAccessibility><C:ExtDescrAccessibility>red</C:ExtDescrAccessibility>\
+             <C:Location>Paris</C:Location></rdf:Description>",
+        );
+        let kept = filter(&source, Safe).apply(&source).unwrap().into_owned();
+        let kept = String::from_utf8(kept).unwrap();
+        for text in ["E:DigitalSourceType=\"trained\"", "<rdf:li>a ball</rdf:li>", ">red</C:ExtDescr"] {
+            assert!(kept.contains(text), "{text} in {kept}");
+        }
+        assert!(!kept.contains("Paris"));
+        assert_eq!(filter(&source, Nothing), Filtered::Drop);
+    }
+
+    #[test]
+    fn depth_stays_without_its_place_on_earth() {
+        let out = filtered(
+            "<rdf:Description xmlns:Device=\"http://ns.google.com/photos/dd/1.0/device/\" \
+             xmlns:DepthMap=\"http://ns.google.com/photos/dd/1.0/depthmap/\" \
+             xmlns:EarthPose=\"http://ns.google.com/photos/dd/1.0/earthpose/\" \
+             xmlns:VendorInfo=\"http://ns.google.com/photos/dd/1.0/vendorinfo/\">\
+             <Device:EarthPose EarthPose:Latitude=\"48.85\"/><Device:VendorInfo VendorInfo:Model=\"SN12\"/>\
+             <Device:DepthMap DepthMap:Near=\"0.5\" DepthMap:Far=\"9\"/></rdf:Description>",
+            Nothing,
+        );
+        assert!(out.contains("DepthMap:Near=\"0.5\"") && !out.contains("48.85") && !out.contains("SN12"), "{out}");
+    }
+
+    #[test]
+    fn a_file_inside_of_a_packet_is_told() {
+        let image = "xmlns:G=\"http://ns.google.com/photos/1.0/image/\"";
+        for (inside, expected) in [
+            (format!("<rdf:Description {image} G:Data=\"/9j/\"/>"), true),
+            (format!("<rdf:Description {image}><G:Data>/9j/</G:Data></rdf:Description>"), true),
+            (format!("<rdf:Description {image} G:Mime=\"image/jpeg\"/>"), false),
+            (format!("<rdf:Description {image} xmlns:D=\"x\" D:DataURI=\"a\"/>"), false),
+            ("<rdf:Description xmlns:D=\"x\" D:Data=\"a\"/>".to_owned(), false),
+        ] {
+            assert_eq!(holds_file(&packet(&inside)), expected, "{inside}");
+        }
     }
 
     #[test]
