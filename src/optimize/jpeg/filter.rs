@@ -116,8 +116,10 @@ impl<'a> Segments<'a> {
             Kind::Look | Kind::Adobe | Kind::MultiPicture => kept.push(kind, segment.marker, segment.payload.into()),
             Kind::Jfif if first => kept.push_jfif(segment.payload, has_further_images),
             Kind::Stereo if first => kept.push_stereo(segment),
-            Kind::Exif if first => {
-                let filtered = exif::filter_beside(segment.after(EXIF_ID), policy, has_further_images);
+            // A block behind another one stays for the orientation that only it holds.
+            Kind::Exif if first || kept.is_turned_first_by(segment) => {
+                let policy = if first { policy } else { MetadataPolicy::None };
+                let filtered = exif::filter_beside(segment.after(EXIF_ID), policy, has_further_images && first);
                 // Its own fill byte stays.
                 kept.push_filtered(kind, segment, &segment.payload[..EXIF_ID.len()], filtered);
             }
@@ -161,6 +163,12 @@ impl<'a> Kept<'a> {
             }
             Filtered::Replace(_) | Filtered::Drop => self.stripped = true,
         }
+    }
+
+    /// Whether a block of EXIF is the first that says how the picture is turned.
+    fn is_turned_first_by(&self, segment: &Segment<'_>) -> bool {
+        let turns = |payload: &[u8]| payload.get(EXIF_ID.len()..).and_then(exif::orientation).is_some();
+        turns(segment.payload) && !self.segments.iter().any(|s| s.kind == Kind::Exif && turns(&s.payload))
     }
 
     /// Keeps version and density; the thumbnail goes. Apple marks a file with a Multi-Picture index here, too.

@@ -168,9 +168,12 @@ impl<'a> Segments<'a> {
     }
 
     /// How viewers turn the picture (EXIF tag 274): 1 where it stands upright or nothing is said.
+    ///
+    /// Of several blocks the first that says anything counts, as in Chrome.
     #[must_use]
     pub fn orientation(&self) -> u8 {
-        self.find(Kind::Exif).and_then(|segment| exif::orientation(segment.after(EXIF_ID))).unwrap_or(1)
+        let blocks = self.parts.iter().filter(|segment| segment.kind() == Some(Kind::Exif));
+        blocks.filter_map(|segment| exif::orientation(segment.after(EXIF_ID))).next().unwrap_or(1)
     }
 
     /// Bytes of the coded image: frame, tables, scans.

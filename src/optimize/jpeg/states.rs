@@ -365,3 +365,27 @@ fn orientation_behind_another_fill_byte_stays_and_turns() {
         assert!(contains(&out, b"Exif\0\xff") && !contains(&out, b"Exif\0\0"));
     }
 }
+
+#[test]
+fn the_first_orientation_counts_in_whichever_block() {
+    let block = |orientation: u8| {
+        [b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", &[orientation][..], &[0; 6]].concat()
+    };
+    let artist = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x3b\0\x02\0\0\0\x04Ann\0\0\0\0\0";
+    let (artist, six, three) = (segment(APP1, artist), segment(APP1, &block(6)), segment(APP1, &block(3)));
+    for (blocks, kept) in [
+        ([&artist, &six, &three], [2, 1]),
+        ([&six, &artist, &three], [1, 1]),
+        ([&segment(APP1, b"Exif\0\0"), &six, &three], [1, 1]),
+    ] {
+        let file = photo(&blocks.map(Clone::clone));
+        assert_eq!(Segments::parse(&file).unwrap().orientation(), 6);
+        for (policy, blocks) in [Safe, Nothing].into_iter().zip(kept) {
+            let (out, _) = stored(&file, policy);
+            let image = Segments::parse(&out).unwrap();
+            let found = image.parts.iter().filter(|part| part.payload.starts_with(b"Exif\0")).count();
+            assert_eq!((image.orientation(), found), (6, blocks), "{policy}");
+            assert_eq!(stored(&out, policy), (out.clone(), Clean));
+        }
+    }
+}

@@ -154,7 +154,7 @@ fn next_preview(bytes: &[u8], from: usize) -> Option<(usize, Cow<'_, [u8]>)> {
 /// Whether an image tells how to raise the brightness of another: some readers find it without any list.
 fn is_gain_map(image: &Segments<'_>) -> bool {
     image.parts.iter().any(|segment| match segment.kind() {
-        Some(Kind::Xmp) => [&b"hdr-gain-map/1.0/"[..], b"HDRGainMap/1.0/", b"pixeldatainfo/1.0/"]
+        Some(Kind::Xmp) => [&b"hdr-gain-map/1.0/"[..], b"HDRGainMap/1.0/", b"HDRToneMap/1.0/", b"pixeldatainfo/1.0/"]
             .iter()
             .any(|uri| contains(segment.payload, uri)),
         Some(Kind::Look) => segment.marker == APP2 && segment.payload.starts_with(b"urn:iso:std:iso:ts:21496"),

@@ -56,6 +56,7 @@ const TABLE: &[Row] = &[
     ]), safe: NONE },
     Row { uri: "http://ns.apple.com/pixeldatainfo/1.0/", look: Names::Every, safe: NONE },
     Row { uri: "http://ns.apple.com/HDRGainMap/1.0/", look: Names::Every, safe: NONE },
+    Row { uri: "http://ns.apple.com/HDRToneMap/1.0/", look: Names::Every, safe: NONE },
     // Dynamic Depth: which images behind the primary one are its depth and its original, and how to read them. Not
     // where on earth (earthpose), nor the maker's own (vendorinfo, appinfo).
     Row { uri: DEPTH_CONTAINER, look: Names::Every, safe: NONE },
@@ -66,7 +67,10 @@ const TABLE: &[Row] = &[
     Row { uri: "http://ns.google.com/photos/dd/1.0/image/", look: Names::Every, safe: NONE },
     Row { uri: "http://ns.google.com/photos/dd/1.0/depthmap/", look: Names::Every, safe: NONE },
     Row { uri: "http://ns.google.com/photos/dd/1.0/imagingmodel/", look: Names::Every, safe: NONE },
-    Row { uri: "http://ns.google.com/photos/dd/1.0/pose/", look: Names::Every, safe: NONE },
+    // Not when: Timestamp.
+    Row { uri: "http://ns.google.com/photos/dd/1.0/pose/", look: Names::These(&[
+        "PositionX", "PositionY", "PositionZ", "RotationX", "RotationY", "RotationZ", "RotationW",
+    ]), safe: NONE },
     // Its predecessor, and VR180: an image, a depth map or sound inside of the packet (base64).
     Row { uri: EMBEDDED[0], look: Names::These(&["Mime", "Data"]), safe: NONE },
     Row { uri: EMBEDDED[1], look: Names::These(&["Mime", "Data"]), safe: NONE },
@@ -97,6 +101,8 @@ const TABLE: &[Row] = &[
     ]) },
     // Whether a machine made the picture, and what it shows for those who do not see it.
     Row { uri: "http://iptc.org/std/Iptc4xmpExt/2008-02-29/", look: NONE, safe: Names::These(&["DigitalSourceType"]) },
+    // The same mark by China's GB 45438-2025, 6.2, which forbids to remove it.
+    Row { uri: "http://www.tc260.org.cn/ns/AIGC/1.0/", look: NONE, safe: Names::These(&["AIGC"]) },
     Row { uri: "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", look: NONE,
           safe: Names::These(&["AltTextAccessibility", "ExtDescrAccessibility"]) },
     Row { uri: "http://creativecommons.org/ns#", look: NONE,
@@ -424,13 +430,15 @@ pub(in crate::optimize) mod tests {
         let source = packet(
             "<rdf:Description xmlns:E=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\" \
              xmlns:C=\"http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/\" E:DigitalSourceType=\"trained\" \
-             E:LocationCreated=\"Paris\"><C:AltTextAccessibility><rdf:Alt><rdf:li>a ball</rdf:li></rdf:Alt>\
+             xmlns:T=\"http://www.tc260.org.cn/ns/AIGC/1.0/\" T:AIGC=\"label 1\" E:LocationCreated=\"Paris\"><C:AltTextAccessibility><rdf:Alt><rdf:li>a ball</rdf:li></rdf:Alt>\
              </C:AltTextAccessibility><C:ExtDescrAccessibility>red</C:ExtDescrAccessibility>\
              <C:Location>Paris</C:Location></rdf:Description>",
         );
         let kept = filter(&source, Safe).apply(&source).unwrap().into_owned();
         let kept = String::from_utf8(kept).unwrap();
-        for text in ["E:DigitalSourceType=\"trained\"", "<rdf:li>a ball</rdf:li>", ">red</C:ExtDescr"] {
+        for text in
+            ["E:DigitalSourceType=\"trained\"", "T:AIGC=\"label 1\"", "<rdf:li>a ball</rdf:li>", ">red</C:ExtDescr"]
+        {
             assert!(kept.contains(text), "{text} in {kept}");
         }
         assert!(!kept.contains("Paris"));
