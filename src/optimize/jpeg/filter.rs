@@ -57,6 +57,8 @@ struct SegmentContext {
     has_further_images: bool,
     /// Whether none of its kind was kept yet. Readers take the first, so what comes twice goes.
     is_first: bool,
+    /// Whether a block of EXIF that was kept says how the picture is turned.
+    is_turned: bool,
 }
 
 impl<'a> Segments<'a> {
@@ -90,16 +92,20 @@ impl<'a> Segments<'a> {
             is_at_lengths: false,
         };
         let mut seen = Vec::new();
+        let mut is_turned = false;
         for segment in &self.parts {
             let Some(kind) = segment.kind() else { continue };
+            let before = kept.segments.len();
             if policy == MetadataPolicy::All {
                 kept.push(kind, segment.marker, segment.payload.into());
             } else {
-                let context = SegmentContext { policy, has_further_images, is_first: !seen.contains(&kind) };
+                let is_first = !seen.contains(&kind);
+                let context = SegmentContext { policy, has_further_images, is_first, is_turned };
                 self.filter_segment(segment, kind, context, &mut kept);
             }
-            let was_kept = kept.segments.iter().any(|segment| segment.kind == kind);
-            if was_kept || kind == Kind::Photoshop {
+            let was_kept = kept.segments[before..].iter().any(|segment| segment.kind == kind);
+            is_turned |= was_kept && kind == Kind::Exif && exif::orientation(segment.after(EXIF_ID)).is_some();
+            if (was_kept || kind == Kind::Photoshop) && !seen.contains(&kind) {
                 seen.push(kind);
             }
         }
@@ -111,13 +117,13 @@ impl<'a> Segments<'a> {
     }
 
     fn filter_segment(&self, segment: &Segment<'a>, kind: Kind, context: SegmentContext, kept: &mut Kept<'a>) {
-        let SegmentContext { policy, has_further_images, is_first: first } = context;
+        let SegmentContext { policy, has_further_images, is_first: first, is_turned } = context;
         match kind {
             Kind::Look | Kind::Adobe | Kind::MultiPicture => kept.push(kind, segment.marker, segment.payload.into()),
             Kind::Jfif if first => kept.push_jfif(segment.payload, has_further_images),
             Kind::Stereo if first => kept.push_stereo(segment),
             // A block behind another one stays for the orientation that only it holds.
-            Kind::Exif if first || kept.is_turned_first_by(segment) => {
+            Kind::Exif if first || !is_turned && exif::orientation(segment.after(EXIF_ID)).is_some() => {
                 let policy = if first { policy } else { MetadataPolicy::None };
                 let filtered = exif::filter_beside(segment.after(EXIF_ID), policy, has_further_images && first);
                 // Its own fill byte stays.
@@ -163,12 +169,6 @@ impl<'a> Kept<'a> {
             }
             Filtered::Replace(_) | Filtered::Drop => self.stripped = true,
         }
-    }
-
-    /// Whether a block of EXIF is the first that says how the picture is turned.
-    fn is_turned_first_by(&self, segment: &Segment<'_>) -> bool {
-        let turns = |payload: &[u8]| payload.get(EXIF_ID.len()..).and_then(exif::orientation).is_some();
-        turns(segment.payload) && !self.segments.iter().any(|s| s.kind == Kind::Exif && turns(&s.payload))
     }
 
     /// Keeps version and density; the thumbnail goes. Apple marks a file with a Multi-Picture index here, too.

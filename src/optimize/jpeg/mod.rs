@@ -62,6 +62,10 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     cost.check(&options.limits)?;
 
     if segments.trailing.is_pinned(&segments, options.metadata) {
+        if is_decodable(&segments) {
+            // Proves that the image is whole: a damaged file is reported as such.
+            read(source, options.limits.scans)?;
+        }
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     let kept = segments.filter(options.metadata);

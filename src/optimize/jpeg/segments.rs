@@ -172,8 +172,8 @@ impl<'a> Segments<'a> {
     /// Of several blocks the first that says anything counts, as in Chrome.
     #[must_use]
     pub fn orientation(&self) -> u8 {
-        let blocks = self.parts.iter().filter(|segment| segment.kind() == Some(Kind::Exif));
-        blocks.filter_map(|segment| exif::orientation(segment.after(EXIF_ID))).next().unwrap_or(1)
+        let mut blocks = self.parts.iter().filter(|segment| segment.kind() == Some(Kind::Exif));
+        blocks.find_map(|segment| exif::orientation(segment.after(EXIF_ID))).unwrap_or(1)
     }
 
     /// Bytes of the coded image: frame, tables, scans.
