@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::lists::Secondary;
 use super::mpf;
-use super::segments::{APP0, APP13, EXIF_ID, Kind, MAX_PAYLOAD, PHOTOSHOP_ID, STEREO_ID, Segment, Segments};
+use super::segments::{APP0, APP13, EXIF_ID, Kind, MAX_PAYLOAD, PHOTOSHOP_ID, Segment, Segments};
+use super::stereo;
 use super::trailing::{Rest, Trailing};
 use crate::optimize::metadata::container::DIRECTORIES;
 use crate::optimize::metadata::{Filtered, exif, iptc};
@@ -185,21 +186,11 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Keeps the header block, which says how the views lie; the comment goes.
-    ///
-    /// Source: `ExifTool`, `Image::ExifTool::JPEG::JPS`: identifier, length of the block, block, length of the comment,
-    /// comment.
     fn push_stereo(&mut self, segment: &Segment<'a>) {
-        let length =
-            segment.after(STEREO_ID).first_chunk().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
-        let end = STEREO_ID.len() + 2 + length;
-        match segment.payload.get(..end) {
-            Some(header) if segment.payload.len() > end && segment.payload[end..] != [0, 0] => {
-                self.stripped = true;
-                self.push(Kind::Stereo, segment.marker, [header, &[0, 0]].concat().into());
-            }
-            Some(_) => self.push(Kind::Stereo, segment.marker, segment.payload.into()),
-            None => self.stripped = true,
+        let filtered = stereo::filtered(segment.payload);
+        self.stripped |= filtered.as_deref() != Some(segment.payload);
+        if let Some(payload) = filtered {
+            self.push(Kind::Stereo, segment.marker, payload);
         }
     }
 

@@ -23,6 +23,7 @@ mod requantize;
 mod scans;
 mod segments;
 mod splice;
+mod stereo;
 mod tables;
 mod target;
 mod trailing;

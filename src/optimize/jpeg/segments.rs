@@ -5,6 +5,7 @@
 //! [`splice`](super::splice).
 
 use super::mpf;
+use super::stereo;
 use super::trailing::Trailing;
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
@@ -35,7 +36,6 @@ pub(super) const EXIF_ID: &[u8] = b"Exif\0\0";
 pub(super) const XMP_ID: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 pub(super) const EXTENDED_XMP_ID: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 pub(super) const PHOTOSHOP_ID: &[u8] = b"Photoshop 3.0\0";
-pub(super) const STEREO_ID: &[u8] = b"_JPSJPS_";
 
 /// A JPEG file, its parts borrowed from the source.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub(super) enum Kind {
     Adobe,
     /// The Multi-Picture index of the primary image, attributes in others.
     MultiPicture,
-    /// JPS: how the views of both eyes lie in the picture, and a comment.
+    /// How the views of both eyes lie in the picture, and a comment or other data beside that.
     Stereo,
     /// ICC profile, ISO gain map parameters, Apple's HDR curve, boxes of JPEG XT and JPEG-HDR: never touched.
     Look,
@@ -125,7 +125,7 @@ impl<'a> Segment<'a> {
             // ISO 21496-1, annex C: the gain map's parameters.
             APP2 if begins(b"ICC_PROFILE\0") || begins(b"urn:iso:std:iso:ts:21496:-1\0") => Kind::Look,
             APP10 if begins(b"AROT") => Kind::Look,
-            APP3 if begins(STEREO_ID) => Kind::Stereo,
+            APP3 if stereo::is_layout(self.payload) => Kind::Stereo,
             APP11 if begins(b"HDR_RI") || box_kind(self.payload).is_some_and(|kind| kind != b"jumb") => Kind::Look,
             APP13 if begins(PHOTOSHOP_ID) => Kind::Photoshop,
             APP14 if begins(b"Adobe") && self.payload.len() >= 12 => Kind::Adobe,

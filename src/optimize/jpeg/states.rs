@@ -139,6 +139,7 @@ fn conditions() -> Vec<(&'static str, Vec<u8>, [MetadataState; 2])> {
         ("unknown APP11", photo(&[segment(0xEB, SECRET)]), [Stripped, Stripped]),
         ("JPS", photo(&[jps(&[0, 0])]), [Clean, Clean]),
         ("JPS with a comment", photo(&[jps(b"\0\x08latitude")]), [Stripped, Stripped]),
+        ("a stereo still image", photo(&[segment(0xE3, b"Stim\0\0MM\0*\0\0\0\x08\0\x01\0\x02\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0")]), [Clean, Clean]),
         ("JFIF with a thumbnail", photo(&[segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\x01\x01rgb")]), [Stripped, Stripped]),
         ("Apple's mark in JFIF", photo(&[segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0AMPF")]), [Stripped, Stripped]),
         ("Apple's mark and images", indexed(&[segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0AMPF")], &[(0, &map(&[]))], b""), [Clean, Clean]),
