@@ -10,6 +10,7 @@ use super::png_file::Png;
 use super::{gif_file, webp_file};
 
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 
 /// A file of any format with any number of blocks.
 pub fn of(bytes: &mut Bytes<'_>) -> Vec<u8> {
@@ -42,12 +43,18 @@ fn jpeg(bytes: &mut Bytes<'_>) -> Vec<u8> {
         let (marker, id): (u8, &[u8]) = match kind % 16 {
             0 | 1 => (0xE1, b"Exif\0\0"),
             2 | 3 => (0xE1, XMP),
-            4 => (0xE1, b"http://ns.adobe.com/xmp/extension/\0"),
+            4 if kind >> 7 == 1 => {
+                extended_xmp(&mut image, kind >> 4, own);
+                continue;
+            }
+            4 => (0xE1, EXTENDED_XMP),
             5 => (0xE2, b"MPF\0"),
             6 => (0xE2, b"ICC_PROFILE\0\x01\x01"),
             7 | 8 => (0xED, b"Photoshop 3.0\0"),
             9 => (0xE0, b"JFIF\0"),
             10 => (0xEE, b"Adobe"),
+            11 if kind >> 4 == 3 => (0xE3, b"_JPSJPS_"),
+            11 if kind >> 4 == 11 => (0xEB, b"JP\0\x01\0\0\0\x01\0\0\0\x2cjumb"),
             11 => (0xE0 | kind >> 4, b""),
             12 => (0xFE, b""),
             13 if kind >> 7 == 1 => {
@@ -59,7 +66,7 @@ fn jpeg(bytes: &mut Bytes<'_>) -> Vec<u8> {
                 continue;
             }
             14 => {
-                further_image(&mut image, &mut trailing, own);
+                further_image(&mut image, &mut trailing, kind >> 4, own);
                 continue;
             }
             _ => {
@@ -72,17 +79,45 @@ fn jpeg(bytes: &mut Bytes<'_>) -> Vec<u8> {
     [image.write(), trailing].concat()
 }
 
-/// A further picture behind the image, with a block of EXIF, and an XMP directory or a Multi-Picture index for it.
-fn further_image(image: &mut Jpeg, trailing: &mut Vec<u8>, own: &[u8]) {
+/// A packet that promises an extended packet, and that in two parts: one that lists a video, and what else is given.
+fn extended_xmp(image: &mut Jpeg, way: u8, own: &[u8]) {
+    const GUID: &str = "0123456789ABCDEF0123456789ABCDEF";
+    let packet = |properties: &str| {
+        format!(
+            "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\
+             {properties}</rdf:RDF></x:xmpmeta>"
+        )
+    };
+    let promise = format!("<rdf:Description xmlns:N='http://ns.adobe.com/xmp/note/' N:HasExtendedXMP='{GUID}'/>");
+    let rights = "<rdf:Description xmlns:dc='http://purl.org/dc/elements/1.1/' dc:rights='A' dc:subject='B'/>";
+    let own = String::from_utf8_lossy(own);
+    let extended = if way.is_multiple_of(2) { packet(rights) } else { packet(&own) };
+    image.metadata.push((0xE1, [XMP, packet(&promise).as_bytes()].concat()));
+    let (one, two) = extended.as_bytes().split_at(extended.len() / 2);
+    for (offset, part) in [(0, one), (one.len(), two)] {
+        let numbers = [extended.len(), offset].map(|number| (number as u32).to_be_bytes()).concat();
+        image.metadata.push((0xE1, [EXTENDED_XMP, GUID.as_bytes(), &numbers, part].concat()));
+    }
+}
+
+/// A further picture behind the image, with a block of EXIF; an XMP directory or a Multi-Picture index for it, or
+/// nothing.
+fn further_image(image: &mut Jpeg, trailing: &mut Vec<u8>, way: u8, own: &[u8]) {
     let mut further = jpeg_carrier();
     further.metadata.push((0xE1, [b"Exif\0\0", own].concat()));
     let further = further.write();
     let length = further.len();
-    if own.len().is_multiple_of(2) {
+    if way % 8 == 7 {
+        // A preview that no list names.
+    } else if own.len().is_multiple_of(2) {
+        let (container, item) = if way % 4 == 3 {
+            ("http://ns.google.com/photos/dd/1.0/container/", "http://ns.google.com/photos/dd/1.0/item/")
+        } else {
+            ("http://ns.google.com/photos/1.0/container/", "http://ns.google.com/photos/1.0/container/item/")
+        };
         let packet = format!(
             "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\
-             <rdf:Description xmlns:C='http://ns.google.com/photos/1.0/container/' \
-             xmlns:I='http://ns.google.com/photos/1.0/container/item/'><C:Directory><rdf:Seq>\
+             <rdf:Description xmlns:C='{container}' xmlns:I='{item}'><C:Directory><rdf:Seq>\
              <rdf:li rdf:parseType='Resource'><C:Item I:Semantic='Primary' I:Mime='image/jpeg'/></rdf:li>\
              <rdf:li rdf:parseType='Resource'><C:Item I:Semantic='GainMap' I:Mime='image/jpeg' I:Length='{length}'/>\
              </rdf:li></rdf:Seq></C:Directory></rdf:Description></rdf:RDF></x:xmpmeta>"
@@ -95,6 +130,10 @@ fn further_image(image: &mut Jpeg, trailing: &mut Vec<u8>, own: &[u8]) {
         let entry = index.len() - 16;
         index[entry + 4..entry + 8].copy_from_slice(&(length as u32).to_le_bytes());
         index[entry + 8] = 1;
+        if way % 4 == 2 {
+            // Large Thumbnail (5.2.3.3.1).
+            index[entry + 2] = 1;
+        }
         image.metadata.push((0xE2, index));
     }
     trailing.extend(further);

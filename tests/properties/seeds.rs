@@ -60,8 +60,22 @@ fn made(target: &str) -> Vec<Vec<u8>> {
         "gif" => choices.iter().map(|choice| targets::small_gif(choice)).collect(),
         "webp" => choices.iter().map(|choice| targets::small_webp(choice)).collect(),
         "sniff" => Vec::new(),
+        "metadata" => [choices, jpeg_structures()].concat(),
         _ => choices,
     }
+}
+
+/// What chooses the structures of JPEG that random bytes hit too rarely: extended XMP, layout markers, boxes, further
+/// images of every list, and none.
+fn jpeg_structures() -> Vec<Vec<u8>> {
+    let block = |kind: u8, own: &[u8]| [&[kind][..], &(own.len() as u16).to_be_bytes(), own].concat();
+    let rights = b"<rdf:Description xmlns:dc='http://purl.org/dc/elements/1.1/' dc:rights='A' dc:subject='B'/>";
+    let kinds = [0x84, 0x94, 0x3B, 0xBB, 0x0E, 0x1E, 0x2E, 0x3E, 0x7E, 0x0D, 0x8D, 0xDD];
+    let (even, odd) = (&rights[..], &rights[..rights.len() - 1]);
+    let singles = kinds.iter().flat_map(|kind| [even, odd].map(|own| [&[0][..], &block(*kind, own)].concat()));
+    let pairs = kinds.iter().zip(kinds.iter().rev());
+    let pairs = pairs.map(|(one, two)| [&[0][..], &block(*one, odd), &block(*two, even)].concat());
+    singles.chain(pairs).collect()
 }
 
 /// Runs a target; where it fails, the input goes to a file for `cargo fuzz run`.

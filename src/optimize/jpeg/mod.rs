@@ -4,14 +4,17 @@
 mod coefficients;
 mod dct;
 mod decode;
+mod filter;
 mod halve;
 mod levels;
 mod libjpeg;
+mod lists;
 mod lossy;
 mod mosaic;
 mod motion;
 mod mpf;
 mod own;
+mod packets;
 mod pixels;
 mod range;
 mod recompress;
@@ -20,24 +23,25 @@ mod requantize;
 mod scans;
 mod segments;
 mod splice;
+mod stereo;
 mod tables;
 mod target;
 mod trailing;
 mod upright;
 
 use coefficients::Blocks;
+use filter::Kept;
 use libjpeg::{Coded, Fault, Script};
 use lossy::{About, Lossy};
 use segments::{Process, Segments};
-use splice::Kept;
-use trailing::Trailing;
 
-use super::candidate::{Candidate, Context, choose};
+use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
 use super::compare::{self, Picture};
 use super::score as metric;
 use super::{
-    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason, left_alone,
+    Budget, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
+    Quality, Reason, Unchanged, left_alone,
 };
 
 /// Bytes of working memory per sample: its coefficient, in the source or in the file that is proven, never both.
@@ -59,55 +63,43 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let cost = Cost::of(&segments, source.len());
     cost.check(&options.limits)?;
 
-    let kept = segments.filter(options.metadata);
-    let mut context = Context {
-        bytes: source.len(),
-        info,
-        stripped: kept.stripped,
-        tail: segments.trailing.tail(),
-        budget_cut: false,
-    };
-    if matches!(segments.trailing, Trailing::Other(_)) {
+    if segments.trailing.is_pinned(&segments, options.metadata) {
         if is_decodable(&segments) {
-            // Proves that the image is whole: a damaged file is left alone.
+            // Proves that the image is whole: a damaged file is reported as such.
             read(source, options.limits.scans)?;
         }
-        return before_unknown_data(&segments, &kept, context, options);
+        return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
+    let kept = segments.filter(options.metadata);
+    let (stripped, tail) = (kept.stripped, kept.rest.bytes());
+    let mut context = Context { bytes: source.len(), info, stripped, tail, budget_cut: false };
     let mut candidates = Vec::new();
-    if kept.stripped {
+    if stripped {
         candidates.push(Candidate::lossless(segments.splice(&kept)?, Method::JpegStrip));
     }
     if is_decodable(&segments) {
         let (recoded, cut) = recode(source, &segments, &kept, &cost, options, budget)?;
         candidates.extend(recoded);
         context.budget_cut = cut;
-    } else if !kept.stripped {
-        return Ok(left_alone(Reason::CodingNotRewritten, Some(info)));
+    } else if !stripped {
+        let is_clean = tail.is_empty() && !kept.is_opaque;
+        let metadata = if is_clean { unstripped(options.metadata) } else { MetadataState::Kept };
+        let reason = Reason::CodingNotRewritten;
+        return Ok(Outcome::Unchanged(Unchanged { reason, info: Some(info), metadata, budget_cut: false }));
     }
-    let outcome = choose(context, candidates, options);
-    // Nothing is known that breaks it, but a gain map or a video lost would be found out late.
-    match &outcome {
-        Outcome::Optimized(encoded) if !segments.trailing.is_found_in(&encoded.bytes) => {
-            Ok(left_alone(Reason::TrailingData, Some(info)))
+    let mut outcome = choose(context, candidates, options);
+    match &mut outcome {
+        // Nothing is known that breaks it, but a gain map or a video lost would be found out late.
+        Outcome::Optimized(encoded) if !kept.is_found_in(&encoded.bytes) => {
+            return Ok(left_alone(Reason::TrailingData, Some(info)));
         }
-        _ => Ok(outcome),
+        Outcome::Optimized(Encoded { metadata, .. }) | Outcome::Unchanged(Unchanged { metadata, .. }) => {
+            if kept.is_opaque {
+                *metadata = MetadataState::Kept;
+            }
+        }
     }
-}
-
-/// What follows the image is not understood: an archive, a maker's own block. It stays as it is, behind the same coded
-/// image; only the header's metadata goes, and what stays may hold more of it. Where an index points into that data
-/// nothing is touched.
-fn before_unknown_data(
-    segments: &Segments<'_>,
-    kept: &Kept<'_>,
-    context: Context<'_>,
-    options: &Options,
-) -> Result<Outcome, ImageError> {
-    if !kept.stripped || segments.has_index() {
-        return Ok(left_alone(Reason::TrailingData, Some(context.info)));
-    }
-    Ok(choose(context, vec![Candidate::lossless(segments.splice(kept)?, Method::JpegStrip)], options))
+    Ok(outcome)
 }
 
 /// The picture as viewers show it, decoded as libjpeg-turbo does by default.
@@ -250,7 +242,8 @@ impl Cost {
         // In units of 1/(max_h · max_v) of a full-size component.
         let shares: u64 = frame.components.iter().map(|c| u64::from(c.h) * u64::from(c.v)).sum();
         let samples = (pixels * shares).div_ceil(u64::from(max_h) * u64::from(max_v));
-        let bytes = bytes as u64;
+        // An extended XMP packet is held as it is and as it is written.
+        let bytes = bytes as u64 + segments.extended_bytes();
         Self {
             pixels,
             scans: segments.scans as u64,
@@ -270,5 +263,7 @@ impl Cost {
     }
 }
 
+#[cfg(test)]
+mod states;
 #[cfg(test)]
 mod tests;

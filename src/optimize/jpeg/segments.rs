@@ -5,11 +5,14 @@
 //! [`splice`](super::splice).
 
 use super::mpf;
+use super::stereo;
 use super::trailing::Trailing;
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
 use crate::optimize::metadata::exif;
 
+/// Longest payload of a segment: its length field counts itself (T.81, B.1.1.4).
+pub(super) const MAX_PAYLOAD: usize = 65_533;
 /// A file of more segments than this is no photograph: each costs a pass over this list.
 const MAX_SEGMENTS: usize = 1 << 16;
 
@@ -21,15 +24,17 @@ const DHP: u8 = 0xDE;
 pub(super) const APP0: u8 = 0xE0;
 pub(super) const APP1: u8 = 0xE1;
 pub(super) const APP2: u8 = 0xE2;
+const APP3: u8 = 0xE3;
 const APP10: u8 = 0xEA;
 const APP11: u8 = 0xEB;
 pub(super) const APP13: u8 = 0xED;
 const APP14: u8 = 0xEE;
 const COM: u8 = 0xFE;
 
+/// Its last byte is a fill byte to Chrome (Blink's JPEG decoder, `CheckExifHeader`) and `ExifTool`.
 pub(super) const EXIF_ID: &[u8] = b"Exif\0\0";
 pub(super) const XMP_ID: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
-const EXTENDED_XMP_ID: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
+pub(super) const EXTENDED_XMP_ID: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 /// Followed by the part's number, from 1, and the number of parts.
 const ICC_ID: &[u8] = b"ICC_PROFILE\0";
 pub(super) const PHOTOSHOP_ID: &[u8] = b"Photoshop 3.0\0";
@@ -101,9 +106,11 @@ pub(super) enum Kind {
     Adobe,
     /// The Multi-Picture index of the primary image, attributes in others.
     MultiPicture,
-    /// ICC profile, ISO gain map parameters, Apple's HDR curve, JPEG XT's boxes: never touched.
+    /// How the views of both eyes lie in the picture, and a comment or other data beside that.
+    Stereo,
+    /// ICC profile, ISO gain map parameters, Apple's HDR curve, boxes of JPEG XT and JPEG-HDR: never touched.
     Look,
-    /// Comments, previews, makers' own data.
+    /// Comments, previews, makers' own data, boxes of JUMBF.
     Private,
 }
 
@@ -113,14 +120,15 @@ impl<'a> Segment<'a> {
         let begins = |id: &[u8]| self.payload.starts_with(id);
         Some(match self.marker {
             APP0 if begins(b"JFIF\0") => Kind::Jfif,
-            APP1 if begins(EXIF_ID) => Kind::Exif,
+            APP1 if begins(b"Exif\0") && self.payload.len() >= EXIF_ID.len() => Kind::Exif,
             APP1 if begins(XMP_ID) => Kind::Xmp,
             APP1 if begins(EXTENDED_XMP_ID) => Kind::ExtendedXmp,
             APP2 if begins(mpf::ID) => Kind::MultiPicture,
             // ISO 21496-1, annex C: the gain map's parameters.
             APP2 if begins(ICC_ID) || begins(b"urn:iso:std:iso:ts:21496:-1\0") => Kind::Look,
             APP10 if begins(b"AROT") => Kind::Look,
-            APP11 => Kind::Look,
+            APP3 if stereo::is_layout(self.payload) => Kind::Stereo,
+            APP11 if begins(b"HDR_RI") || box_kind(self.payload).is_some_and(|kind| kind != b"jumb") => Kind::Look,
             APP13 if begins(PHOTOSHOP_ID) => Kind::Photoshop,
             APP14 if begins(b"Adobe") && self.payload.len() >= 12 => Kind::Adobe,
             APP0..=0xEF | COM => Kind::Private,
@@ -155,22 +163,19 @@ impl<'a> Segments<'a> {
             scans: segments.iter().filter(|segment| segment.marker == SOS).count(),
             signed: segments.iter().any(|s| s.marker == APP11 && contains(s.payload, b"c2pa")),
             complete,
-            trailing: Trailing::Nothing,
+            trailing: Trailing::default(),
             parts: segments,
         };
         Ok((image, at))
     }
 
-    /// Whether it begins a Multi-Picture file.
-    #[must_use]
-    pub fn has_index(&self) -> bool {
-        self.find(Kind::MultiPicture).is_some()
-    }
-
     /// How viewers turn the picture (EXIF tag 274): 1 where it stands upright or nothing is said.
+    ///
+    /// Of several blocks the first that says anything counts, as in Chrome.
     #[must_use]
     pub fn orientation(&self) -> u8 {
-        self.find(Kind::Exif).and_then(|segment| exif::orientation(segment.after(EXIF_ID))).unwrap_or(1)
+        let mut blocks = self.parts.iter().filter(|segment| segment.kind() == Some(Kind::Exif));
+        blocks.find_map(|segment| exif::orientation(segment.after(EXIF_ID))).unwrap_or(1)
     }
 
     /// The ICC profile, its parts joined (ICC.1, B.4); `None` where one is missing, as libjpeg has it.
@@ -363,11 +368,19 @@ fn entropy_coded(bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-pub(super) fn is_padding(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| byte == 0) || bytes.iter().all(|&byte| byte == 0xFF)
+/// The type of an APP11 segment's box (ISO/IEC 18477-3, annex B): the identifier "JP", a number, a place in the sequence,
+/// length, type.
+fn box_kind(payload: &[u8]) -> Option<&[u8]> {
+    payload.strip_prefix(b"JP")?.get(10..14)
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+/// Whether nothing but zeros, white space, fill bytes and end markers are there.
+pub(super) fn is_padding(bytes: &[u8]) -> bool {
+    let is_end = |at: usize| bytes[at] == EOI && at > 0 && bytes[at - 1] == 0xFF;
+    (0..bytes.len()).all(|at| matches!(bytes[at], 0 | 0xFF) || bytes[at].is_ascii_whitespace() || is_end(at))
+}
+
+pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
@@ -461,7 +474,7 @@ pub(super) mod tests {
         let head = [&[0xFF, SOI, 0xFF, 0x01, b'x', 0xFF, 0, 0xFF, 0xFF][..], &segment(COM, b"a")].concat();
         let file = [head, frame(), scan(b"\x12\xff\xff"), vec![EOI]].concat();
         let image = parse(&file);
-        assert!(image.complete && matches!(image.trailing, Trailing::Nothing));
+        assert!(image.complete && image.trailing.rest.bytes().is_empty());
         assert_eq!(image.parts.len(), 3);
         assert_eq!(image.parts[2].entropy, b"\x12\xff");
     }
@@ -532,6 +545,35 @@ pub(super) mod tests {
     fn too_many_segments_are_refused() {
         let file = jpeg(&vec![segment(COM, b""); MAX_SEGMENTS]);
         assert!(Segments::parse(&file).unwrap_err().to_string().contains("too many segments"));
+    }
+
+    #[test]
+    fn padding_is_white_space_fill_and_end_markers() {
+        for padding in
+            [&b""[..], b"\n", b"\r\n", b" \0\0", &[0xFF, EOI], &[0xFF, EOI, 0xFF, EOI, b'\n'], &[0xFF; 9], &[0, 0xFF]]
+        {
+            assert!(is_padding(padding), "{padding:?}");
+        }
+        for data in [&b"a"[..], &[EOI], &[0, EOI], &[0xFF, SOI], b"\n."] {
+            assert!(!is_padding(data), "{data:?}");
+        }
+    }
+
+    #[test]
+    fn app11_boxes_are_told_by_their_type() {
+        let of = |payload: &[u8]| Segment { marker: APP11, at: 0, payload, entropy: &[] }.kind();
+        assert_eq!(of(b"JP\0\x01\0\0\0\x01\0\0\0\x2cjumb\0\0\0\x1ejumdxml "), Some(Kind::Private));
+        assert_eq!(of(b"JP\0\x01\0\0\0\x01\0\0\0\x2cRESI"), Some(Kind::Look));
+        assert_eq!(of(b"HDR_RI ver=11"), Some(Kind::Look));
+        assert_eq!(of(b"JP\0\x01"), Some(Kind::Private));
+        assert_eq!(of(b"a place"), Some(Kind::Private));
+    }
+
+    #[test]
+    fn exif_behind_another_fill_byte_is_exif() {
+        for (id, kind) in [(b"Exif\0\xff", Kind::Exif), (b"Exif\0\0", Kind::Exif), (b"Exif\xff\0", Kind::Private)] {
+            assert_eq!(Segment { marker: APP1, at: 0, payload: id, entropy: &[] }.kind(), Some(kind));
+        }
     }
 
     #[test]

@@ -1,129 +1,14 @@
-//! A JPEG file put together: the metadata that the policy keeps, a coded image, and the further images. What stays
-//! behind these, to the byte, is the caller's to add.
+//! A JPEG file put together: the metadata that a policy keeps, a coded image, and the further files. What stays behind
+//! these, to the byte, is the caller's to add.
 //!
 //! Never touches coefficients: the coded image is the source's own, or one that was encoded anew.
 
-use std::borrow::Cow;
-
+use super::filter::{Kept, Metadata};
 use super::mpf;
-use super::segments::{APP0, APP1, APP13, EOI, EXIF_ID, Kind, PHOTOSHOP_ID, SOI, Segment, Segments, XMP_ID, malformed};
-use super::trailing::{Secondary, Trailing};
+use super::segments::{EOI, Kind, SOI, Segments, malformed};
 use crate::optimize::error::ImageError;
-use crate::optimize::metadata::container::{self, Container};
-use crate::optimize::metadata::{Filtered, exif, iptc, xmp};
-use crate::optimize::options::MetadataPolicy;
 
-/// Longest payload of a segment: its length field counts itself (T.81, B.1.1.4).
-const MAX_PAYLOAD: usize = 65_533;
-/// A JFIF header without its thumbnail (ITU-T T.871, 10.1), of which two bytes are the thumbnail's size.
-const JFIF_BYTES: usize = 14;
-
-/// What a policy keeps of a file besides the coded image.
-#[derive(Debug)]
-pub struct Kept<'a> {
-    /// Whether the policy removed anything.
-    pub stripped: bool,
-    segments: Vec<Metadata<'a>>,
-    images: Vec<Image<'a>>,
-    /// Only where `images` holds the index's own.
-    index: Option<mpf::Index>,
-}
-
-/// A metadata segment to write.
-#[derive(Debug)]
-struct Metadata<'a> {
-    kind: Kind,
-    marker: u8,
-    payload: Cow<'a, [u8]>,
-}
-
-/// A further image to write.
-#[derive(Debug)]
-struct Image<'a> {
-    bytes: Cow<'a, [u8]>,
-    /// Padding between it and the image before.
-    before: &'a [u8],
-    /// Its number in the Multi-Picture index.
-    number: Option<usize>,
-}
-
-impl<'a> Segments<'a> {
-    /// What the policy keeps of the metadata and of the images that follow, these filtered by the same policy.
-    ///
-    /// Padding after the image goes.
-    #[must_use]
-    pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
-        let mut kept = self.filter_segments(policy);
-        if let Trailing::Known { images, .. } = &self.trailing {
-            kept.add_images(images, policy);
-        }
-        let numbered = kept.images.iter().all(|image| image.number.is_some());
-        let index = self.find(Kind::MultiPicture).filter(|_| numbered).and_then(mpf::Index::parse);
-        kept.index = index.filter(|index| index.is_of(kept.images.len()));
-        // An index of images that are not there would mislead.
-        let mut index_found = kept.index.is_none();
-        kept.segments.retain(|s| s.kind != Kind::MultiPicture || !std::mem::replace(&mut index_found, true));
-        kept
-    }
-
-    /// The metadata of this image alone.
-    fn filter_segments(&self, policy: MetadataPolicy) -> Kept<'a> {
-        let mut kept = Kept { stripped: false, segments: Vec::new(), images: Vec::new(), index: None };
-        let mut seen = Vec::new();
-        for segment in &self.parts {
-            let Some(kind) = segment.kind() else { continue };
-            let first = !seen.contains(&kind);
-            if policy == MetadataPolicy::All {
-                kept.push(kind, segment.marker, segment.payload.into());
-            } else {
-                self.filter_segment(segment, kind, first, policy, &mut kept);
-            }
-            let was_kept = kept.segments.last().is_some_and(|segment| segment.kind == kind);
-            if first && (was_kept || kind == Kind::Photoshop) {
-                seen.push(kind);
-            }
-        }
-        // JFIF wants to be the very first (T.871, 10.1); all else keeps its order.
-        kept.segments.sort_by_key(|segment| segment.kind != Kind::Jfif);
-        kept
-    }
-
-    /// `first`: none of its kind was kept yet. Readers take the first, so what comes twice goes.
-    fn filter_segment(
-        &self,
-        segment: &Segment<'a>,
-        kind: Kind,
-        first: bool,
-        policy: MetadataPolicy,
-        kept: &mut Kept<'a>,
-    ) {
-        match kind {
-            Kind::Look | Kind::Adobe | Kind::MultiPicture => kept.push(kind, segment.marker, segment.payload.into()),
-            Kind::Jfif if first => kept.push_jfif(segment.payload),
-            Kind::Exif if first => {
-                kept.push_filtered(kind, segment, EXIF_ID, exif::filter(segment.after(EXIF_ID), policy));
-            }
-            Kind::Xmp if first => {
-                kept.push_filtered(kind, segment, XMP_ID, xmp::filter(segment.after(XMP_ID), policy));
-            }
-            Kind::Photoshop if first => self.filter_photoshop(policy, kept),
-            // One of the sequence that the first stands for.
-            Kind::Photoshop => {}
-            Kind::Jfif | Kind::Exif | Kind::Xmp | Kind::ExtendedXmp | Kind::Private => kept.stripped = true,
-        }
-    }
-
-    /// Resources may go on from one segment to the next: they are one sequence, written where the first stood.
-    fn filter_photoshop(&self, policy: MetadataPolicy, kept: &mut Kept<'a>) {
-        let parts = self.parts.iter().filter(|segment| segment.kind() == Some(Kind::Photoshop));
-        let resources: Vec<u8> = parts.flat_map(|part| part.after(PHOTOSHOP_ID)).copied().collect();
-        let filtered = iptc::filter(&resources, policy);
-        kept.stripped |= filtered != Filtered::Keep;
-        for part in filtered.apply(&resources).unwrap_or_default().chunks(MAX_PAYLOAD - PHOTOSHOP_ID.len()) {
-            kept.push(Kind::Photoshop, APP13, [PHOTOSHOP_ID, part].concat().into());
-        }
-    }
-
+impl Segments<'_> {
     /// The file with the kept metadata and the same coded image, byte for byte.
     ///
     /// # Errors
@@ -161,7 +46,8 @@ fn write(metadata: &[Metadata<'_>], image: &Segments<'_>, kept: &Kept<'_>) -> Re
     let mut index_at = None;
     for segment in metadata {
         if segment.kind == Kind::MultiPicture {
-            index_at = Some(out.len() + 4);
+            // The first counts.
+            index_at = index_at.or(Some(out.len() + 4));
         }
         write_segment(&mut out, segment.marker, &segment.payload)?;
     }
@@ -195,79 +81,14 @@ fn write_segment(out: &mut Vec<u8>, marker: u8, payload: &[u8]) -> Result<(), Im
     Ok(())
 }
 
-impl Metadata<'_> {
-    fn borrowed(&self) -> Metadata<'_> {
-        Metadata { kind: self.kind, marker: self.marker, payload: Cow::Borrowed(&self.payload) }
-    }
-}
-
-impl<'a> Kept<'a> {
-    fn push(&mut self, kind: Kind, marker: u8, payload: Cow<'a, [u8]>) {
-        self.segments.push(Metadata { kind, marker, payload });
-    }
-
-    fn push_filtered(&mut self, kind: Kind, segment: &Segment<'a>, id: &[u8], filtered: Filtered) {
-        match filtered {
-            Filtered::Keep => self.push(kind, segment.marker, segment.payload.into()),
-            Filtered::Replace(block) if id.len() + block.len() <= MAX_PAYLOAD => {
-                self.stripped = true;
-                self.push(kind, segment.marker, [id, &block].concat().into());
-            }
-            Filtered::Replace(_) | Filtered::Drop => self.stripped = true,
-        }
-    }
-
-    /// Keeps version and density; the thumbnail goes.
-    fn push_jfif(&mut self, payload: &'a [u8]) {
-        match payload.get(..JFIF_BYTES) {
-            Some(header) if payload.len() > JFIF_BYTES || header[12..] != [0, 0] => {
-                self.stripped = true;
-                self.push(Kind::Jfif, APP0, [&header[..12], &[0, 0]].concat().into());
-            }
-            _ => self.push(Kind::Jfif, APP0, payload.into()),
-        }
-    }
-
-    fn add_images(&mut self, images: &[Secondary<'a>], policy: MetadataPolicy) {
-        let is_padding_stated = Container::read(self.packet()).paddings().any(|padding| padding != 0);
-        for image in images {
-            let number = image.entry.map(|entry| entry.number);
-            let before = if is_padding_stated { image.before } else { &[] };
-            let filtered = image.image.filter_segments(policy);
-            self.stripped |= filtered.stripped;
-            // An image of which nothing goes stays as it is, to the byte.
-            let bytes = match image.image.splice(&filtered) {
-                Ok(bytes) if filtered.stripped => bytes.into(),
-                _ => image.bytes.into(),
-            };
-            self.images.push(Image { bytes, before, number });
-        }
-        self.set_lengths();
-    }
-
-    /// The XMP directory names the bytes of each further image.
-    fn set_lengths(&mut self) {
-        let lengths: Vec<_> = self.images.iter().map(|image| image.bytes.len()).collect();
-        let source = self.packet();
-        let set = container::with_image_lengths(source, &lengths).filter(|set| set.as_slice() != source);
-        let packet = self.segments.iter_mut().find(|segment| segment.kind == Kind::Xmp);
-        if let (Some(packet), Some(set)) = (packet, set) {
-            *packet = Metadata { kind: Kind::Xmp, marker: APP1, payload: [XMP_ID, &set].concat().into() };
-        }
-    }
-
-    /// The XMP packet; empty where there is none.
-    fn packet(&self) -> &[u8] {
-        let packet = self.segments.iter().find(|segment| segment.kind == Kind::Xmp);
-        packet.and_then(|packet| packet.payload.get(XMP_ID.len()..)).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "the test's own small files")]
 mod tests {
     use super::super::segments::tests::{jpeg, segment};
+    use super::super::segments::{APP0, APP1, APP13, EXIF_ID, PHOTOSHOP_ID, Segment, XMP_ID};
+    use super::super::trailing::Rest;
     use super::*;
+    use crate::optimize::MetadataPolicy;
     use crate::optimize::metadata::ByteOrder;
     use crate::optimize::metadata::exif::tests::camera_block;
     use crate::optimize::metadata::iptc::tests::resource;
@@ -430,7 +251,7 @@ mod tests {
             assert!(stripped && !contains(&out, b"latitude"));
             let (_, expected) = filtered(&gain_map, policy);
             let image = Segments::parse(&out).unwrap();
-            let Trailing::Known { images, .. } = &image.trailing else { panic!("{:?}", image.trailing) };
+            let images = &image.trailing.listed.files;
             assert_eq!(images.iter().map(|image| image.bytes).collect::<Vec<_>>(), [&expected[..], &jpeg(&[])]);
             assert_eq!(filtered(&out, policy), (false, out.clone()));
         }
@@ -444,7 +265,7 @@ mod tests {
         let (_, out) = filtered(&source, Safe);
         let expected = filtered(&gain_map, Safe).1;
         assert!(contains(&out, format!("Item:Length=\"{}\"", expected.len()).as_bytes()) && out.ends_with(&expected));
-        assert!(matches!(Segments::parse(&out).unwrap().trailing, Trailing::Known { .. }));
+        assert_eq!(Segments::parse(&out).unwrap().trailing.listed.files.len(), 1);
     }
 
     #[test]
@@ -456,7 +277,8 @@ mod tests {
         let stale = [&sound[..at], &segment(COM, b"a"), &sound[at..]].concat();
         let (_, out) = filtered(&stale, Safe);
         assert_eq!(out, filtered(&sound, Safe).1);
-        assert!(matches!(Segments::parse(&[stale, b"mp4".to_vec()].concat()).unwrap().trailing, Trailing::Other(_)));
+        let behind = [stale, b"mp4".to_vec()].concat();
+        assert_eq!(Segments::parse(&behind).unwrap().trailing.rest, Rest::Unknown(b"mp4"));
     }
 
     #[test]
@@ -467,8 +289,8 @@ mod tests {
             let mut broken = whole.clone();
             broken[at + 4 + offset] ^= 0xFF;
             let image = Segments::parse(&broken).unwrap();
-            if let Trailing::Known { images, .. } = &image.trailing {
-                assert_eq!(images[0].bytes, jpeg(&[]), "{offset}");
+            if let Some(further) = image.trailing.listed.files.first() {
+                assert_eq!(further.bytes, jpeg(&[]), "{offset}");
             }
             assert!(image.splice(&image.filter(Safe)).is_ok());
         }
@@ -502,7 +324,7 @@ mod tests {
         let kept = Segments::parse(&source).unwrap().filter(Safe);
         let out = assemble(&jpeg(&[jfif(1)]), &kept).unwrap();
         let image = Segments::parse(&out).unwrap();
-        let Trailing::Known { images, .. } = &image.trailing else { panic!("{:?}", image.trailing) };
+        let images = &image.trailing.listed.files;
         assert_eq!(images[0].bytes, filtered(&gain_map, Safe).1);
         assert!(assemble(b"no image", &kept).is_err());
     }

@@ -1,164 +1,255 @@
-//! What follows a JPEG image in its file: further images, a Motion Photo's video, or what nobody knows.
+//! What follows a JPEG image in its file: further images, a Motion Photo's video, a camera's preview, or what nobody
+//! knows.
 
-use std::ops::Range;
+use std::borrow::Cow;
 
+use super::lists::{self, Listed, Secondary};
 use super::motion;
 use super::mpf;
-use super::segments::{Kind, Segments, XMP_ID, is_padding};
-use crate::optimize::metadata::container::Container;
-use crate::optimize::metadata::xmp;
+use super::packets;
+use super::segments::{APP2, EXIF_ID, Kind, Segment, Segments, contains, is_padding};
+use crate::optimize::metadata::exif;
 use crate::optimize::options::MetadataPolicy;
 
 /// What follows the primary image's EOI.
-#[derive(Debug)]
-pub enum Trailing<'a> {
+#[derive(Debug, Default)]
+pub struct Trailing<'a> {
+    /// Files that the Multi-Picture index or an XMP directory accounts for.
+    pub(super) listed: Listed<'a>,
+    /// Whether a directory states padding between files.
+    pub(super) has_paddings: bool,
+    /// A Multi-Picture index names images that are not where it says.
+    has_lost_index: bool,
+    pub(super) rest: Rest<'a>,
+}
+
+/// What follows all files that lists name.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Rest<'a> {
+    /// Not a byte, or padding alone.
+    #[default]
     Nothing,
-    /// Zero or 0xFF bytes alone.
-    Padding,
-    /// Images that the Multi-Picture index or an XMP directory accounts for; behind them, or behind the primary image
-    /// where there are none, what is addressed from there or from the end of the file: it may move as a whole.
-    Known {
-        images: Vec<Secondary<'a>>,
-        tail: &'a [u8],
-    },
-    /// An archive, a maker's own data, anything not understood: it may be addressed from the beginning of the file.
-    Other(&'a [u8]),
+    /// It is addressed from the end of the file or of the images: it may move as a whole.
+    Movable(&'a [u8]),
+    /// Whole images that no list names: a camera's previews, to which a maker's note points.
+    Previews(&'a [u8]),
+    /// An archive, a maker's own data, anything not understood.
+    Unknown(&'a [u8]),
 }
 
-/// A further image: a gain map, the other eye's view, a large preview.
-#[derive(Debug)]
-pub struct Secondary<'a> {
-    pub(super) image: Segments<'a>,
-    pub(super) bytes: &'a [u8],
-    /// Padding between it and the image before.
-    pub(super) before: &'a [u8],
-    /// Its entry in the Multi-Picture index.
-    pub(super) entry: Option<mpf::Entry>,
+impl<'a> Rest<'a> {
+    pub(super) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::Movable(bytes) | Self::Previews(bytes) | Self::Unknown(bytes) => bytes,
+        }
+    }
 }
-
-/// Further images, and what follows the last of them.
-type Found<'a> = (Vec<Secondary<'a>>, &'a [u8]);
 
 impl<'a> Trailing<'a> {
     /// What follows an image that ends at `end`.
     pub(super) fn of(image: &Segments<'a>, file: &'a [u8], end: usize) -> Self {
-        let rest = &file[end..];
-        if rest.is_empty() {
-            return Self::Nothing;
+        if is_padding(&file[end..]) {
+            return Self::default();
         }
-        if is_padding(rest) {
-            return Self::Padding;
-        }
-        let container = declared(image);
-        let index = image.find(Kind::MultiPicture).and_then(mpf::Index::parse);
-        let indexed = index.as_ref().and_then(|index| indexed_images(index, file, end));
-        // An index that cannot be followed may point anywhere.
-        let is_followed = indexed.is_some() || !image.has_index() || index.is_some_and(|index| index.is_of(0));
-        let found = indexed.or_else(|| declared_images(&container, rest));
-        match found.unwrap_or_else(|| (Vec::new(), rest)) {
-            (images, tail) if is_padding(tail) => Self::Known { images, tail: &[] },
-            (images, tail) if is_followed && motion::may_move(&container, tail) => Self::Known { images, tail },
-            _ => Self::Other(rest),
+        let container = packets::container(image);
+        let segment = image.find(Kind::MultiPicture);
+        let index = segment.and_then(mpf::Index::parse);
+        let found = lists::find(index.as_ref(), &container, file, end);
+        let names_nothing = segment.is_none() || index.as_ref().is_some_and(|index| index.is_of(0));
+        let is_followed = names_nothing || found.as_ref().is_some_and(|found| found.files.iter().any(has_entry));
+        // The directories alone may account for all that is there.
+        let found = if is_followed {
+            found
+        } else {
+            lists::find(None, &container, file, end).filter(|found| is_padding(&file[found.end..]))
+        };
+        let listed = found.unwrap_or(Listed { end, ..Listed::default() });
+        let rest = &file[listed.end..];
+        let are_listed = !listed.files.is_empty() || container.directories().iter().all(|list| list.files().is_empty());
+        let rest = if is_padding(rest) {
+            Rest::Nothing
+        } else if is_followed && motion::may_move(&container, rest) {
+            Rest::Movable(rest)
+        } else if is_followed && are_listed && !listed.is_fixed && image.complete && are_previews(rest) {
+            Rest::Previews(rest)
+        } else {
+            Rest::Unknown(rest)
+        };
+        let has_paddings = container.directories().iter().any(|list| list.paddings().any(|padding| padding != 0));
+        Self { listed, has_paddings, has_lost_index: !is_followed, rest }
+    }
+
+    /// What a policy leaves behind all files that lists name, byte for byte.
+    pub(super) fn rest_under(&self, policy: MetadataPolicy) -> Rest<'a> {
+        match self.rest {
+            Rest::Previews(_) if policy != MetadataPolicy::All => Rest::Nothing,
+            rest => rest,
         }
     }
 
-    /// What stays behind all images, byte for byte, out of every policy's reach.
-    pub(super) fn tail(&self) -> &'a [u8] {
-        match self {
-            Self::Nothing | Self::Padding => &[],
-            Self::Known { tail, .. } | Self::Other(tail) => tail,
+    /// Whether something that stays may name places in what follows, counted from the beginning of the file: then all
+    /// must keep its place.
+    pub(super) fn is_pinned(&self, image: &Segments<'_>, policy: MetadataPolicy) -> bool {
+        let tail = self.rest_under(policy).bytes();
+        if tail.is_empty() || matches!(self.rest, Rest::Movable(_)) {
+            return false;
         }
-    }
-
-    /// Whether a new file is followed by as many images, and by the same data, each found by what the new file states.
-    pub(super) fn is_found_in(&self, file: &[u8]) -> bool {
-        let Self::Known { images, tail } = self else { return true };
-        let new = Segments::parse(file).map(|new| new.trailing);
-        matches!(new, Ok(Trailing::Known { images: new, tail: at }) if new.len() == images.len() && at == *tail)
+        // Every other policy takes out of the segments whatever could name a place.
+        let stays = |segment: &&Segment<'_>| policy == MetadataPolicy::All && segment.kind().is_some();
+        let starts = [Some(self.listed.end), lists::next_image(tail, 0).map(|at| self.listed.end + at)];
+        self.has_lost_index
+            || motion::has_absolute_places(tail)
+            || starts.into_iter().flatten().any(|start| holds_number(tail, start))
+            || image.parts.iter().filter(stays).any(|segment| may_name_places(segment, self.listed.end))
     }
 }
 
-/// What the XMP packet declares: only what every policy keeps may account for anything.
-fn declared(image: &Segments<'_>) -> Container {
-    let packet = image.find(Kind::Xmp).map(|segment| segment.after(XMP_ID));
-    let kept = packet.and_then(|packet| xmp::filter(packet, MetadataPolicy::None).apply(packet));
-    kept.map(|packet| Container::read(&packet)).unwrap_or_default()
+fn has_entry(file: &Secondary<'_>) -> bool {
+    file.names.entry.is_some()
 }
 
-/// The images of the Multi-Picture index, where nothing but padding is between them. Programs that change metadata often
-/// leave the offsets as they were: then the sizes count, if they fit one after the other.
-fn indexed_images<'a>(index: &mpf::Index, file: &'a [u8], end: usize) -> Option<Found<'a>> {
-    let stated = index.secondary()?;
-    let mut at = end;
-    let in_sequence = stated.iter().map(|(entry, range)| {
-        let start = at;
-        at = at.saturating_add(range.len());
-        (*entry, start..at)
-    });
-    let in_sequence = in_sequence.collect();
-    images_at(file, end, stated).or_else(|| images_at(file, end, in_sequence))
-}
-
-/// The images at these ranges, in the order of the file.
-fn images_at(file: &[u8], mut at: usize, ranges: Vec<(mpf::Entry, Range<usize>)>) -> Option<Found<'_>> {
-    let mut images = Vec::new();
-    for (entry, range) in ranges {
-        let before = Some(file.get(at..range.start)?).filter(|before| is_padding(before))?;
-        at = range.end;
-        images.push(Secondary::parse(file.get(range)?, before, Some(entry))?);
+/// Whether a segment that stays as it is may name a place.
+fn may_name_places(segment: &Segment<'_>, place: usize) -> bool {
+    if segment.kind() == Some(Kind::Exif) {
+        let block = segment.after(EXIF_ID);
+        let in_block = place.checked_sub(segment.at + EXIF_ID.len());
+        return exif::has_maker_note(block) || in_block.is_some_and(|place| holds_number(block, place));
     }
-    (!images.is_empty()).then_some((images, file.get(at..)?))
+    let is_text = matches!(segment.kind(), Some(Kind::Xmp | Kind::ExtendedXmp));
+    is_text && contains(segment.payload, format!("\"{place}\"").as_bytes())
+        || segment.kind() == Some(Kind::Private) && holds_number(segment.payload, place)
 }
 
-/// The images of the XMP directory, one after the other.
-fn declared_images<'a>(container: &Container, mut rest: &'a [u8]) -> Option<Found<'a>> {
-    let mut images = Vec::new();
-    for (item, padding) in container.images().iter().zip(container.paddings()) {
-        let (image, after) = rest.split_at_checked(item.length?)?;
-        if item.mime != "image/jpeg" || padding != 0 {
-            return None;
+/// Whether a number of 32 bits stands anywhere, in either byte order.
+fn holds_number(bytes: &[u8], number: usize) -> bool {
+    let Ok(number) = u32::try_from(number) else { return false };
+    contains(bytes, &number.to_le_bytes()) || contains(bytes, &number.to_be_bytes())
+}
+
+/// Whether the bytes are whole JPEG images and padding, and none says of itself that it is more than a preview.
+fn are_previews(bytes: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some((start, image)) = next_preview(bytes, at) {
+        match Segments::parse_image(&image) {
+            Ok((image, end)) if image.complete && !is_gain_map(&image) => at = start + end,
+            _ => return false,
         }
-        images.push(Secondary::parse(image, &[], None)?);
-        rest = after;
     }
-    (!images.is_empty()).then_some((images, rest))
+    at > 0 && is_padding(&bytes[at..])
 }
 
-impl<'a> Secondary<'a> {
-    /// `None` where the bytes are not one whole JPEG image, with nothing but padding after it.
-    fn parse(bytes: &'a [u8], before: &'a [u8], entry: Option<mpf::Entry>) -> Option<Self> {
-        let (image, end) = Segments::parse_image(bytes).ok()?;
-        (image.complete && is_padding(&bytes[end..])).then_some(Self { image, bytes, before, entry })
+/// Where the next image begins behind padding, and the bytes from there. The first byte of previews of Minolta and Sony
+/// may be any other (`ExifTool`, `ValidateImage`).
+fn next_preview(bytes: &[u8], from: usize) -> Option<(usize, Cow<'_, [u8]>)> {
+    if let Some(start) = lists::next_image(bytes, from) {
+        return Some((start, Cow::Borrowed(&bytes[start..])));
     }
+    let behind = bytes.get(from..)?;
+    let at = behind.windows(4).position(|window| window[1..] == [0xD8, 0xFF, 0xDB])?;
+    let start = from + at;
+    is_padding(&behind[..at]).then(|| (start, [&[0xFF], &bytes[start + 1..]].concat().into()))
+}
+
+/// Whether an image tells how to raise the brightness of another: some readers find it without any list.
+fn is_gain_map(image: &Segments<'_>) -> bool {
+    image.parts.iter().any(|segment| match segment.kind() {
+        Some(Kind::Xmp) => [&b"hdr-gain-map/1.0/"[..], b"HDRGainMap/1.0/", b"HDRToneMap/1.0/", b"pixeldatainfo/1.0/"]
+            .iter()
+            .any(|uri| contains(segment.payload, uri)),
+        Some(Kind::Look) => segment.marker == APP2 && segment.payload.starts_with(b"urn:iso:std:iso:ts:21496"),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::segments::APP1;
     use super::super::segments::tests::{jpeg, segment};
+    use super::super::segments::{APP1, XMP_ID};
     use super::*;
+    use crate::optimize::metadata::ByteOrder;
+    use crate::optimize::metadata::exif::tests::camera_block;
     use crate::optimize::metadata::xmp::tests::{directory, packet};
+    use MetadataPolicy::{All, Safe};
+
+    fn xmp(inside: &str) -> Vec<u8> {
+        segment(APP1, &[XMP_ID, &packet(inside)].concat())
+    }
 
     #[test]
     fn what_trails_is_told_apart() {
-        let gain_map = jpeg(&[]);
-        let declared = |length| jpeg(&[segment(APP1, &[XMP_ID, &packet(&directory(length))].concat())]);
-        let padded = [gain_map.clone(), vec![0; 7]].concat();
-        for (primary, tail, expected) in [
-            (jpeg(&[]), vec![], "Nothing"),
-            (jpeg(&[]), vec![0; 100], "Padding"),
-            (jpeg(&[]), vec![0xFF; 100], "Padding"),
-            (jpeg(&[]), b"ftypmp42".to_vec(), "Other"),
-            (jpeg(&[]), gain_map.clone(), "Other"),
-            (declared(gain_map.len()), gain_map.clone(), "Known"),
-            (declared(gain_map.len()), padded, "Known"),
-            (declared(gain_map.len()), [gain_map.clone(), b"mp4".to_vec()].concat(), "Other"),
-            (declared(gain_map.len() + 1), gain_map.clone(), "Other"),
-            (declared(gain_map.len() - 1), gain_map.clone(), "Other"),
+        let other = jpeg(&[]);
+        let gain_map = jpeg(&[xmp("<rdf:Description hdrgm:GainMapMax=\"6\"/>")]);
+        let declared = |length| jpeg(&[xmp(&directory(length))]);
+        let mut cut = jpeg(&[]);
+        cut.truncate(cut.len() - 3);
+        for (primary, tail, files, expected) in [
+            (jpeg(&[]), vec![], 0, "Nothing"),
+            (jpeg(&[]), vec![0; 100], 0, "Nothing"),
+            (jpeg(&[]), vec![0xFF; 100], 0, "Nothing"),
+            (jpeg(&[]), b"\n".to_vec(), 0, "Nothing"),
+            (jpeg(&[]), vec![0xFF, 0xD9], 0, "Nothing"),
+            (jpeg(&[]), b"ftypmp42".to_vec(), 0, "Unknown"),
+            (jpeg(&[]), other.clone(), 0, "Previews"),
+            (jpeg(&[]), [&[0; 5], &other[..], b"\r\n", &other, &[0xFF, 0xD9]].concat(), 0, "Previews"),
+            (jpeg(&[]), [&[0, 7], &other[1..]].concat(), 0, "Previews"),
+            (jpeg(&[]), [&[7, 7], &other[1..]].concat(), 0, "Unknown"),
+            (jpeg(&[]), [&other[..], b"edof"].concat(), 0, "Unknown"),
+            (jpeg(&[]), cut.clone(), 0, "Unknown"),
+            (cut, other.clone(), 0, "Unknown"),
+            (jpeg(&[]), gain_map.clone(), 0, "Unknown"),
+            (declared(gain_map.len()), gain_map.clone(), 1, "Nothing"),
+            (declared(gain_map.len()), [&gain_map[..], &[0; 7]].concat(), 1, "Nothing"),
+            (declared(gain_map.len()), [&gain_map[..], &other].concat(), 1, "Previews"),
+            (declared(gain_map.len()), [&gain_map[..], b"mp4"].concat(), 1, "Unknown"),
+            (declared(gain_map.len() + 1), gain_map.clone(), 0, "Unknown"),
+            (declared(gain_map.len() - 1), gain_map.clone(), 0, "Unknown"),
+            (declared(other.len() - 1), other.clone(), 0, "Unknown"),
         ] {
-            let file = [primary, tail].concat();
-            let found = format!("{:?}", Segments::parse(&file).unwrap().trailing);
-            assert!(found.starts_with(expected), "{found}, not {expected}");
+            let file = [primary, tail.clone()].concat();
+            let found = Segments::parse(&file).unwrap().trailing;
+            let rest = format!("{:?}", found.rest);
+            assert!(
+                rest.starts_with(expected) && found.listed.files.len() == files,
+                "{found:?}, not {expected} of {tail:?}"
+            );
         }
+    }
+
+    #[test]
+    fn previews_go_with_the_note_that_points_to_them() {
+        let preview = jpeg(&[]);
+        for (primary, is_pinned) in
+            [(jpeg(&[]), false), (jpeg(&[segment(APP1, &[EXIF_ID, &camera_block(ByteOrder::Big)].concat())]), true)]
+        {
+            let file = [primary, preview.clone()].concat();
+            let image = Segments::parse(&file).unwrap();
+            assert_eq!(image.trailing.rest_under(Safe), Rest::Nothing);
+            assert_eq!(image.trailing.rest_under(All), Rest::Previews(&preview));
+            assert!(!image.trailing.is_pinned(&image, Safe));
+            assert_eq!(image.trailing.is_pinned(&image, All), is_pinned);
+        }
+    }
+
+    #[test]
+    fn data_that_name_their_own_place_are_pinned() {
+        let primary = jpeg(&[segment(0xEC, b"Ducky")]);
+        let end = u32::try_from(primary.len()).unwrap();
+        let pinned = |primary: &[u8], tail: &[u8]| {
+            let file = [primary, tail].concat();
+            let image = Segments::parse(&file).unwrap();
+            [Safe, All].map(|policy| image.trailing.is_pinned(&image, policy))
+        };
+        assert_eq!(pinned(&primary, b"an archive"), [false, false]);
+        assert_eq!(pinned(&primary, &[b"an archive", &end.to_le_bytes()[..]].concat()), [true, true]);
+        assert_eq!(pinned(&primary, &[b"an archive", &end.to_be_bytes()[..]].concat()), [true, true]);
+        assert_eq!(pinned(&primary, b"sound QDIO\x65\0\0\0QDIOBS"), [true, true]);
+        // The segment goes under one policy and stays under the other.
+        let own = |number: u32| jpeg(&[segment(0xEC, &number.to_be_bytes())]);
+        let pointer = own(u32::try_from(own(0).len()).unwrap());
+        assert_eq!(pinned(&pointer, b"an archive"), [false, true]);
+        let own = |number: usize| jpeg(&[xmp(&format!("<rdf:Description exif:Offset=\"{number}\"/>"))]);
+        let pointer = own((100..9999).find(|number| own(*number).len() == *number).unwrap());
+        assert_eq!(pinned(&pointer, b"an archive"), [false, true]);
     }
 }

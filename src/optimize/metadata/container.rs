@@ -1,7 +1,7 @@
-//! Google's container: the files that follow a primary image, as its XMP packet declares them.
+//! The files that follow a primary image, as its XMP packet lists them: Google's container and Dynamic Depth's.
 //!
 //! Sources: Ultra HDR Image Format 1.1 and Motion Photo format 1.0 (developer.android.com/media/platform), whose
-//! predecessor, Micro Video, names its video by one offset.
+//! predecessor, Micro Video, names its video by one offset; Dynamic Depth 1.0 (developer.android.com), "Container".
 
 use std::ops::Range;
 
@@ -12,17 +12,30 @@ use quick_xml::reader::NsReader;
 pub(super) const CONTAINER: &str = "http://ns.google.com/photos/1.0/container/";
 pub(super) const ITEM: &str = "http://ns.google.com/photos/1.0/container/item/";
 pub(super) const CAMERA: &str = "http://ns.google.com/photos/1.0/camera/";
+pub(super) const DEPTH_CONTAINER: &str = "http://ns.google.com/photos/dd/1.0/container/";
+pub(super) const DEPTH_ITEM: &str = "http://ns.google.com/photos/dd/1.0/item/";
 
-/// What a packet declares.
+/// The kinds of directory that a packet can hold.
+pub const DIRECTORIES: usize = 2;
+/// The namespaces of each kind: of `Directory` and `Item`, and of an item's properties.
+const NAMESPACES: [(&str, &str); DIRECTORIES] = [(CONTAINER, ITEM), (DEPTH_CONTAINER, DEPTH_ITEM)];
+
+/// What a packet lists.
 #[derive(Debug, Default)]
 pub struct Container {
-    /// `Container:Directory`, the primary image first.
-    items: Vec<Item>,
+    /// `Container:Directory` and Dynamic Depth's `Container:Directory`, the primary image first in each.
+    directories: [Directory; DIRECTORIES],
     /// `GCamera:MicroVideoOffset`: bytes from the video's beginning to the end of the file.
     micro_video: Option<usize>,
 }
 
-/// One file of the directory.
+/// A directory: files that lie one after the other behind the primary image.
+#[derive(Debug, Default)]
+pub struct Directory {
+    items: Vec<Item>,
+}
+
+/// One file of a directory.
 #[derive(Debug, Default)]
 pub struct Item {
     semantic: String,
@@ -36,7 +49,7 @@ pub struct Item {
 }
 
 impl Container {
-    /// Empty where the packet declares nothing or cannot be read.
+    /// Empty where the packet lists nothing or cannot be read.
     #[must_use]
     pub fn read(packet: &[u8]) -> Self {
         std::str::from_utf8(packet).ok().and_then(Self::read_text).unwrap_or_default()
@@ -53,8 +66,9 @@ impl Container {
             match event {
                 Event::Start(tag) | Event::Empty(tag) => {
                     let (namespace, name) = reader.resolver().resolve_element(tag.name());
-                    if namespace == ResolveResult::Bound(Namespace(CONTAINER)) && name.as_ref() == "Item" {
-                        this.items.push(Item::default());
+                    let kind = NAMESPACES.iter().position(|(uri, _)| namespace == ResolveResult::Bound(Namespace(uri)));
+                    if let Some(kind) = kind.filter(|_| name.as_ref() == "Item") {
+                        this.directories[kind].items.push(Item::default());
                     }
                     property = known(&namespace).filter(|_| entered).map(|uri| (uri, name.into_inner().to_owned()));
                     for attribute in tag.attributes().with_checks(false) {
@@ -78,35 +92,57 @@ impl Container {
 
     /// `None` where the packet makes no sense.
     fn set(&mut self, uri: &str, name: &str, value: &str, packet: &str) -> Option<()> {
-        if uri == ITEM {
-            self.items.last_mut()?.set(name, value.trim(), packet);
+        if let Some(kind) = NAMESPACES.iter().position(|(_, item)| *item == uri) {
+            self.directories[kind].items.last_mut()?.set(name, value.trim(), packet);
         } else if name == "MicroVideoOffset" {
             self.micro_video = value.trim().parse().ok();
         }
         Some(())
     }
 
-    /// The items after the primary image, up to the video where there is one.
+    /// What two packets of one file list together; of a directory that stands in both, the first counts.
     #[must_use]
-    pub fn images(&self) -> &[Item] {
-        self.items.get(1..self.video().unwrap_or(self.items.len())).unwrap_or_default()
+    pub fn or(mut self, other: Self) -> Self {
+        for (own, other) in self.directories.iter_mut().zip(other.directories) {
+            if own.items.is_empty() {
+                *own = other;
+            }
+        }
+        self.micro_video = self.micro_video.or(other.micro_video);
+        self
     }
 
-    /// The bytes stated between each image, the primary first, and the item behind it.
-    pub fn paddings(&self) -> impl Iterator<Item = usize> + '_ {
-        self.items.iter().take(1 + self.images().len()).map(|item| item.padding)
+    /// The directories, Google's first; one that is not there has no items.
+    #[must_use]
+    pub fn directories(&self) -> &[Directory; DIRECTORIES] {
+        &self.directories
     }
 
     /// Where a video may begin in the bytes that follow the images, so many of them: counted from the end of the file, as
     /// Google and Samsung do, or from the images, as OPPO, whose lengths may be wrong. Samsung states the padding behind
     /// one image where it is behind another; the sum is the same.
     pub fn video_starts(&self, behind: usize) -> impl Iterator<Item = usize> {
-        let video = self.video();
-        let to_end = video
-            .and_then(|video| self.items[video..].iter().try_fold(0_usize, |sum, item| sum.checked_add(item.length?)));
-        let from_images = video.and_then(|_| self.paddings().try_fold(0, usize::checked_add));
+        let directory = &self.directories[0];
+        let video = directory.video();
+        let to_end = video.and_then(|video| {
+            directory.items[video..].iter().try_fold(0_usize, |sum, item| sum.checked_add(item.length?))
+        });
+        let from_images = video.and_then(|_| directory.paddings().try_fold(0, usize::checked_add));
         let from_end = [self.micro_video, to_end].map(|bytes| behind.checked_sub(bytes?));
         from_end.into_iter().chain([from_images]).flatten()
+    }
+}
+
+impl Directory {
+    /// The items after the primary image, up to the video where there is one.
+    #[must_use]
+    pub fn files(&self) -> &[Item] {
+        self.items.get(1..self.video().unwrap_or(self.items.len())).unwrap_or_default()
+    }
+
+    /// The bytes stated between each file, the primary first, and the item behind it.
+    pub fn paddings(&self) -> impl Iterator<Item = usize> + '_ {
+        self.items.iter().take(1 + self.files().len()).map(|item| item.padding)
     }
 
     fn video(&self) -> Option<usize> {
@@ -116,7 +152,7 @@ impl Container {
 
 /// A namespace whose properties tell something here.
 fn known(namespace: &ResolveResult<'_>) -> Option<&'static str> {
-    [ITEM, CAMERA].into_iter().find(|uri| *namespace == ResolveResult::Bound(Namespace(uri)))
+    [ITEM, DEPTH_ITEM, CAMERA].into_iter().find(|uri| *namespace == ResolveResult::Bound(Namespace(uri)))
 }
 
 impl Item {
@@ -137,16 +173,33 @@ impl Item {
     }
 }
 
-/// The packet with the length of each image after the primary set; `None` where it declares another number of images,
-/// or leaves a length out.
+/// The packet with the length of each given file set: its directory, its number among the files there, its bytes.
+///
+/// A length of the primary image, which no reader needs, becomes 0. `None` where the packet does not list such a file
+/// or leaves its length out.
 #[must_use]
-pub fn with_image_lengths(packet: &[u8], lengths: &[usize]) -> Option<Vec<u8>> {
+pub fn with_lengths(packet: &[u8], lengths: &[(usize, usize, usize)]) -> Option<Vec<u8>> {
     let container = Container::read(packet);
-    let images = Some(container.images()).filter(|images| images.len() == lengths.len())?;
-    let mut out = packet.to_vec();
-    for (image, length) in images.iter().zip(lengths).rev() {
-        out.splice(image.length_at.clone()?, length.to_string().into_bytes());
+    let mut edits = Vec::new();
+    for (kind, directory) in container.directories.iter().enumerate() {
+        let Some(primary) = directory.items.first() else { continue };
+        if primary.length.is_some_and(|length| length != 0) {
+            edits.push((primary.length_at.clone()?, 0));
+        }
+        let files = directory.files();
+        for (_, number, length) in lengths.iter().filter(|(of, ..)| *of == kind) {
+            edits.push((files.get(*number)?.length_at.clone()?, *length));
+        }
     }
+    edits.sort_by_key(|(at, _)| at.start);
+    let mut out = Vec::with_capacity(packet.len());
+    let mut done = 0;
+    for (at, length) in edits {
+        out.extend_from_slice(packet.get(done..at.start)?);
+        out.extend_from_slice(length.to_string().as_bytes());
+        done = at.end;
+    }
+    out.extend_from_slice(packet.get(done..)?);
     Some(out)
 }
 
@@ -173,6 +226,22 @@ pub(in crate::optimize) mod tests {
         )
     }
 
+    /// Dynamic Depth's directory of a primary image and others: MIME type and length.
+    pub(in crate::optimize) fn depth_directory(items: &[(&str, usize)]) -> String {
+        let items = [("image/jpeg", 0)].iter().chain(items).map(|(mime, length)| {
+            format!(
+                "<rdf:li><DItem:Item DItem:Mime=\"{mime}\" DItem:Length=\"{length}\" DItem:DataURI=\"a\"/></rdf:li>"
+            )
+        });
+        format!(
+            "<rdf:Description xmlns:Device=\"http://ns.google.com/photos/dd/1.0/device/\" \
+             xmlns:DContainer=\"{DEPTH_CONTAINER}\" xmlns:DItem=\"{DEPTH_ITEM}\"><Device:Container \
+             rdf:parseType=\"Resource\"><DContainer:Directory><rdf:Seq>{}</rdf:Seq></DContainer:Directory>\
+             </Device:Container></rdf:Description>",
+            items.collect::<String>().replace("<DItem:Item", "<DContainer:Item")
+        )
+    }
+
     fn starts(inside: &str, behind: usize) -> Vec<usize> {
         Container::read(&packet(inside)).video_starts(behind).collect()
     }
@@ -181,10 +250,12 @@ pub(in crate::optimize) mod tests {
     fn lengths_are_set_as_attributes_and_as_elements() {
         let source = packet(&super::super::xmp::tests::directory(31_738));
         let container = Container::read(&source);
-        let images: Vec<_> = container.images().iter().map(|image| (image.mime.as_str(), image.length)).collect();
-        assert_eq!(images, [("image/jpeg", Some(31_738))]);
-        assert_eq!(with_image_lengths(&source, &[99]), Some(packet(&super::super::xmp::tests::directory(99))));
-        assert_eq!(with_image_lengths(&source, &[]), None);
+        let files: Vec<_> = container.directories[0].files().iter().map(|f| (f.mime.as_str(), f.length)).collect();
+        assert_eq!(files, [("image/jpeg", Some(31_738))]);
+        let expected = packet(&super::super::xmp::tests::directory(99));
+        assert_eq!(with_lengths(&source, &[(0, 0, 99)]), Some(expected));
+        assert_eq!(with_lengths(&source, &[]), Some(source.clone()));
+        assert_eq!(with_lengths(&source, &[(0, 1, 99)]), None);
 
         let element = |length| {
             packet(&format!(
@@ -194,7 +265,7 @@ pub(in crate::optimize) mod tests {
                  </rdf:Description>"
             ))
         };
-        assert_eq!(with_image_lengths(&element(5), &[1234]), Some(element(1234)));
+        assert_eq!(with_lengths(&element(5), &[(0, 0, 1234)]), Some(element(1234)));
     }
 
     #[test]
@@ -202,10 +273,30 @@ pub(in crate::optimize) mod tests {
         let with_map = |length| {
             packet(&directory_of(7, &[("GainMap", "image/jpeg", length, 0), ("MotionPhoto", "video/mp4", 5_000, 0)]))
         };
-        assert_eq!(with_image_lengths(&with_map(777), &[66]), Some(with_map(66)));
+        assert_eq!(with_lengths(&with_map(777), &[(0, 0, 66)]), Some(with_map(66)));
         let alone = packet(&directory_of(0, &[("MotionPhoto", "video/mp4", 5_000, 0)]));
-        assert_eq!(with_image_lengths(&alone, &[]), Some(alone.clone()));
-        assert_eq!(with_image_lengths(&alone, &[1]), None);
+        assert_eq!(with_lengths(&alone, &[]), Some(alone.clone()));
+        assert_eq!(with_lengths(&alone, &[(0, 0, 1)]), None);
+    }
+
+    #[test]
+    fn lengths_in_two_directories_are_set_each() {
+        let both = |google: usize, depth: usize| {
+            let google = directory_of(0, &[("Depth", "image/jpeg", google, 0)]);
+            packet(&[google, depth_directory(&[("image/jpeg", 17), ("image/jpeg", depth)])].concat())
+        };
+        assert_eq!(with_lengths(&both(100, 200), &[(1, 1, 3), (0, 0, 44)]), Some(both(44, 3)));
+    }
+
+    #[test]
+    fn a_length_of_the_primary_image_becomes_0() {
+        let of = |length: usize| {
+            packet(&format!(
+                "<rdf:Description><Container:Directory><rdf:Seq><rdf:li><Container:Item Item:Length=\"{length}\"/></rdf:li>\
+                 </rdf:Seq></Container:Directory></rdf:Description>"
+            ))
+        };
+        assert_eq!(with_lengths(&of(12_345), &[]), Some(of(0)));
     }
 
     #[test]

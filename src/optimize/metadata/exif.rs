@@ -2,13 +2,18 @@
 //!
 //! Source: CIPA DC-008 (Exif 3.0), sections 4.6.4 to 4.6.8 for the tags.
 
-use super::Filtered;
+use std::borrow::Cow;
+
 use super::tiff::{ByteOrder, Entry, Tiff};
+use super::{Filtered, apple};
 use crate::optimize::options::MetadataPolicy;
 
 const ORIENTATION: u16 = 0x0112;
 const EXIF_POINTER: u16 = 0x8769;
 const INTEROP_POINTER: u16 = 0xA005;
+const MAKER_NOTE: u16 = 0x927C;
+/// The type of a maker's note (Exif 4.6.2).
+const UNDEFINED: u16 = 7;
 
 /// Needed by the look, in the first directory.
 const LOOK: &[u16] = &[ORIENTATION];
@@ -29,10 +34,17 @@ const MAX_VALUE: usize = 16 << 10;
 /// Of a corrupt block what can be read of the kept tags is salvaged.
 #[must_use]
 pub fn filter(block: &[u8], policy: MetadataPolicy) -> Filtered {
+    filter_beside(block, policy, false)
+}
+
+/// Filters the block of an image with or without a gain map, which needs the headroom that Apple notes in it.
+#[must_use]
+pub fn filter_beside(block: &[u8], policy: MetadataPolicy, has_gain_map: bool) -> Filtered {
     if policy == MetadataPolicy::All {
         return Filtered::Keep;
     }
-    let Some(mut kept) = Tiff::parse(block).and_then(|tiff| Kept::collect(&tiff, policy)) else {
+    let headroom = maker_note(block).filter(|_| has_gain_map).and_then(apple::headroom);
+    let Some(mut kept) = Tiff::parse(block).and_then(|tiff| Kept::collect(&tiff, policy, headroom)) else {
         return Filtered::Drop;
     };
     if kept.first.is_empty() && kept.exif.is_empty() && kept.interop.is_empty() {
@@ -52,6 +64,20 @@ pub fn orientation(block: &[u8]) -> Option<u8> {
     u8::try_from(value).ok().filter(|value| (1..=8).contains(value))
 }
 
+/// Whether a block holds a maker's own note, which may name places in the file.
+#[must_use]
+pub fn has_maker_note(block: &[u8]) -> bool {
+    maker_note(block).is_some()
+}
+
+fn maker_note(block: &[u8]) -> Option<&[u8]> {
+    let tiff = Tiff::parse(block)?;
+    let first = tiff.first_directory()?.entries;
+    let exif = first.iter().find(|entry| entry.tag == EXIF_POINTER)?.number(tiff.order)?;
+    let exif = tiff.directory(exif as usize)?.entries;
+    exif.iter().find(|entry| entry.tag == MAKER_NOTE).map(|entry| entry.value)
+}
+
 /// One value to write.
 struct Field<'a> {
     tag: u16,
@@ -61,7 +87,7 @@ struct Field<'a> {
 }
 
 enum Value<'a> {
-    Source(&'a [u8]),
+    Source(Cow<'a, [u8]>),
     /// Offset of a directory.
     Pointer(usize),
 }
@@ -73,7 +99,7 @@ impl Field<'_> {
 
     /// Bytes outside the entry, where the value does not fit into it; even, as TIFF wants.
     fn outside(&self) -> usize {
-        match self.value {
+        match &self.value {
             Value::Source(value) if value.len() > 4 => value.len().next_multiple_of(2),
             Value::Source(_) | Value::Pointer(_) => 0,
         }
@@ -83,6 +109,8 @@ impl Field<'_> {
 /// What is kept of a block, by directory.
 struct Kept<'a> {
     order: ByteOrder,
+    /// What is left of Apple's note.
+    headroom: Option<Vec<u8>>,
     first: Vec<Field<'a>>,
     exif: Vec<Field<'a>>,
     interop: Vec<Field<'a>>,
@@ -91,10 +119,10 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    fn collect(tiff: &Tiff<'a>, policy: MetadataPolicy) -> Option<Self> {
+    fn collect(tiff: &Tiff<'a>, policy: MetadataPolicy, headroom: Option<Vec<u8>>) -> Option<Self> {
         let (safe, exif_safe) = if policy == MetadataPolicy::Safe { (SAFE, EXIF_SAFE) } else { (&[][..], &[][..]) };
         let mut kept =
-            Self { order: tiff.order, first: Vec::new(), exif: Vec::new(), interop: Vec::new(), removed: false };
+            Self { order: tiff.order, headroom, first: vec![], exif: vec![], interop: vec![], removed: false };
         let (first, exif) = kept.directory(tiff, None, &[LOOK, safe], EXIF_POINTER)?;
         kept.first = first;
         if let Some((exif, interop)) =
@@ -130,7 +158,13 @@ impl<'a> Kept<'a> {
                 below = entry.number(tiff.order).map(|offset| offset as usize);
             } else if wanted.iter().any(|tags| tags.contains(&entry.tag)) && is_sound(&entry) && !twice {
                 let Entry { tag, kind, count, value, .. } = entry;
-                fields.push(Field { tag, kind, count, value: Value::Source(value) });
+                fields.push(Field { tag, kind, count, value: Value::Source(value.into()) });
+            } else if let Some(note) = self.headroom.take_if(|_| pointer == INTEROP_POINTER && entry.tag == MAKER_NOTE)
+            {
+                self.removed |= note != entry.value;
+                // A few dozen bytes: two entries.
+                let count = u32::try_from(note.len()).unwrap_or(u32::MAX);
+                fields.push(Field { tag: MAKER_NOTE, kind: UNDEFINED, count, value: Value::Source(note.into()) });
             } else {
                 self.removed = true;
             }
@@ -190,8 +224,8 @@ fn write_directory(out: &mut Vec<u8>, order: ByteOrder, fields: &[Field<'_>]) {
         out.extend(order.put_u16(field.tag));
         out.extend(order.put_u16(field.kind));
         out.extend(order.put_u32(field.count));
-        match field.value {
-            Value::Pointer(to) => out.extend(offset(to)),
+        match &field.value {
+            Value::Pointer(to) => out.extend(offset(*to)),
             Value::Source(value) if value.len() <= 4 => {
                 out.extend_from_slice(value);
                 out.extend_from_slice(&[0; 4][value.len()..]);
@@ -202,7 +236,7 @@ fn write_directory(out: &mut Vec<u8>, order: ByteOrder, fields: &[Field<'_>]) {
     }
     out.extend([0; 4]);
     for field in fields {
-        if let Value::Source(value) = field.value
+        if let Value::Source(value) = &field.value
             && value.len() > 4
         {
             out.extend_from_slice(value);
@@ -370,6 +404,39 @@ pub(in crate::optimize) mod tests {
         }
         assert_eq!(orientation(&whole[..34]), Some(6));
         assert_eq!(orientation(&replaced(&whole[..34], Safe)), Some(6));
+    }
+
+    /// A block with Apple's note among much else.
+    pub(in crate::optimize) fn apple_block(note: &[u8]) -> Vec<u8> {
+        let six = 6u16.to_be_bytes();
+        block(
+            ByteOrder::Big,
+            &[
+                &[(0x010F, 2, 6, b"Apple\0"), (ORIENTATION, 3, 1, &six), (EXIF_POINTER, DIRECTORY, 1, &[1])],
+                &[(MAKER_NOTE, 7, note.len() as u32, note), (0xA431, 2, 7, b"SN1234\0")],
+            ],
+            0,
+        )
+    }
+
+    #[test]
+    fn the_headroom_stays_with_a_gain_map() {
+        let block = apple_block(&apple::tests::note());
+        assert!(has_maker_note(&block) && has_maker_note(&camera_block(ByteOrder::Little)));
+        for policy in [Safe, Nothing] {
+            let Filtered::Replace(out) = filter_beside(&block, policy, true) else { panic!("nothing went") };
+            assert_eq!(maker_note(&out), apple::headroom(&apple::tests::note()).as_deref());
+            assert_eq!(orientation(&out), Some(6));
+            for gone in [&b"Apple\0"[..], b"SN1234", b"secret"] {
+                assert!(contains(&block, gone) && !contains(&out, gone), "{:?}", String::from_utf8_lossy(gone));
+            }
+            assert_eq!(filter_beside(&out, policy, true), Filtered::Keep);
+            assert_eq!(maker_note(&replaced(&block, policy)), None);
+        }
+        assert_eq!(
+            filter_beside(&camera_block(ByteOrder::Big), Safe, true),
+            filter(&camera_block(ByteOrder::Big), Safe)
+        );
     }
 
     #[test]

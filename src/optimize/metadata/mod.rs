@@ -3,8 +3,10 @@
 //! Owns the blocks themselves (EXIF, XMP, Photoshop resources), wherever a file format puts them. Must not know file
 //! formats: [`jpeg`](super::jpeg) and [`png`](super::png) find the blocks and put them back.
 
+pub(super) mod apple;
 pub mod container;
 pub mod exif;
+pub mod extended;
 pub mod iptc;
 mod tiff;
 pub mod xmp;

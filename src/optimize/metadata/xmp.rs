@@ -9,13 +9,20 @@ use quick_xml::name::{Namespace, QName, ResolveResult};
 use quick_xml::reader::NsReader;
 
 use super::Filtered;
-use super::container::{CAMERA, CONTAINER, ITEM};
+use super::container::{CAMERA, CONTAINER, DEPTH_CONTAINER, DEPTH_ITEM, ITEM};
+use super::extended;
 use crate::optimize::options::MetadataPolicy;
 
-const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
-const X_META: &str = "adobe:ns:meta/";
+pub(super) const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
+pub(super) const X_META: &str = "adobe:ns:meta/";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 const TIFF: &str = "http://ns.adobe.com/tiff/1.0/";
+/// Namespaces of files inside of a packet: `GImage`, `GAudio`, `GDepth`.
+const EMBEDDED: [&str; 3] = [
+    "http://ns.google.com/photos/1.0/image/",
+    "http://ns.google.com/photos/1.0/audio/",
+    "http://ns.google.com/photos/1.0/depthmap/",
+];
 
 /// Which properties of one namespace are kept.
 struct Row {
@@ -49,6 +56,28 @@ const TABLE: &[Row] = &[
     ]), safe: NONE },
     Row { uri: "http://ns.apple.com/pixeldatainfo/1.0/", look: Names::Every, safe: NONE },
     Row { uri: "http://ns.apple.com/HDRGainMap/1.0/", look: Names::Every, safe: NONE },
+    Row { uri: "http://ns.apple.com/HDRToneMap/1.0/", look: Names::Every, safe: NONE },
+    // Dynamic Depth: which images behind the primary one are its depth and its original, and how to read them. Not
+    // where on earth (earthpose), nor the maker's own (vendorinfo, appinfo).
+    Row { uri: DEPTH_CONTAINER, look: Names::Every, safe: NONE },
+    Row { uri: DEPTH_ITEM, look: Names::Every, safe: NONE },
+    Row { uri: "http://ns.google.com/photos/dd/1.0/device/", look: Names::Every, safe: NONE },
+    Row { uri: "http://ns.google.com/photos/dd/1.0/profile/", look: Names::Every, safe: NONE },
+    Row { uri: "http://ns.google.com/photos/dd/1.0/camera/", look: Names::Every, safe: NONE },
+    Row { uri: "http://ns.google.com/photos/dd/1.0/image/", look: Names::Every, safe: NONE },
+    Row { uri: "http://ns.google.com/photos/dd/1.0/depthmap/", look: Names::Every, safe: NONE },
+    Row { uri: "http://ns.google.com/photos/dd/1.0/imagingmodel/", look: Names::Every, safe: NONE },
+    // Not when: Timestamp.
+    Row { uri: "http://ns.google.com/photos/dd/1.0/pose/", look: Names::These(&[
+        "PositionX", "PositionY", "PositionZ", "RotationX", "RotationY", "RotationZ", "RotationW",
+    ]), safe: NONE },
+    // Its predecessor, and VR180: an image, a depth map or sound inside of the packet (base64).
+    Row { uri: EMBEDDED[0], look: Names::These(&["Mime", "Data"]), safe: NONE },
+    Row { uri: EMBEDDED[1], look: Names::These(&["Mime", "Data"]), safe: NONE },
+    Row { uri: EMBEDDED[2], look: Names::These(&[
+        "Format", "Near", "Far", "Mime", "Data", "Units", "MeasureType", "ConfidenceMime", "Confidence",
+    ]), safe: NONE },
+    Row { uri: "http://ns.google.com/photos/1.0/focus/", look: Names::Every, safe: NONE },
     // The projection of a panorama.
     Row { uri: "http://ns.google.com/photos/1.0/panorama/", look: Names::These(&[
         "UsePanoramaViewer", "ProjectionType", "PoseHeadingDegrees", "PosePitchDegrees", "PoseRollDegrees",
@@ -70,6 +99,12 @@ const TABLE: &[Row] = &[
         "Licensor", "LicensorName", "LicensorURL", "CopyrightOwner", "CopyrightOwnerName", "ImageCreator",
         "ImageCreatorName", "DataMining",
     ]) },
+    // Whether a machine made the picture, and what it shows for those who do not see it.
+    Row { uri: "http://iptc.org/std/Iptc4xmpExt/2008-02-29/", look: NONE, safe: Names::These(&["DigitalSourceType"]) },
+    // The same mark by China's GB 45438-2025, 6.2, which forbids to remove it.
+    Row { uri: "http://www.tc260.org.cn/ns/AIGC/1.0/", look: NONE, safe: Names::These(&["AIGC"]) },
+    Row { uri: "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", look: NONE,
+          safe: Names::These(&["AltTextAccessibility", "ExtDescrAccessibility"]) },
     Row { uri: "http://creativecommons.org/ns#", look: NONE,
           safe: Names::These(&["license", "attributionName", "attributionURL"]) },
 ];
@@ -88,15 +123,28 @@ impl Names {
 /// A malformed packet goes; its orientation stays where it is found easily.
 #[must_use]
 pub fn filter(packet: &[u8], policy: MetadataPolicy) -> Filtered {
+    filter_beside(packet, policy, false)
+}
+
+/// Filters a packet whose extended packet stays as it is or does not.
+pub(super) fn filter_beside(packet: &[u8], policy: MetadataPolicy, keeps_extended: bool) -> Filtered {
     if policy == MetadataPolicy::All {
         return Filtered::Keep;
     }
-    match std::str::from_utf8(packet).ok().and_then(|text| Rewriter::run(text, policy)) {
+    match std::str::from_utf8(packet).ok().and_then(|text| Rewriter::run(text, policy, keeps_extended)) {
         Some(Rewriter { properties: 0, .. }) => Filtered::Drop,
         Some(Rewriter { removed: false, .. }) => Filtered::Keep,
         Some(Rewriter { out, .. }) => Filtered::Replace(out.into_bytes()),
         None => salvage_orientation(packet),
     }
+}
+
+/// Whether a packet holds a file of its own, whose bytes no policy looks into.
+#[must_use]
+pub fn holds_file(packet: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(packet) else { return false };
+    let is_name = |after: &str| after.starts_with(|next: char| !next.is_alphanumeric());
+    EMBEDDED.iter().any(|uri| text.contains(uri)) && text.split(":Data").skip(1).any(is_name)
 }
 
 /// What an element or attribute is to the filter.
@@ -108,8 +156,11 @@ enum Part {
     Unwanted,
 }
 
-fn part(namespace: &ResolveResult<'_>, name: &str, policy: MetadataPolicy) -> Part {
+fn part(namespace: &ResolveResult<'_>, name: &str, policy: MetadataPolicy, keeps_extended: bool) -> Part {
     let &ResolveResult::Bound(Namespace(uri)) = namespace else { return Part::Unwanted };
+    if (uri, name) == (extended::NOTE, extended::PROMISE) {
+        return if keeps_extended { Part::Property } else { Part::Unwanted };
+    }
     let wanted = TABLE
         .iter()
         .find(|row| row.uri == uri)
@@ -133,6 +184,8 @@ struct Open {
 
 struct Rewriter {
     policy: MetadataPolicy,
+    /// Whether the extended packet that this one promises stays as it is.
+    keeps_extended: bool,
     out: String,
     open: Vec<Open>,
     /// Depth below an unwanted element; 0 outside.
@@ -144,9 +197,9 @@ struct Rewriter {
 
 impl Rewriter {
     /// `None` where the text is no well-formed XML, or has a document type.
-    fn run(text: &str, policy: MetadataPolicy) -> Option<Self> {
-        let mut this =
-            Self { policy, out: String::new(), open: Vec::new(), skipping: 0, properties: 0, removed: false };
+    fn run(text: &str, policy: MetadataPolicy, keeps_extended: bool) -> Option<Self> {
+        let (out, open) = (String::new(), Vec::new());
+        let mut this = Self { policy, keeps_extended, out, open, skipping: 0, properties: 0, removed: false };
         let mut reader = NsReader::from_str(text);
         loop {
             match reader.read_event().ok()? {
@@ -170,7 +223,8 @@ impl Rewriter {
 
     fn start(&mut self, tag: &BytesStart<'_>, reader: &NsReader<&[u8]>, empty: bool) -> Option<()> {
         let (namespace, name) = reader.resolver().resolve_element(tag.name());
-        let part = if self.skipping > 0 { Part::Unwanted } else { part(&namespace, name.into_inner(), self.policy) };
+        let wanted = || part(&namespace, name.into_inner(), self.policy, self.keeps_extended);
+        let part = if self.skipping > 0 { Part::Unwanted } else { wanted() };
         if part == Part::Unwanted {
             self.removed = true;
             self.skipping += usize::from(!empty);
@@ -197,12 +251,13 @@ impl Rewriter {
             let attribute = attribute.ok()?;
             let keep = if attribute.key.as_namespace_binding().is_some() {
                 let uri = attribute.value.as_ref();
-                matches!(uri, RDF | X_META) || TABLE.iter().any(|row| row.uri == uri)
+                let is_promise = self.keeps_extended && uri == extended::NOTE;
+                is_promise || matches!(uri, RDF | X_META) || TABLE.iter().any(|row| row.uri == uri)
             } else {
                 let (namespace, name) = reader.resolver().resolve_attribute(attribute.key);
                 let part = match namespace {
                     ResolveResult::Bound(Namespace(XML)) => Part::Syntax,
-                    _ => part(&namespace, name.into_inner(), self.policy),
+                    _ => part(&namespace, name.into_inner(), self.policy, self.keeps_extended),
                 };
                 self.properties += usize::from(part == Part::Property);
                 self.removed |= part == Part::Unwanted;
@@ -368,6 +423,54 @@ pub(in crate::optimize) mod tests {
     fn the_promise_of_an_extended_packet_goes() {
         let out = filtered("<rdf:Description xmpNote:HasExtendedXMP=\"AB\" dc:rights=\"A\"/>", Safe);
         assert!(!out.contains("HasExtendedXMP") && out.contains("dc:rights=\"A\""), "{out}");
+    }
+
+    #[test]
+    fn the_mark_of_ai_and_alt_text_are_safe() {
+        let source = packet(
+            "<rdf:Description xmlns:E=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\" \
+             xmlns:C=\"http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/\" E:DigitalSourceType=\"trained\" \
+             xmlns:T=\"http://www.tc260.org.cn/ns/AIGC/1.0/\" T:AIGC=\"label 1\" E:LocationCreated=\"Paris\"><C:AltTextAccessibility><rdf:Alt><rdf:li>a ball</rdf:li></rdf:Alt>\
+             </C:AltTextAccessibility><C:ExtDescrAccessibility>red</C:ExtDescrAccessibility>\
+             <C:Location>Paris</C:Location></rdf:Description>",
+        );
+        let kept = filter(&source, Safe).apply(&source).unwrap().into_owned();
+        let kept = String::from_utf8(kept).unwrap();
+        for text in
+            ["E:DigitalSourceType=\"trained\"", "T:AIGC=\"label 1\"", "<rdf:li>a ball</rdf:li>", ">red</C:ExtDescr"]
+        {
+            assert!(kept.contains(text), "{text} in {kept}");
+        }
+        assert!(!kept.contains("Paris"));
+        assert_eq!(filter(&source, Nothing), Filtered::Drop);
+    }
+
+    #[test]
+    fn depth_stays_without_its_place_on_earth() {
+        let out = filtered(
+            "<rdf:Description xmlns:Device=\"http://ns.google.com/photos/dd/1.0/device/\" \
+             xmlns:DepthMap=\"http://ns.google.com/photos/dd/1.0/depthmap/\" \
+             xmlns:EarthPose=\"http://ns.google.com/photos/dd/1.0/earthpose/\" \
+             xmlns:VendorInfo=\"http://ns.google.com/photos/dd/1.0/vendorinfo/\">\
+             <Device:EarthPose EarthPose:Latitude=\"48.85\"/><Device:VendorInfo VendorInfo:Model=\"SN12\"/>\
+             <Device:DepthMap DepthMap:Near=\"0.5\" DepthMap:Far=\"9\"/></rdf:Description>",
+            Nothing,
+        );
+        assert!(out.contains("DepthMap:Near=\"0.5\"") && !out.contains("48.85") && !out.contains("SN12"), "{out}");
+    }
+
+    #[test]
+    fn a_file_inside_of_a_packet_is_told() {
+        let image = "xmlns:G=\"http://ns.google.com/photos/1.0/image/\"";
+        for (inside, expected) in [
+            (format!("<rdf:Description {image} G:Data=\"/9j/\"/>"), true),
+            (format!("<rdf:Description {image}><G:Data>/9j/</G:Data></rdf:Description>"), true),
+            (format!("<rdf:Description {image} G:Mime=\"image/jpeg\"/>"), false),
+            (format!("<rdf:Description {image} xmlns:D=\"x\" D:DataURI=\"a\"/>"), false),
+            ("<rdf:Description xmlns:D=\"x\" D:Data=\"a\"/>".to_owned(), false),
+        ] {
+            assert_eq!(holds_file(&packet(&inside)), expected, "{inside}");
+        }
     }
 
     #[test]
