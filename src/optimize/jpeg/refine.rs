@@ -55,7 +55,7 @@ const MOST_LACKING: f64 = 4.0;
 const MOST_NARROWED: usize = 2;
 /// Trials of parts between two of the whole; parts of more than this share of the picture cost as much as the whole.
 const PART_TRIALS: usize = 6;
-const LARGE_PART_TRIALS: usize = 3;
+const LARGE_PART_TRIALS: usize = 4;
 const MOST_PARTS: f64 = 0.5;
 /// What parts may score above what they do in the whole.
 const MOST_BIAS: f64 = 5.0;
@@ -211,6 +211,12 @@ impl Goal {
                 let most = held.as_ref().map_or(self.finest, |(held, _)| held.step - 1);
                 let steps = ((AIM - surplus) / per_step).ceil() as i32;
                 setting.step = (before + steps).max(lacks_at + 1).min(most);
+                if held.is_some() {
+                    // Many steps may matter to one side of the two that are known: neither is to be crept up on.
+                    let margin = (most - lacks_at) / 4;
+                    setting.step =
+                        setting.step.clamp(lacks_at + 1 + margin, (most - margin).max(lacks_at + 1 + margin));
+                }
                 if setting.step == before || setting.step <= lacks_at {
                     break;
                 }
