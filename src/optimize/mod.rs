@@ -5,6 +5,7 @@ mod compare;
 mod gif;
 mod jpeg;
 mod metadata;
+mod padding;
 mod png;
 mod score;
 mod search;
