@@ -17,6 +17,7 @@ use blocks::File;
 use canvas::Canvas;
 
 use super::candidate::{Candidate, Context, choose};
+use super::padding::{is_anchored, without_padding};
 use super::{
     Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason, left_alone,
 };
@@ -42,7 +43,8 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         return Ok(left_alone(Reason::Signed, Some(info)));
     }
     // Some writers end with more than one trailer, or pad.
-    if file.trailing.iter().any(|byte| ![0, blocks::TRAILER].contains(byte)) {
+    let tail = without_padding(file.trailing, &[blocks::TRAILER]);
+    if is_anchored(tail) {
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     check(&file, source.len(), &options.limits)?;
@@ -57,7 +59,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if stripped || !file.trailing.is_empty() {
         candidates.push(Candidate::lossless(file.splice(), Method::GifStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped, tail: &[], budget_cut };
+    let context = Context { bytes: source.len(), info, stripped, tail, budget_cut };
     Ok(choose(context, candidates, options))
 }
 
@@ -442,10 +444,16 @@ mod tests {
     #[test]
     fn what_follows_stays_unless_it_is_padding() {
         let file = moving().file();
-        assert_eq!(reason(&[&file[..], b"PK\x03\x04"].concat()), Reason::TrailingData);
-        let padded = optimized(&[&file[..], &[0; 40], &[blocks::TRAILER]].concat(), &Options::default());
-        assert!(shown(&padded.bytes) == shown(&file));
-        assert_eq!(padded.bytes.last(), Some(&blocks::TRAILER));
+        let plain = optimized(&file, &Options::default());
+        for padding in [&b"\n"[..], b"\r\n;;", &[0; 40], &[0xFF; 9]] {
+            let padded = optimized(&[&file[..], padding].concat(), &Options::default());
+            assert_eq!((padded.bytes, padded.metadata), (plain.bytes.clone(), MetadataState::Clean));
+        }
+        let tail = b"\na maker's own";
+        let followed = optimized(&[&file[..], tail].concat(), &Options::default());
+        assert_eq!((followed.bytes, followed.metadata), ([&plain.bytes[..], tail].concat(), MetadataState::Kept));
+        let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
+        assert_eq!(reason(&[&file[..], &archive].concat()), Reason::TrailingData);
     }
 
     #[test]

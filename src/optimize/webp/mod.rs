@@ -9,17 +9,18 @@ mod yuv;
 use std::time::Duration;
 
 use bitstream::{Bitstream, Coding};
-use chunks::{Chunks, Kept};
+use chunks::{Alpha, Chunks, Kept};
 use libwebp::{Source, Way};
 use lossy::{Aim, Lossy};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::compare::{Fault, Picture};
+use super::padding::is_anchored;
 use super::score as metric;
 use super::views::Pixels;
 use super::{
-    Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
-    Unchanged, left_alone,
+    Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
+    Quality, Reason, Unchanged, left_alone,
 };
 
 /// Bytes of working memory per pixel, with alpha: pixels, planes, views, and the result decoded. Measured: 31.
@@ -49,7 +50,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if chunks.signed {
         return Ok(left_alone(Reason::Signed, Some(info)));
     }
-    if chunks.trailing {
+    if is_anchored(chunks.tail) {
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     let cost = Cost::of(&chunks, source.len());
@@ -58,23 +59,24 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let kept = chunks.filter(options.metadata);
     let mut candidates = Vec::new();
     let mut budget_cut = false;
-    match chunks.still.filter(|_| !chunks.ambiguous) {
+    let is_stripped = kept.stripped || chunks.padded;
+    match chunks.still {
         Some(still) => {
             let image = chunks.image();
             let job = Job { image: &image, chunks: &chunks, still, kept: &kept, cost: &cost, options, budget };
             (candidates, budget_cut) = job.recode()?;
         }
-        None if !kept.stripped => {
-            let metadata = unstripped(options.metadata);
+        None if !is_stripped => {
+            let metadata = if chunks.tail.is_empty() { unstripped(options.metadata) } else { MetadataState::Kept };
             let left = Unchanged { reason: Reason::CodingNotRewritten, info: Some(info), metadata, budget_cut };
             return Ok(Outcome::Unchanged(left));
         }
         None => {}
     }
-    if kept.stripped {
+    if is_stripped {
         candidates.push(Candidate::lossless(kept.splice(), Method::WebpStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: &[], budget_cut };
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: chunks.tail, budget_cut };
     Ok(choose(context, candidates, options))
 }
 
@@ -86,7 +88,7 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     let chunks = Chunks::parse(file)?;
     Limits::check(Limit::Pixels, Cost::of(&chunks, file.len()).pixels, limits.pixels)?;
     let still = chunks.still.ok_or(Fault::Unscorable("is an animated WebP"))?;
-    Ok(decode(file, still)?.shown(chunks.orientation()))
+    Ok(decode_as_announced(file, still, chunks.alpha)?.shown(chunks.orientation()))
 }
 
 /// A still picture to be coded anew.
@@ -118,6 +120,9 @@ impl Job<'_> {
             return Ok((Vec::new(), false));
         }
         let picture = self.decoded()?;
+        if self.chunks.alpha == Alpha::Disputed && picture.alpha.is_some() {
+            return Ok((Vec::new(), false));
+        }
         let lossy = match target {
             Some(target) => self.lossy(&picture, target)?,
             None => Lossy { found: None, budget_cut: false },
@@ -142,7 +147,7 @@ impl Job<'_> {
     }
 
     fn decoded(&self) -> Result<lossy::Picture, ImageError> {
-        let pixels = decode(self.image, self.still)?;
+        let pixels = decode_as_announced(self.image, self.still, self.chunks.alpha)?;
         let yuv = match self.still.coding {
             Coding::Lossy => Some(libwebp::decode_yuv(self.image, pixels.width, pixels.height).map_err(malformed)?),
             Coding::Lossless => None,
@@ -204,6 +209,15 @@ fn first_quality(target: f64, effort: Effort) -> u8 {
 
 fn decode(file: &[u8], still: Bitstream) -> Result<Pixels, ImageError> {
     libwebp::decode(file, still.width as usize, still.height as usize).map_err(malformed)
+}
+
+/// The pixels with the alpha that the headers announce.
+fn decode_as_announced(file: &[u8], still: Bitstream, alpha: Alpha) -> Result<Pixels, ImageError> {
+    let mut pixels = decode(file, still)?;
+    if alpha == Alpha::None {
+        pixels.rgba.iter_mut().for_each(|pixel| pixel.a = u8::MAX);
+    }
+    Ok(pixels)
 }
 
 fn malformed(detail: impl Into<String>) -> ImageError {
@@ -382,12 +396,51 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_stays_unless_it_is_padding() {
+        for source in [lossy(98, 255), lossless(255), with_place(&lossy(50, 255))] {
+            let plain = optimized(&source, &Options::default());
+            for padding in [&b"\n"[..], &[0; 9], &[0xFF; 9]] {
+                let padded = optimized(&[&source[..], padding].concat(), &Options::default());
+                assert_eq!((padded.bytes, padded.metadata), (plain.bytes.clone(), plain.metadata));
+            }
+            let followed = optimized(&[&source[..], b"\na maker's own"].concat(), &Options::default());
+            assert_eq!(followed.bytes, [&plain.bytes[..], b"\na maker's own"].concat());
+            assert_eq!((followed.method, followed.metadata), (plain.method, MetadataState::Kept));
+        }
+    }
+
+    #[test]
+    fn alpha_bits_that_no_header_announces_are_not_seen() {
+        // A black line across the picture.
+        let mut pixels = waves(160, 96, 255);
+        pixels.rgba[160 * 40..160 * 43].fill(rgb::RGBA8::new(0, 0, 0, 0));
+        let mut source = libwebp::encode(&Source::Pixels(&pixels), Way::Lossless { level: 0 }).unwrap();
+        // The bit that says whether alpha is used (RFC 9649, 3.4).
+        source[24] &= !0x10;
+        let extended = |flags: u8| file(&[(b"VP8X", &[flags, 0, 0, 0, 159, 0, 0, 95, 0, 0]), (b"VP8L", &source[20..])]);
+        for source in [source.clone(), extended(0)] {
+            for options in [LOSSLESS, Options::default()] {
+                let encoded = optimized(&source, &options);
+                let shown = libwebp::decode(&encoded.bytes, 160, 96).unwrap();
+                assert!(shown.rgba.iter().all(|pixel| pixel.a == 255));
+                let line = shown.rgba[160 * 41 + 80];
+                assert!([line.r, line.g, line.b].iter().all(|sample| *sample < 40), "{line}");
+                assert_eq!(score(&source, &encoded.bytes).ok(), encoded.score);
+            }
+        }
+        // Browsers show it with alpha, others without.
+        assert_eq!(reason(&extended(0x10), &LOSSLESS), Reason::NoGain);
+        assert_eq!(reason(&extended(0x10), &Options::default()), Reason::NoGain);
+    }
+
+    #[test]
     fn signed_and_followed_files_stay() {
         let source = lossy(98, 255);
         let signed =
             file(&[(b"VP8X", &[0, 0, 0, 0, 159, 0, 0, 95, 0, 0]), (b"VP8 ", &source[20..]), (b"C2PA", b"jumb")]);
         assert_eq!(reason(&signed, &Options::default()), Reason::Signed);
-        assert_eq!(reason(&[&source[..], b"PK"].concat(), &Options::default()), Reason::TrailingData);
+        let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
+        assert_eq!(reason(&[&source[..], &archive].concat(), &Options::default()), Reason::TrailingData);
     }
 
     #[test]
