@@ -98,6 +98,8 @@ pub enum Method {
     WebpStrip,
     /// WebP: same pixels, coded anew by libwebp.
     WebpLossless,
+    /// WebP: coded anew by libwebp as VP8L, after it rounded what is not flat.
+    WebpNearLossless,
     /// WebP: coded anew by libwebp as VP8, alpha exact.
     WebpLossy,
 }
@@ -119,6 +121,7 @@ impl Method {
             | Self::JpegPixels
             | Self::PngQuantized
             | Self::PngNearLossless
+            | Self::WebpNearLossless
             | Self::WebpLossy => false,
         }
     }
@@ -139,6 +142,7 @@ impl fmt::Display for Method {
             Self::GifLossless => "gif-lossless",
             Self::WebpStrip => "webp-strip",
             Self::WebpLossless => "webp-lossless",
+            Self::WebpNearLossless => "webp-near-lossless",
             Self::WebpLossy => "webp-lossy",
         })
     }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::bitstream::{Bitstream, Coding};
+use super::bitstream::{Bitstream, Coding, MARK};
 use super::malformed;
 use crate::optimize::error::ImageError;
 use crate::optimize::metadata::{exif, xmp};
@@ -245,6 +245,18 @@ impl Kept<'_> {
     }
 }
 
+/// A file whose lossless image ends with [`MARK`].
+///
+/// # Errors
+/// [`ImageError::Malformed`] where it is no WebP file.
+pub fn marked(file: &[u8]) -> Result<Vec<u8>, ImageError> {
+    let mut chunks = Chunks::parse(file)?;
+    if let Some(image) = chunks.parts.iter_mut().find(|chunk| chunk.kind == *b"VP8L") {
+        image.data.to_mut().extend_from_slice(MARK);
+    }
+    Ok(write(chunks.extended, chunks.parts.iter()))
+}
+
 fn write<'c>(extended: Option<[u8; 10]>, chunks: impl Iterator<Item = &'c Chunk<'c>>) -> Vec<u8> {
     let mut out = b"RIFF\0\0\0\0WEBP".to_vec();
     let mut push = |kind: [u8; 4], data: &[u8]| {
@@ -441,6 +453,14 @@ pub mod tests {
             (file(&[(b"VP8 ", LOSSY)]), Alpha::None),
         ] {
             assert_eq!(Chunks::parse(&file).unwrap().alpha, alpha, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_found_again() {
+        for image in [file(&[(b"VP8L", OPAQUE)]), extended(ICC, &[(b"ICCP", b"icc"), (b"VP8L", OPAQUE)])] {
+            let still = |file: &[u8]| Chunks::parse(file).unwrap().still.unwrap();
+            assert!(!still(&image).is_marked && still(&marked(&image).unwrap()).is_marked);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod bitstream;
 mod chunks;
+mod graphics;
 mod libwebp;
 mod lossy;
 mod yuv;
@@ -9,7 +10,8 @@ mod yuv;
 use std::time::Duration;
 
 use bitstream::{Bitstream, Coding};
-use chunks::{Alpha, Chunks, Kept};
+use chunks::{Alpha, Chunks, Kept, marked};
+use graphics::Promise;
 use libwebp::{Source, Way};
 use lossy::{Aim, Lossy};
 
@@ -132,12 +134,10 @@ impl Job<'_> {
         let coded_bytes = self.chunks.coded_bytes() as f64;
         let is_small = |(file, _): &(Vec<u8>, f64)| (file.len() as f64) < coded_bytes * LOSSLESS_FROM;
         let is_enough = self.cost.pixels > BOTH_PIXELS && lossy.found.as_ref().is_some_and(is_small);
-        if is_lossless && !is_enough && self.cost.lossless <= self.options.limits.memory {
-            if self.budget.allows(Duration::ZERO) {
-                candidates.extend(self.lossless(&picture.pixels)?);
-            } else {
-                budget_cut = true;
-            }
+        if !is_enough && self.cost.lossless <= self.options.limits.memory {
+            let most = lossy.found.as_ref().map_or(usize::MAX, |(file, _)| file.len()).min(self.most());
+            let is_cut = self.without_loss(&picture.pixels, most, &mut candidates)?;
+            budget_cut |= is_cut;
         }
         if let Some((file, score)) = lossy.found {
             let (bytes, method) = (self.kept.assemble(&file)?, Method::WebpLossy);
@@ -159,23 +159,33 @@ impl Job<'_> {
     /// The score to reach with loss; `None` where there must be none, or none more.
     fn target(&self) -> Option<f64> {
         match self.options.quality {
-            Quality::Target(target) if !self.still.settings.is_some_and(lossy::is_own_output) => Some(target),
+            Quality::Target(target) if !self.is_own_output() => Some(target),
             Quality::Target(_) | Quality::Lossless => None,
         }
     }
 
     fn lossy(&self, picture: &lossy::Picture, target: f64) -> Result<Lossy, ImageError> {
         let of_source = self.still.settings.map(|settings| lossy::quality_of(settings.finest));
-        // Of a lossless image nothing was lost yet.
-        let savings = if of_source.is_some() { LOSSY_SAVINGS } else { 0.0 };
         let aim = Aim {
             target,
             finest: of_source.unwrap_or(lossy::FINEST).min(lossy::FINEST),
             first: first_quality(target, self.options.effort),
             trials: self.trials(),
-            most: (self.chunks.coded_bytes() as f64 * (1.0 - savings)) as usize,
+            most: self.most(),
         };
         lossy::to_target(picture, self.chunks.orientation(), aim, self.budget).map_err(malformed)
+    }
+
+    /// Bytes from which a file that loses anything is not worth having.
+    fn most(&self) -> usize {
+        // Of a lossless image nothing was lost yet.
+        let savings = if self.still.coding == Coding::Lossy { LOSSY_SAVINGS } else { 0.0 };
+        (self.chunks.coded_bytes() as f64 * (1.0 - savings)) as usize
+    }
+
+    /// Whether it went through this before: it would only lose once more.
+    fn is_own_output(&self) -> bool {
+        self.still.is_marked || self.still.settings.is_some_and(lossy::is_own_output)
     }
 
     /// How many qualities may be tried.
@@ -187,15 +197,62 @@ impl Job<'_> {
         }
     }
 
-    /// The same pixels in fewer bytes; none where the proof fails that they are the same.
-    fn lossless(&self, pixels: &Pixels) -> Result<Option<Candidate>, ImageError> {
-        let level = match self.options.effort {
+    /// Adds what libwebp makes without loss: of a lossless image, and of a graphic, which is rounded as well where a score
+    /// is to be reached in less than `most` bytes. Answers whether time ended that early.
+    fn without_loss(&self, pixels: &Pixels, most: usize, candidates: &mut Vec<Candidate>) -> Result<bool, ImageError> {
+        let is_lossless = self.still.coding == Coding::Lossless;
+        let target = self.target().filter(|_| graphics::is_graphic(pixels));
+        if !is_lossless && target.is_none() {
+            return Ok(false);
+        }
+        if !self.budget.allows(Duration::ZERO) {
+            return Ok(true);
+        }
+        // Of a lossy image most are larger than that is.
+        let promise = if is_lossless { Promise::ANY } else { Promise::of(pixels, most).map_err(malformed)? };
+        if promise.exact {
+            candidates.extend(self.lossless(pixels)?);
+        }
+        match target.filter(|_| promise.rounded) {
+            Some(_) if !self.budget.allows(Duration::ZERO) => Ok(true),
+            Some(target) => self.near_lossless(pixels, target, most, candidates),
+            None => Ok(false),
+        }
+    }
+
+    fn near_lossless(
+        &self,
+        pixels: &Pixels,
+        target: f64,
+        most: usize,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<bool, ImageError> {
+        let (orientation, level, trials) = (self.chunks.orientation(), self.level(), self.trials());
+        let aim = graphics::Aim { target, orientation, level, trials, most };
+        let Lossy { found, budget_cut } = graphics::to_target(pixels, aim, self.budget).map_err(malformed)?;
+        if let Some((file, score)) = found {
+            let (bytes, method) = (self.kept.assemble(&marked(&file)?)?, Method::WebpNearLossless);
+            candidates.push(Candidate { bytes, method, score: Some(score), check: Check::Whole });
+        }
+        Ok(budget_cut)
+    }
+
+    /// libwebp's level of coding without loss.
+    fn level(&self) -> u8 {
+        match self.options.effort {
             Effort::Fast => 1,
             Effort::Default => 6,
-        };
-        let file = libwebp::encode(&Source::Pixels(pixels), Way::Lossless { level }).map_err(malformed)?;
+        }
+    }
+
+    /// The same pixels in fewer bytes; none where the proof fails that they are the same.
+    fn lossless(&self, pixels: &Pixels) -> Result<Option<Candidate>, ImageError> {
+        let way = Way::Lossless { level: self.level() };
+        let file = libwebp::encode(&Source::Pixels(pixels), way).map_err(malformed)?;
         let same = decode(&file, self.still)?.rgba == pixels.rgba;
-        let bytes = self.kept.assemble(&file)?;
+        // What was lost before stays lost: the next run must know.
+        let is_lost = self.still.is_marked || self.still.coding == Coding::Lossy;
+        let bytes = self.kept.assemble(&if is_lost { marked(&file)? } else { file })?;
         Ok(same.then(|| Candidate::lossless(bytes, Method::WebpLossless)))
     }
 }
@@ -363,6 +420,41 @@ mod tests {
         assert!(encoded.bytes.len() <= optimized(&source, &LOSSLESS).bytes.len());
         let fast = optimized(&source, &Options { effort: Effort::Fast, ..Options::default() });
         assert!(fast.score.is_some_and(|score| score >= 75.0));
+    }
+
+    #[test]
+    fn a_graphic_keeps_flat_areas_and_is_optimized_once() {
+        // Letters, nearly, which lossy WebP codes at length.
+        let ink = |at: usize| ((at / 720 * 80 + at % 240 / 3) as u32).wrapping_mul(2_654_435_761) >> 28;
+        let letter = |at: usize| if at / 240 % 20 < 12 && ink(at) < 8 { 0 } else { 255 };
+        let letters = (0..240 * 200).map(|at| rgb::RGBA8::new(letter(at), letter(at), letter(at), 255)).collect();
+        let letters = Pixels { width: 240, height: 200, rgba: letters };
+        for (pixels, way) in [
+            (graphics::tests::discs(255), Way::Lossless { level: 0 }),
+            (letters, Way::Lossy { quality: 100, sharpness: 0 }),
+        ] {
+            let source = libwebp::encode(&Source::Pixels(&pixels), way).unwrap();
+            let chunks = Chunks::parse(&source).unwrap();
+            let kept = chunks.filter(MetadataPolicy::Safe);
+            let job = Job {
+                image: &source,
+                chunks: &chunks,
+                still: chunks.still.unwrap(),
+                kept: &kept,
+                cost: &Cost::of(&chunks, source.len()),
+                options: &Options::default(),
+                budget: Budget::UNLIMITED,
+            };
+            let pixels = job.decoded().unwrap().pixels;
+            let mut candidates = Vec::new();
+            assert!(!job.without_loss(&pixels, job.most(), &mut candidates).unwrap());
+            let found = candidates.iter().find(|candidate| candidate.method == Method::WebpNearLossless).unwrap();
+            assert!(found.bytes.len() * 10 < source.len() * 9, "{} of {}", found.bytes.len(), source.len());
+            assert_eq!(score(&source, &found.bytes).ok(), found.score);
+            for quality in [Quality::DEFAULT, Quality::Target(40.0), Quality::Lossless] {
+                assert_eq!(reason(&found.bytes, &Options { quality, ..Options::default() }), Reason::NoGain);
+            }
+        }
     }
 
     #[test]
