@@ -481,6 +481,51 @@ mod tests {
     }
 
     #[test]
+    fn the_metadata_state_is_true_for_each_policy() {
+        use MetadataPolicy::{All, None as Nothing, Safe};
+        use MetadataState::{Clean, Kept as Stays, Stripped};
+        let with = |extension: &[u8]| {
+            let mut animation = moving();
+            animation.shots[1].before = extension.to_vec();
+            animation.file()
+        };
+        let ambiguous = |extension: &[u8]| {
+            let mut animation = moving();
+            (animation.shots[1].before, animation.shots[2].disposal) = (extension.to_vec(), 4);
+            animation.file()
+        };
+        let followed = |rest: &[u8]| [&moving().file()[..], rest].concat();
+        let comment = b"\x21\xFE\x05Paris\0";
+        let maker = b"\x21\xFF\x0BSOMEMAKER12\x01p\0";
+        let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
+        // What it is, the file, a part that may be missed, and the states under safe, all and none.
+        let table: [(&str, Vec<u8>, &[u8], [MetadataState; 3]); 11] = [
+            ("loops", with(b""), b"NETSCAPE2.0", [Clean, Stays, Clean]),
+            ("a comment", with(comment), b"Paris", [Stripped, Stays, Stripped]),
+            ("a maker's extension", with(maker), b"SOMEMAKER12", [Stripped, Stays, Stripped]),
+            ("a profile", with(b"\x21\xFF\x0BICCRGBG1012\x01p\0"), b"ICCRGBG1012", [Clean, Stays, Clean]),
+            ("a signature", with(b"\x21\xFF\x0BC2PA_GIF\x01\0\0\x02jp\0"), b"C2PA_GIF", [Stays; 3]),
+            ("padding", followed(b"\n;\n"), b"NETSCAPE2.0", [Clean, Stays, Clean]),
+            ("unknown data", followed(b";\na maker's"), b";\na maker's", [Stays; 3]),
+            ("an archive", followed(&archive), &archive, [Stays; 3]),
+            ("frames that stay", ambiguous(b""), b"NETSCAPE2.0", [Clean, Stays, Clean]),
+            ("and a comment", ambiguous(comment), b"Paris", [Stripped, Stays, Stripped]),
+            ("and a maker's extension", ambiguous(maker), b"SOMEMAKER12", [Stripped, Stays, Stripped]),
+        ];
+        for (what, source, part, states) in &table {
+            for (metadata, state) in [Safe, All, Nothing].into_iter().zip(states) {
+                let options = Options { metadata, ..Options::default() };
+                let (bytes, found) = match optimize(source, &options, Budget::UNLIMITED).unwrap() {
+                    Outcome::Optimized(encoded) => (encoded.bytes, encoded.metadata),
+                    Outcome::Unchanged(Unchanged { metadata, .. }) => (source.clone(), metadata),
+                };
+                let holds = bytes.windows(part.len()).any(|window| window == *part);
+                assert_eq!((found, holds), (*state, *state != Stripped), "{what}, {metadata}");
+            }
+        }
+    }
+
+    #[test]
     fn headers_over_a_limit_are_refused() {
         // Six frames of one picture's pixels each.
         let limits = Limits { pixels: 32 * 24 * 3, frames: 6, ..Limits::default() };

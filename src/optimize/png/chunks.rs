@@ -430,7 +430,7 @@ fn is_manifest(chunk: &Chunk<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::optimize::metadata::ByteOrder;
     use crate::optimize::metadata::exif::tests::camera_block;
@@ -438,7 +438,7 @@ mod tests {
 
     const HEADER: &[u8; 13] = &[0, 0, 0, 8, 0, 0, 0, 9, 8, 2, 0, 0, 0];
 
-    fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    pub fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         let chunks: Vec<_> = chunks.iter().map(|(kind, data)| Chunk { kind: **kind, data: (*data).into() }).collect();
         write(&chunks)
     }

@@ -10,6 +10,8 @@ mod pack;
 mod pixels;
 mod quantize;
 mod samples;
+#[cfg(test)]
+mod tests;
 mod text;
 mod traits;
 

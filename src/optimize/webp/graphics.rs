@@ -63,16 +63,20 @@ pub struct Promise {
 }
 
 impl Promise {
-    pub const ANY: Self = Self { exact: true, rounded: true };
-
-    /// Told by a quick file.
+    /// Told by a quick file of its own.
     ///
     /// # Errors
     /// libwebp's own words.
     pub fn of(pixels: &Pixels, most: usize) -> Result<Self, String> {
         let quick = encode(&Source::Pixels(pixels), Way::Lossless { level: QUICK_LEVEL })?;
-        let is_below = |share: f64| (quick.len() as f64) * share < most as f64;
-        Ok(Self { exact: is_below(EXACT_SHARE), rounded: is_below(ROUNDED_SHARE) })
+        Ok(Self::told(quick.len(), most))
+    }
+
+    /// Told by the bytes of a lossless file that was made with some effort at the most.
+    #[must_use]
+    pub fn told(bytes: usize, most: usize) -> Self {
+        let is_below = |share: f64| (bytes as f64) * share < most as f64;
+        Self { exact: is_below(EXACT_SHARE), rounded: is_below(ROUNDED_SHARE) }
     }
 }
 
@@ -257,7 +261,7 @@ pub mod tests {
     fn what_is_too_large_is_not_found_and_foretold() {
         let pixels = discs(255);
         assert!(to_target(&pixels, Aim { most: 500, ..AIM }, Budget::UNLIMITED).unwrap().found.is_none());
-        assert_eq!(Promise::of(&pixels, 100_000).unwrap(), Promise::ANY);
+        assert_eq!(Promise::of(&pixels, 100_000).unwrap(), Promise { exact: true, rounded: true });
         assert_eq!(Promise::of(&pixels, 100).unwrap(), Promise { exact: false, rounded: false });
     }
 

@@ -209,7 +209,11 @@ impl Job<'_> {
             return Ok(true);
         }
         // Of a lossy image most are larger than that is.
-        let promise = if is_lossless { Promise::ANY } else { Promise::of(pixels, most).map_err(malformed)? };
+        let promise = if is_lossless {
+            Promise { exact: true, ..Promise::told(self.chunks.coded_bytes(), most) }
+        } else {
+            Promise::of(pixels, most).map_err(malformed)?
+        };
         if promise.exact {
             candidates.extend(self.lossless(pixels)?);
         }
@@ -475,6 +479,55 @@ mod tests {
         let encoded = optimized(&with_place(&lossy(98, 255)), &all);
         assert_eq!((encoded.method, encoded.metadata), (Method::WebpLossy, MetadataState::Kept));
         assert!(holds_place(&encoded.bytes));
+    }
+
+    #[test]
+    fn the_metadata_state_is_true_for_each_policy() {
+        use MetadataPolicy::{All, None as Nothing, Safe};
+        use MetadataState::{Clean, Kept as Stays, Stripped};
+        let exif = crate::optimize::metadata::exif::tests::camera_block(crate::optimize::metadata::ByteOrder::Big);
+        let rights = crate::optimize::metadata::xmp::tests::packet("<rdf:Description dc:rights='Anna'/>");
+        let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
+        let coded = lossy(98, 255);
+        let still = |flags: u8, chunks: &[(&[u8; 4], &[u8])]| {
+            let header = [flags, 0, 0, 0, 159, 0, 0, 95, 0, 0];
+            file(&[&[(b"VP8X", &header[..]), (b"VP8 ", &coded[20..])], chunks].concat())
+        };
+        let animation = |flags: u8, chunks: &[(&[u8; 4], &[u8])]| {
+            let header = [flags | 2, 0, 0, 0, 8, 0, 0, 8, 0, 0];
+            file(&[&[(b"VP8X", &header[..]), (b"ANIM", &[0; 6]), (b"ANMF", b"a frame ")], chunks].concat())
+        };
+        let behind = |file: Vec<u8>, rest: &[u8]| [&file[..], rest].concat();
+        // What it is, the file, a part that may be missed, and the states under safe, all and none.
+        let table: [(&str, Vec<u8>, &[u8], [MetadataState; 3]); 15] = [
+            ("nothing", coded.clone(), b"VP8 ", [Clean, Stays, Clean]),
+            ("a place", still(8, &[(b"EXIF", &exif)]), b"latitude", [Stripped, Stays, Stripped]),
+            ("rights", still(4, &[(b"XMP ", &rights)]), b"Anna", [Clean, Stays, Stripped]),
+            ("no rights", still(4, &[(b"XMP ", b"<x/>")]), b"<x/>", [Stripped, Stays, Stripped]),
+            ("a profile", still(0x20, &[(b"ICCP", b"profile")]), b"profile", [Clean, Stays, Clean]),
+            ("a maker's chunk", still(0, &[(b"MAKR", b"own ")]), b"MAKR", [Stripped, Stays, Stripped]),
+            ("what is not announced", still(0, &[(b"EXIF", &exif)]), b"latitude", [Stripped, Stays, Stripped]),
+            ("a signature", still(0, &[(b"C2PA", b"jumb")]), b"C2PA", [Stays; 3]),
+            ("padding", behind(coded.clone(), b"\n"), b"VP8 ", [Clean, Stays, Clean]),
+            ("unknown data", behind(coded.clone(), b"\na maker's"), b"a maker's", [Stays; 3]),
+            ("an archive", behind(coded.clone(), &archive), &archive, [Stays; 3]),
+            ("an animation", animation(0, &[]), b"ANMF", [Clean, Stays, Clean]),
+            ("one with XMP", animation(4, &[(b"XMP ", b"<x/>")]), b"<x/>", [Stripped, Stays, Stripped]),
+            ("one with padding", behind(animation(0, &[]), &[0; 99]), b"ANMF", [Clean, Stays, Clean]),
+            ("one with unknown data", behind(animation(0, &[]), b"a maker's"), b"a maker's", [Stays; 3]),
+        ];
+        for (what, source, part, states) in &table {
+            for (metadata, state) in [Safe, All, Nothing].into_iter().zip(states) {
+                for quality in [Quality::DEFAULT, Quality::Lossless] {
+                    let (bytes, found) = match run(source, &Options { metadata, quality, ..Options::default() }) {
+                        Outcome::Optimized(encoded) => (encoded.bytes, encoded.metadata),
+                        Outcome::Unchanged(Unchanged { metadata, .. }) => (source.clone(), metadata),
+                    };
+                    let holds = bytes.windows(part.len()).any(|window| window == *part);
+                    assert_eq!((found, holds), (*state, *state != Stripped), "{what}, {metadata}, {quality}");
+                }
+            }
+        }
     }
 
     #[test]
