@@ -73,7 +73,7 @@ mod tests {
             assert!(is_anchored(&archive(6 + 5_000, &comment)));
             assert!(is_anchored(&archive(u32::MAX, &comment)));
         }
-        for tail in [&b""[..], b"PK\x05\x06", b"a maker's own data", &[b'P'; 100_000]] {
+        for tail in [&b""[..], b"PK\x05\x06", b"a maker's own data", &vec![b'P'; 100_000]] {
             assert!(!is_anchored(tail));
         }
     }

@@ -480,6 +480,9 @@ mod tests {
         }
     }
 
+    /// A condition: what it is, the file, a part that may be missed, and what the report has to say.
+    type Row<'a> = (&'a str, Vec<u8>, &'a [u8], [MetadataState; 3]);
+
     #[test]
     fn the_metadata_state_is_true_for_each_policy() {
         use MetadataPolicy::{All, None as Nothing, Safe};
@@ -498,8 +501,8 @@ mod tests {
         let comment = b"\x21\xFE\x05Paris\0";
         let maker = b"\x21\xFF\x0BSOMEMAKER12\x01p\0";
         let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
-        // What it is, the file, a part that may be missed, and the states under safe, all and none.
-        let table: [(&str, Vec<u8>, &[u8], [MetadataState; 3]); 11] = [
+        // States under safe, all and none.
+        let table: [Row<'_>; 11] = [
             ("loops", with(b""), b"NETSCAPE2.0", [Clean, Stays, Clean]),
             ("a comment", with(comment), b"Paris", [Stripped, Stays, Stripped]),
             ("a maker's extension", with(maker), b"SOMEMAKER12", [Stripped, Stays, Stripped]),

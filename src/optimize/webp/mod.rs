@@ -481,6 +481,9 @@ mod tests {
         assert!(holds_place(&encoded.bytes));
     }
 
+    /// A condition: what it is, the file, a part that may be missed, and what the report has to say.
+    type Row<'a> = (&'a str, Vec<u8>, &'a [u8], [MetadataState; 3]);
+
     #[test]
     fn the_metadata_state_is_true_for_each_policy() {
         use MetadataPolicy::{All, None as Nothing, Safe};
@@ -498,8 +501,8 @@ mod tests {
             file(&[&[(b"VP8X", &header[..]), (b"ANIM", &[0; 6]), (b"ANMF", b"a frame ")], chunks].concat())
         };
         let behind = |file: Vec<u8>, rest: &[u8]| [&file[..], rest].concat();
-        // What it is, the file, a part that may be missed, and the states under safe, all and none.
-        let table: [(&str, Vec<u8>, &[u8], [MetadataState; 3]); 15] = [
+        // States under safe, all and none.
+        let table: [Row<'_>; 15] = [
             ("nothing", coded.clone(), b"VP8 ", [Clean, Stays, Clean]),
             ("a place", still(8, &[(b"EXIF", &exif)]), b"latitude", [Stripped, Stays, Stripped]),
             ("rights", still(4, &[(b"XMP ", &rights)]), b"Anna", [Clean, Stays, Stripped]),
@@ -519,7 +522,7 @@ mod tests {
         for (what, source, part, states) in &table {
             for (metadata, state) in [Safe, All, Nothing].into_iter().zip(states) {
                 for quality in [Quality::DEFAULT, Quality::Lossless] {
-                    let (bytes, found) = match run(source, &Options { metadata, quality, ..Options::default() }) {
+                    let (bytes, found) = match run(source, &Options { quality, metadata, ..Options::default() }) {
                         Outcome::Optimized(encoded) => (encoded.bytes, encoded.metadata),
                         Outcome::Unchanged(Unchanged { metadata, .. }) => (source.clone(), metadata),
                     };
