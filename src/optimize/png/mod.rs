@@ -2,6 +2,7 @@
 //! that holds wins.
 
 mod chunks;
+mod kept;
 mod lossy;
 mod mosaic;
 mod near_lossless;
@@ -17,7 +18,8 @@ mod traits;
 
 use std::time::Duration;
 
-use chunks::{Chunks, Color, Kept};
+use chunks::{Chunks, Color};
+use kept::Kept;
 use lossy::{Aim, Coded, Lossy, Profile};
 use pack::{Freedom, Known};
 use traits::Traits;
