@@ -6,6 +6,7 @@ mod compare;
 mod gif;
 mod jpeg;
 mod metadata;
+mod padding;
 mod png;
 mod score;
 mod search;

@@ -100,6 +100,8 @@ pub enum Method {
     WebpStrip,
     /// WebP: same pixels, coded anew by libwebp.
     WebpLossless,
+    /// WebP: coded anew by libwebp as VP8L, after it rounded what is not flat.
+    WebpNearLossless,
     /// WebP: coded anew by libwebp as VP8, alpha exact.
     WebpLossy,
 }
@@ -121,6 +123,7 @@ impl Method {
             | Self::JpegPixels
             | Self::PngQuantized
             | Self::PngNearLossless
+            | Self::WebpNearLossless
             | Self::WebpLossy => false,
         }
     }
@@ -141,6 +144,7 @@ impl fmt::Display for Method {
             Self::GifLossless => "gif-lossless",
             Self::WebpStrip => "webp-strip",
             Self::WebpLossless => "webp-lossless",
+            Self::WebpNearLossless => "webp-near-lossless",
             Self::WebpLossy => "webp-lossy",
         })
     }

@@ -17,6 +17,7 @@ use blocks::File;
 use canvas::Canvas;
 
 use super::candidate::{Candidate, Context, choose};
+use super::padding::{is_anchored, without_padding};
 use super::{
     Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason, left_alone,
 };
@@ -42,7 +43,8 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         return Ok(left_alone(Reason::Signed, Some(info)));
     }
     // Some writers end with more than one trailer, or pad.
-    if file.trailing.iter().any(|byte| ![0, blocks::TRAILER].contains(byte)) {
+    let tail = without_padding(file.trailing, &[blocks::TRAILER]);
+    if is_anchored(tail) {
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     check(&file, source.len(), &options.limits)?;
@@ -57,7 +59,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if stripped || !file.trailing.is_empty() {
         candidates.push(Candidate::lossless(file.splice(), Method::GifStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped, tail: &[], budget_cut };
+    let context = Context { bytes: source.len(), info, stripped, tail, budget_cut };
     Ok(choose(context, candidates, options))
 }
 
@@ -442,10 +444,16 @@ mod tests {
     #[test]
     fn what_follows_stays_unless_it_is_padding() {
         let file = moving().file();
-        assert_eq!(reason(&[&file[..], b"PK\x03\x04"].concat()), Reason::TrailingData);
-        let padded = optimized(&[&file[..], &[0; 40], &[blocks::TRAILER]].concat(), &Options::default());
-        assert!(shown(&padded.bytes) == shown(&file));
-        assert_eq!(padded.bytes.last(), Some(&blocks::TRAILER));
+        let plain = optimized(&file, &Options::default());
+        for padding in [&b"\n"[..], b"\r\n;;", &[0; 40], &[0xFF; 9]] {
+            let padded = optimized(&[&file[..], padding].concat(), &Options::default());
+            assert_eq!((padded.bytes, padded.metadata), (plain.bytes.clone(), MetadataState::Clean));
+        }
+        let tail = b"\na maker's own";
+        let followed = optimized(&[&file[..], tail].concat(), &Options::default());
+        assert_eq!((followed.bytes, followed.metadata), ([&plain.bytes[..], tail].concat(), MetadataState::Kept));
+        let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
+        assert_eq!(reason(&[&file[..], &archive].concat()), Reason::TrailingData);
     }
 
     #[test]
@@ -469,6 +477,54 @@ mod tests {
             let encoded = optimized(&file, &Options { metadata, ..Options::default() });
             assert_eq!((encoded.metadata, holds(&encoded.bytes)), (state, kept), "{metadata}");
             assert!(shown(&encoded.bytes) == shown(&file));
+        }
+    }
+
+    /// A condition: what it is, the file, a part that may be missed, and what the report has to say.
+    type Row<'a> = (&'a str, Vec<u8>, &'a [u8], [MetadataState; 3]);
+
+    #[test]
+    fn the_metadata_state_is_true_for_each_policy() {
+        use MetadataPolicy::{All, None as Nothing, Safe};
+        use MetadataState::{Clean, Kept as Stays, Stripped};
+        let with = |extension: &[u8]| {
+            let mut animation = moving();
+            animation.shots[1].before = extension.to_vec();
+            animation.file()
+        };
+        let ambiguous = |extension: &[u8]| {
+            let mut animation = moving();
+            (animation.shots[1].before, animation.shots[2].disposal) = (extension.to_vec(), 4);
+            animation.file()
+        };
+        let followed = |rest: &[u8]| [&moving().file()[..], rest].concat();
+        let comment = b"\x21\xFE\x05Paris\0";
+        let maker = b"\x21\xFF\x0BSOMEMAKER12\x01p\0";
+        let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
+        // States under safe, all and none.
+        let table: [Row<'_>; 11] = [
+            ("loops", with(b""), b"NETSCAPE2.0", [Clean, Stays, Clean]),
+            ("a comment", with(comment), b"Paris", [Stripped, Stays, Stripped]),
+            ("a maker's extension", with(maker), b"SOMEMAKER12", [Stripped, Stays, Stripped]),
+            ("a profile", with(b"\x21\xFF\x0BICCRGBG1012\x01p\0"), b"ICCRGBG1012", [Clean, Stays, Clean]),
+            ("a signature", with(b"\x21\xFF\x0BC2PA_GIF\x01\0\0\x02jp\0"), b"C2PA_GIF", [Stays; 3]),
+            ("padding", followed(b"\n;\n"), b"NETSCAPE2.0", [Clean, Stays, Clean]),
+            ("unknown data", followed(b";\na maker's"), b";\na maker's", [Stays; 3]),
+            ("an archive", followed(&archive), &archive, [Stays; 3]),
+            ("frames that stay", ambiguous(b""), b"NETSCAPE2.0", [Clean, Stays, Clean]),
+            ("and a comment", ambiguous(comment), b"Paris", [Stripped, Stays, Stripped]),
+            ("and a maker's extension", ambiguous(maker), b"SOMEMAKER12", [Stripped, Stays, Stripped]),
+        ];
+        for (what, source, part, states) in &table {
+            for (metadata, state) in [Safe, All, Nothing].into_iter().zip(states) {
+                let options = Options { metadata, ..Options::default() };
+                let (bytes, found) = match optimize(source, &options, Budget::UNLIMITED).unwrap() {
+                    Outcome::Optimized(encoded) => (encoded.bytes, encoded.metadata),
+                    Outcome::Unchanged(Unchanged { metadata, .. }) => (source.clone(), metadata),
+                };
+                let holds = bytes.windows(part.len()).any(|window| window == *part);
+                assert_eq!((found, holds), (*state, *state != Stripped), "{what}, {metadata}");
+            }
         }
     }
 

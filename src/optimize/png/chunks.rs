@@ -1,31 +1,38 @@
-//! A PNG file taken apart into chunks, and put together again with those that the policy keeps.
+//! A PNG file taken apart into chunks, and those that the policy keeps.
 //!
 //! Verifies structure and checksums (PNG 3rd edition, clause 5); never decodes pixels. What stands inside of text
 //! chunks is for `text`.
 
 use std::borrow::Cow;
 
+use super::kept::Kept;
 use super::text;
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
 use crate::optimize::metadata::exif;
 use crate::optimize::options::MetadataPolicy;
+use crate::optimize::padding::without_padding;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// A file of more chunks than this is no picture: each costs memory here.
 const MAX_CHUNKS: usize = 1 << 20;
 
-/// Needed by the look, whatever the policy: critical, colour, transparency, geometry, animation, nine-patch.
+/// The end of a file. Some writers append it twice.
+const END: &[u8; 12] = b"\0\0\0\0IEND\xAE\x42\x60\x82";
+
+/// Needed by the look, whatever the policy: critical, colour (two of them by their names of before 2023, too),
+/// transparency, geometry, animation, nine-patch.
 #[rustfmt::skip]
 const LOOK: &[&[u8; 4]] = &[
     b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"iCCP", b"sRGB", b"gAMA", b"cHRM",
-    b"cICP", b"mDCV", b"cLLI", b"oFFs", b"sTER", b"acTL", b"fcTL", b"fdAT", b"npTc", b"npOl", b"npLb",
+    b"cICP", b"mDCV", b"mDCv", b"cLLI", b"cLLi", b"oFFs", b"sTER", b"acTL", b"fcTL", b"fdAT", b"npTc", b"npOl", b"npLb",
 ];
-/// Of these, what holds for the picture however its pixels are coded; metadata as well.
+/// Chunks whose names say that they are unsafe to copy where pixels change (PNG, 5.4), and that are known to hold for the
+/// picture however its pixels are coded, or are written anew for it.
 #[rustfmt::skip]
-const INDEPENDENT: &[&[u8; 4]] = &[
-    b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"oFFs", b"sTER", b"pHYs", b"eXIf", b"tEXt",
-    b"zTXt", b"iTXt", b"tIME",
+const UNDERSTOOD: &[&[u8; 4]] = &[
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"sBIT", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV",
+    b"cLLI", b"sTER", b"acTL", b"fcTL", b"fdAT", b"iDOT", b"tIME", b"sPLT", b"sCAL", b"orNT",
 ];
 
 /// Sequence number, width, height, offsets (4 each), delay (2 each), disposal, blending (PNG, 11.3.4.2).
@@ -41,9 +48,11 @@ pub struct Chunks<'a> {
     pub frames: u32,
     /// Whether it carries a C2PA manifest, whose signature any change would break.
     pub signed: bool,
-    /// Whether data other than zero bytes follow the image: the file is best left as it is.
-    pub trailing: bool,
-    parts: Vec<Chunk<'a>>,
+    /// Data of unknown meaning behind the image.
+    pub tail: &'a [u8],
+    /// Whether padding follows the image instead.
+    pub padded: bool,
+    pub(super) parts: Vec<Chunk<'a>>,
 }
 
 /// What `IHDR` says.
@@ -81,17 +90,9 @@ pub struct Animation {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Chunk<'a> {
-    kind: [u8; 4],
-    data: Cow<'a, [u8]>,
-}
-
-/// What a policy keeps of a file.
-#[derive(Debug)]
-pub struct Kept<'a> {
-    /// Whether the policy removed anything.
-    pub stripped: bool,
-    chunks: Vec<Chunk<'a>>,
+pub(super) struct Chunk<'a> {
+    pub(super) kind: [u8; 4],
+    pub(super) data: Cow<'a, [u8]>,
 }
 
 impl<'a> Chunks<'a> {
@@ -119,7 +120,8 @@ impl<'a> Chunks<'a> {
             animation: control.map(|&stated| Animation { frames: u32::from_be_bytes(stated) }),
             frames,
             signed: chunks.iter().any(is_manifest),
-            trailing: rest.iter().any(|&byte| byte != 0),
+            tail: without_padding(rest, END),
+            padded: !rest.is_empty() && without_padding(rest, END).is_empty(),
             parts: chunks,
         })
     }
@@ -139,9 +141,12 @@ impl<'a> Chunks<'a> {
     /// What the policy keeps.
     #[must_use]
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
-        let mut kept = Kept { stripped: false, chunks: Vec::with_capacity(self.parts.len()) };
+        let keeps_all = policy == MetadataPolicy::All;
+        let pinned = keeps_all && self.parts.iter().any(|chunk| chunk.is_bound_to_pixels(self.header));
+        let chunks = Vec::with_capacity(self.parts.len());
+        let mut kept = Kept { stripped: false, pinned, header: self.header, chunks };
         for chunk in &self.parts {
-            let filtered = if policy == MetadataPolicy::All { Some(chunk.clone()) } else { chunk.filter(policy) };
+            let filtered = if keeps_all { Some(chunk.clone()) } else { chunk.filter(policy, self.header) };
             kept.stripped |= filtered.as_ref() != Some(chunk);
             kept.chunks.extend(filtered);
         }
@@ -151,43 +156,39 @@ impl<'a> Chunks<'a> {
 
 impl Chunk<'_> {
     /// `None` where nothing of it is kept.
-    fn filter(&self, policy: MetadataPolicy) -> Option<Self> {
+    fn filter(&self, policy: MetadataPolicy, header: Header) -> Option<Self> {
         let data = match &self.kind {
             b"eXIf" => exif::filter(&self.data, policy).apply(&self.data)?.into_owned().into(),
             b"tEXt" | b"zTXt" | b"iTXt" => text::filter(self.kind, &self.data, policy)?.into_owned().into(),
             b"pHYs" if policy == MetadataPolicy::Safe => self.data.clone(),
+            b"orNT" | b"caNv" | b"vpAg" if self.is_placed(header) => self.data.clone(),
             kind if LOOK.contains(&kind) => self.data.clone(),
             _ => return None,
         };
         Some(Self { kind: self.kind, data })
     }
-}
 
-impl Kept<'_> {
-    /// The file of the kept chunks, the coded image byte for byte.
-    #[must_use]
-    pub fn splice(&self) -> Vec<u8> {
-        write(&self.chunks)
+    /// Whether one of `ImageMagick`'s own chunks turns the picture (EXIF's numbers), or places it on a canvas: width and
+    /// height of 4 bytes each, then offsets alike (`caNv`), or a unit (`vpAg`).
+    fn is_placed(&self, header: Header) -> bool {
+        let canvas = [header.width, header.height].map(u32::to_be_bytes).concat();
+        match (&self.kind, &*self.data) {
+            (b"orNT", &[turned]) => (2..=8).contains(&turned),
+            (b"caNv", data) if data.len() == 16 => data[..8] != canvas || data[8..].iter().any(|byte| *byte != 0),
+            (b"vpAg", data) if data.len() == 9 => data[..8] != canvas,
+            _ => false,
+        }
     }
 
-    /// A freshly encoded file with what was kept of its source: each chunk that holds for the picture however its
-    /// pixels are coded, and that the encoder did not write itself.
-    ///
-    /// # Errors
-    /// [`ImageError::Malformed`] where `encoded` is no PNG file.
-    pub fn assemble(&self, encoded: &[u8]) -> Result<Vec<u8>, ImageError> {
-        let Chunks { parts: own, .. } = Chunks::parse(encoded)?;
-        let wanted = self
-            .chunks
-            .iter()
-            .filter(|chunk| INDEPENDENT.contains(&&chunk.kind) && own.iter().all(|own| own.kind != chunk.kind));
-        // All of them may stand right after IHDR, and some must stand before PLTE (PNG, table 7).
-        let (header, coded) = own.split_at(1);
-        Ok(write(header.iter().chain(wanted).chain(coded)))
+    /// Whether it may mean something else once pixels change, or are stored otherwise: chunks that are unsafe to copy and
+    /// unknown, and a palette that is only suggested.
+    fn is_bound_to_pixels(&self, header: Header) -> bool {
+        let is_unsafe = self.kind[3].is_ascii_uppercase() && !UNDERSTOOD.contains(&&self.kind);
+        is_unsafe || self.kind == *b"PLTE" && header.color != Color::Indexed
     }
 }
 
-fn write<'c>(chunks: impl IntoIterator<Item = &'c Chunk<'c>>) -> Vec<u8> {
+pub(super) fn write<'c>(chunks: impl IntoIterator<Item = &'c Chunk<'c>>) -> Vec<u8> {
     let mut out = SIGNATURE.to_vec();
     for chunk in chunks {
         // Never longer than what was read, whose length was checked.
@@ -313,13 +314,14 @@ fn malformed(detail: impl Into<String>) -> ImageError {
     ImageError::malformed(Format::Png, detail)
 }
 
-/// A C2PA manifest store: a JUMBF superbox labelled so (C2PA 2.1, 11.1.4.2). An empty chunk of that name signs nothing.
+/// A C2PA manifest store: a JUMBF superbox labelled so (C2PA 2.1, 11.1.4.2). An empty chunk of that name signs nothing. Or
+/// a digital signature over the chunks themselves (PNG extensions 1.5, dSIG).
 fn is_manifest(chunk: &Chunk<'_>) -> bool {
-    chunk.kind == *b"caBX" && chunk.data.windows(4).any(|window| window == b"c2pa")
+    chunk.kind == *b"dSIG" || chunk.kind == *b"caBX" && chunk.data.windows(4).any(|window| window == b"c2pa")
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub mod tests {
     use super::*;
     use crate::optimize::metadata::ByteOrder;
     use crate::optimize::metadata::exif::tests::camera_block;
@@ -327,7 +329,7 @@ pub(super) mod tests {
 
     const HEADER: &[u8; 13] = &[0, 0, 0, 8, 0, 0, 0, 9, 8, 2, 0, 0, 0];
 
-    pub(in super::super) fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    pub fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         let chunks: Vec<_> = chunks.iter().map(|(kind, data)| Chunk { kind: **kind, data: (*data).into() }).collect();
         write(&chunks)
     }
@@ -360,7 +362,8 @@ pub(super) mod tests {
         let chunks = Chunks::parse(&file).unwrap();
         let header = Header { width: 8, height: 9, depth: 8, color: Color::Rgb, interlaced: false };
         assert_eq!((chunks.header, chunks.animation), (header, Some(Animation { frames: 7 })));
-        assert!(chunks.signed && !chunks.trailing);
+        assert!(chunks.signed && !chunks.padded && chunks.tail.is_empty());
+        assert!(Chunks::parse(&picture(&[(b"dSIG", b"signature")])).unwrap().signed);
     }
 
     #[test]
@@ -422,11 +425,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn zeros_after_the_end_are_padding_and_else_trailing() {
-        for (tail, trailing) in [(&b""[..], false), (&[0; 64], false), (b"zip", true)] {
-            let file = [picture(&[]), tail.to_vec()].concat();
-            assert_eq!(Chunks::parse(&file).unwrap().trailing, trailing);
+    fn what_follows_the_end_is_padding_or_unknown() {
+        let padding: [&[u8]; 6] = [b"\n", b"\r\n", b" \t", &[0; 64], &[0xFF; 9], b"\0\0\0\0IEND\xAE\x42\x60\x82\n"];
+        for rest in padding {
+            let file = [&picture(&[]), rest].concat();
+            let chunks = Chunks::parse(&file).unwrap();
+            assert!(chunks.padded && chunks.tail.is_empty(), "{rest:?}");
             assert_eq!(filtered(&file, Safe).1, picture(&[]));
+        }
+        for rest in [&b"zip"[..], b"\nzip", b"\0\0\0\0IEND\xAE\x42\x60"] {
+            let file = [&picture(&[]), rest].concat();
+            let chunks = Chunks::parse(&file).unwrap();
+            assert_eq!((chunks.tail, chunks.padded), (rest, false));
         }
     }
 
@@ -463,20 +473,25 @@ pub(super) mod tests {
         }
     }
 
+    const INDEXED: &[u8; 13] = &[0, 0, 0, 8, 0, 0, 0, 9, 8, 3, 0, 0, 0];
+
     #[test]
     fn a_new_encoding_takes_what_holds_for_it() {
-        let source = picture(&[
+        let source = file(&[
+            (b"IHDR", HEADER),
             (b"gAMA", &[0, 0, 1, 0]),
             (b"cICP", &[1, 13, 0, 1]),
             (b"sBIT", &[5, 6, 5]),
             (b"tRNS", &[0; 6]),
+            (b"bKGD", &[0, 9, 0, 8, 0, 7]),
             (b"pHYs", &[0; 9]),
+            (b"npTc", b"patch"),
+            (b"IDAT", b"old"),
             (b"tEXt", b"Copyright\0Anna"),
+            (b"IEND", b""),
         ]);
-        let mut indexed = *HEADER;
-        indexed[9] = 3;
         let encoded = file(&[
-            (b"IHDR", &indexed),
+            (b"IHDR", INDEXED),
             (b"gAMA", &[0, 0, 2, 0]),
             (b"PLTE", &[0; 3]),
             (b"tRNS", &[9]),
@@ -484,7 +499,70 @@ pub(super) mod tests {
             (b"IEND", b""),
         ]);
         let out = Chunks::parse(&source).unwrap().filter(Safe).assemble(&encoded).unwrap();
-        assert_eq!(kinds(&out), ["IHDR", "cICP", "pHYs", "tEXt", "gAMA", "PLTE", "tRNS", "IDAT", "IEND"]);
-        assert_eq!(Chunks::parse(&out).unwrap().header.color, Color::Indexed);
+        let order = "IHDR cICP sBIT pHYs npTc gAMA PLTE tRNS bKGD IDAT tEXt IEND";
+        assert_eq!(kinds(&out).join(" "), order);
+        let out = Chunks::parse(&out).unwrap();
+        assert_eq!(out.header.color, Color::Indexed);
+        assert_eq!(out.data(*b"sBIT"), Some(&[5, 6, 5][..]));
+        assert_eq!((out.data(*b"PLTE"), out.data(*b"bKGD")), (Some(&[0, 0, 0, 9, 8, 7][..]), Some(&[1][..])));
+    }
+
+    #[test]
+    fn old_names_of_colour_chunks_are_kept() {
+        let source = picture(&[(b"mDCv", &[0; 24]), (b"cLLi", &[0; 8]), (b"sTER", &[1])]);
+        for policy in [Safe, Nothing] {
+            assert_eq!(filtered(&source, policy), (false, source.clone()));
+        }
+        let out = Chunks::parse(&source).unwrap().filter(Safe).assemble(&picture(&[])).unwrap();
+        assert_eq!(kinds(&out).join(" "), "IHDR mDCv cLLi sTER IDAT IEND");
+    }
+
+    #[test]
+    fn imagemagicks_chunks_stay_where_they_place_the_picture() {
+        let canvas = |width: u8, x: u8| [&[0, 0, 0, width, 0, 0, 0, 9, 0, 0, 0, x][..], &[0; 4]].concat();
+        let page = |width: u8| vec![0, 0, 0, width, 0, 0, 0, 9, 0];
+        for (kind, data, stays) in [
+            (b"orNT", vec![6], true),
+            (b"orNT", vec![1], false),
+            (b"orNT", vec![9], false),
+            (b"orNT", vec![], false),
+            (b"caNv", canvas(8, 0), false),
+            (b"caNv", canvas(8, 1), true),
+            (b"caNv", canvas(16, 0), true),
+            (b"caNv", vec![1; 15], false),
+            (b"vpAg", page(8), false),
+            (b"vpAg", page(16), true),
+        ] {
+            let source = picture(&[(kind, &data)]);
+            for policy in [Safe, Nothing] {
+                assert_eq!(filtered(&source, policy).0, !stays, "{kind:?} {data:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_and_unsafe_to_copy_pins_the_pixels() {
+        for (kind, pinned) in [(b"mkBS", true), (b"pCAL", true), (b"PLTE", true), (b"mkBs", false), (b"tIME", false)] {
+            let source = picture(&[(kind, &[1, 2, 3])]);
+            let chunks = Chunks::parse(&source).unwrap();
+            assert_eq!([All, Safe, Nothing].map(|policy| chunks.filter(policy).pinned), [pinned, false, false]);
+        }
+        let source = file(&[
+            (b"IHDR", HEADER),
+            (b"prIv", b"safe"),
+            (b"iDOT", b"0"),
+            (b"prIV", b"unsafe"),
+            (b"IDAT", b"old"),
+            (b"IDAT", b"er"),
+            (b"prIw", b"behind"),
+            (b"IEND", b""),
+        ]);
+        let kept = Chunks::parse(&source).unwrap().filter(All);
+        let alike = kept.with_pixels_of(&picture(&[(b"prIv", b"safe")])).unwrap().unwrap();
+        assert_eq!(kinds(&alike).join(" "), "IHDR prIv prIV IDAT prIw IEND");
+        assert_eq!(Chunks::parse(&alike).unwrap().pixels(), b"pixels");
+        let other = file(&[(b"IHDR", INDEXED), (b"PLTE", &[0; 3]), (b"IDAT", b"new"), (b"IEND", b"")]);
+        assert_eq!(kept.with_pixels_of(&other).unwrap(), None);
+        assert_eq!(kinds(&kept.assemble(&other).unwrap()).join(" "), "IHDR prIv prIV PLTE IDAT prIw IEND");
     }
 }

@@ -3,6 +3,7 @@
 
 mod chunks;
 mod color;
+mod kept;
 mod lossy;
 mod mosaic;
 mod near_lossless;
@@ -10,20 +11,25 @@ mod own;
 mod pack;
 mod pixels;
 mod quantize;
+mod samples;
+#[cfg(test)]
+mod tests;
 mod text;
 mod traits;
 
 use std::time::Duration;
 
 use chunks::{Chunks, Color};
+use kept::Kept;
 use lossy::{Aim, Coded, Lossy, Profile};
-use pack::Known;
+use pack::{Freedom, Known};
 use traits::Traits;
 
 use super::candidate::{Candidate, Context, choose};
 use super::color::ColorSpace;
 use super::compare::{Fault, Picture};
 use super::metadata::exif;
+use super::padding::is_anchored;
 use super::score as metric;
 use super::views::Pixels;
 use super::{
@@ -59,7 +65,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if chunks.signed {
         return Ok(left_alone(Reason::Signed, Some(info)));
     }
-    if chunks.trailing {
+    if is_anchored(chunks.tail) {
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     let cost = Cost::of(&chunks, source.len());
@@ -67,10 +73,15 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 
     let kept = chunks.filter(options.metadata);
     let stripped = kept.splice();
-    let picture = if is_looked_at(&chunks, &cost, options) { decode(source)? } else { None };
+    let picture = if is_looked_at(&chunks, &cost, options) {
+        decode(source)?
+    } else {
+        pixels::check(source).map_err(malformed)?;
+        None
+    };
     let known = picture.as_ref().map(|pixels| Known { pixels, traits: Traits::of(pixels) });
     let colors = color::color_space(&chunks);
-    let lossy = match (known, aim(&chunks, &colors, &cost, options)) {
+    let lossy = match (known, aim(&chunks, &colors, &kept, &cost, options)) {
         (Some(known), Some(aim)) => lossy::to_target(known, aim, budget).map_err(malformed)?,
         _ => lossy::NOTHING,
     };
@@ -84,17 +95,17 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         let affordable = [options.effort, Effort::Fast].into_iter().find(|effort| budget.allows(cost.packing(*effort)));
         budget_cut |= affordable != Some(options.effort);
         if let Some(effort) = affordable {
-            candidates.extend(packed(&stripped, &cost, known, effort)?);
+            candidates.extend(packed(&stripped, &kept, &cost, known, effort)?);
         }
     }
     if let Some(Coded { bytes, method, score }) = coded {
         let (score, check) = (Some(score), Check::Whole);
         candidates.push(Candidate { bytes: kept.assemble(&bytes)?, method, score, check });
     }
-    if kept.stripped {
+    if kept.stripped || chunks.padded {
         candidates.push(Candidate::lossless(stripped, Method::PngStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: &[], budget_cut };
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: chunks.tail, budget_cut };
     Ok(choose(context, candidates, options))
 }
 
@@ -134,11 +145,19 @@ pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, ImageError> {
 /// The same pixels in fewer bytes; none where nothing is gained, or where the proof fails that they are the same.
 fn packed(
     stripped: &[u8],
+    kept: &Kept<'_>,
     cost: &Cost,
     known: Option<Known<'_>>,
     effort: Effort,
 ) -> Result<Option<Candidate>, ImageError> {
-    let bytes = pack::lossless(stripped, cost.raw as usize, known, effort).map_err(malformed)?;
+    let freedom = match kept {
+        Kept { pinned: true, .. } => Freedom::Filters,
+        kept if kept.has_colored_background() => Freedom::Colors,
+        _ => Freedom::Everything,
+    };
+    let packed = pack::lossless(stripped, cost.raw as usize, known, effort, freedom).map_err(malformed)?;
+    let bytes = if kept.pinned { kept.with_pixels_of(&packed)? } else { Some(kept.assemble(&packed)?) };
+    let Some(bytes) = bytes else { return Ok(None) };
     let same = pixels::are_same(stripped, &bytes).map_err(malformed)?;
     Ok(same.then(|| Candidate::lossless(bytes, Method::PngLossless)))
 }
@@ -162,7 +181,13 @@ fn is_looked_at(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> bool {
 }
 
 /// What to reach by changing pixels; `None` where they stay.
-fn aim<'a>(chunks: &Chunks<'_>, colors: &'a ColorSpace, cost: &Cost, options: &Options) -> Option<Aim<'a>> {
+fn aim<'a>(
+    chunks: &Chunks<'_>,
+    colors: &'a ColorSpace,
+    kept: &Kept<'_>,
+    cost: &Cost,
+    options: &Options,
+) -> Option<Aim<'a>> {
     let to_srgb = match colors {
         ColorSpace::Srgb => None,
         ColorSpace::Converted(to_srgb) => Some(to_srgb),
@@ -170,13 +195,15 @@ fn aim<'a>(chunks: &Chunks<'_>, colors: &'a ColorSpace, cost: &Cost, options: &O
     };
     let Quality::Target(target) = options.quality else { return None };
     let profile = match chunks.data(*b"iCCP") {
+        // No gray picture could name its background.
+        None if kept.has_colored_background() => Profile::Rgb,
         None => Profile::None,
         Some(_) if chunks.header.color.is_gray() => Profile::Gray,
         Some(_) => Profile::Rgb,
     };
     let (orientation, effort, trials) = (orientation(chunks), options.effort, trials(cost, options.effort));
     let target = target + ROUNDING;
-    Some(Aim { target, orientation, to_srgb, profile, effort, trials })
+    (!kept.pinned).then_some(Aim { target, orientation, to_srgb, profile, effort, trials })
 }
 
 fn decode(file: &[u8]) -> Result<Option<Pixels>, ImageError> {

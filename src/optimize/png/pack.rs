@@ -31,12 +31,28 @@ pub struct Known<'a> {
     pub traits: Traits,
 }
 
-/// Packs a whole PNG file anew; every chunk it holds stays, every pixel decodes as before. Animations keep their frames.
-/// Where nothing is gained the file comes back as it is.
+/// What packing without loss may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freedom {
+    Everything,
+    /// Not colours into grays.
+    Colors,
+    /// Only how rows are filtered and deflated: colour type, depth, palette and interlacing stay.
+    Filters,
+}
+
+/// Packs a whole PNG file anew; every pixel decodes as before. Animations keep their frames. Chunks whose form depends on
+/// the colour type go where that changes. Where nothing is gained the file comes back as it is.
 ///
 /// # Errors
 /// oxipng's own words.
-pub fn lossless(file: &[u8], raw_bytes: usize, known: Option<Known<'_>>, effort: Effort) -> Result<Vec<u8>, String> {
+pub fn lossless(
+    file: &[u8],
+    raw_bytes: usize,
+    known: Option<Known<'_>>,
+    effort: Effort,
+    freedom: Freedom,
+) -> Result<Vec<u8>, String> {
     let is_graphic = known.is_some_and(|known| known.traits.is_graphic);
     let levels: &[_] = if is_graphic { &GRAPHIC_DEFLATE } else { &PHOTOGRAPH_DEFLATE };
     let mut options = match known {
@@ -47,6 +63,13 @@ pub fn lossless(file: &[u8], raw_bytes: usize, known: Option<Known<'_>>, effort:
         },
         _ => preset(raw_bytes, effort),
     };
+    options.grayscale_reduction = freedom == Freedom::Everything;
+    if freedom == Freedom::Filters {
+        options.interlace = None;
+        options.color_type_reduction = false;
+        options.bit_depth_reduction = false;
+        options.palette_reduction = false;
+    }
     options.max_decompressed_size = Some(raw_bytes.saturating_add(1 << 20));
     oxipng::optimize_from_memory(file, &options).map_err(|error| error.to_string())
 }
@@ -182,8 +205,8 @@ mod tests {
         let pixels = photograph();
         let file = stored(&pixels);
         let known = Some(Known { pixels: &pixels, traits: Traits::of(&pixels) });
-        let [sampled, whole] =
-            [known, None].map(|known| lossless(&file, pixels.rgba.len() * 3, known, Effort::Default).unwrap());
+        let [sampled, whole] = [known, None]
+            .map(|known| lossless(&file, pixels.rgba.len() * 3, known, Effort::Default, Freedom::Everything).unwrap());
         assert!(are_same(&file, &sampled).unwrap());
         assert!(sampled.len() < file.len() && sampled.len() < whole.len() * 102 / 100);
     }

@@ -11,6 +11,10 @@ pub enum Coding {
     Lossless,
 }
 
+/// What a lossless image of ours ends with where its source was not the same to the bit: it has lost what it may. Decoders
+/// stop before it. No file of another encoder is known to end so, and one that does would only be coded without loss.
+pub const MARK: &[u8] = b"\0Krui\0";
+
 /// The header of a coded image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bitstream {
@@ -20,6 +24,8 @@ pub struct Bitstream {
     pub height: u32,
     /// Whether the image itself has alpha, as only a lossless one can.
     pub has_alpha: bool,
+    /// Whether it ends with [`MARK`].
+    pub is_marked: bool,
     /// Of a lossy one.
     pub settings: Option<Settings>,
 }
@@ -34,6 +40,9 @@ pub struct Settings {
 }
 
 impl Bitstream {
+    const NONE: Self =
+        Self { coding: Coding::Lossy, width: 0, height: 0, has_alpha: false, is_marked: false, settings: None };
+
     /// Reads the header.
     ///
     /// # Errors
@@ -55,7 +64,7 @@ fn lossy(data: &[u8]) -> Option<Bitstream> {
     let header = data[10..].get(..first_partition)?;
     let settings = Some(Settings::read(&mut Bits::new(header)));
     let bitstream =
-        Bitstream { coding: Coding::Lossy, width: size(w0, w1), height: size(h0, h1), has_alpha: false, settings };
+        Bitstream { coding: Coding::Lossy, width: size(w0, w1), height: size(h0, h1), settings, ..Bitstream::NONE };
     (tag & 1 == 0).then_some(bitstream)
 }
 
@@ -68,6 +77,7 @@ fn lossless(data: &[u8]) -> Option<Bitstream> {
         width: (bits & 0x3FFF) + 1,
         height: ((bits >> 14) & 0x3FFF) + 1,
         has_alpha: (bits >> 28) & 1 == 1,
+        is_marked: data.ends_with(MARK),
         settings: None,
     };
     (bits >> 29 == 0).then_some(bitstream)

@@ -4,11 +4,12 @@
 
 use std::borrow::Cow;
 
-use super::bitstream::{Bitstream, Coding};
+use super::bitstream::{Bitstream, Coding, MARK};
 use super::malformed;
 use crate::optimize::error::ImageError;
 use crate::optimize::metadata::{exif, xmp};
 use crate::optimize::options::MetadataPolicy;
+use crate::optimize::padding::without_padding;
 
 /// A file of more chunks than this is no picture: each costs memory here.
 const MAX_CHUNKS: usize = 1 << 20;
@@ -37,13 +38,25 @@ pub struct Chunks<'a> {
     pub still: Option<Bitstream>,
     /// Whether it carries a C2PA manifest, whose signature any change would break.
     pub signed: bool,
-    /// Whether data other than zero bytes follow the image: the file is best left as it is.
-    pub trailing: bool,
-    /// Whether readers may see it with or without its alpha: its image is best left as it is.
-    pub ambiguous: bool,
+    /// Data of unknown meaning behind the image.
+    pub tail: &'a [u8],
+    /// Whether padding follows the image instead.
+    pub padded: bool,
+    pub alpha: Alpha,
     /// The data of `VP8X`; `None` of a simple file.
     extended: Option<[u8; 10]>,
     parts: Vec<Chunk<'a>>,
+}
+
+/// What the headers say of a still image's alpha. libwebp's decoder writes whatever alpha the pixels hold and leaves it to
+/// its caller to ask the headers; browsers ask its demuxer, which takes `VP8X`'s word before the image's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alpha {
+    /// There is none, whatever the pixels hold.
+    None,
+    Some,
+    /// Readers may see it with or without: an image that has any is best left as it is.
+    Disputed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,10 +104,10 @@ impl<'a> Chunks<'a> {
             }
             _ => None,
         };
-        Self::of(extended, parts, after.iter().any(|byte| *byte != 0))
+        Self::of(extended, parts, after)
     }
 
-    fn of(extended: Option<[u8; 10]>, parts: Vec<Chunk<'a>>, trailing: bool) -> Result<Self, ImageError> {
+    fn of(extended: Option<[u8; 10]>, parts: Vec<Chunk<'a>>, after: &'a [u8]) -> Result<Self, ImageError> {
         let flags = extended.map_or(0, |data| data[0]);
         let has = |kind: &[u8; 4]| parts.iter().any(|chunk| chunk.kind == *kind);
         let signed = has(b"C2PA");
@@ -108,11 +121,20 @@ impl<'a> Chunks<'a> {
         if still.is_some_and(|still| (still.width, still.height) != (width, height)) {
             return Err(malformed("the image is of another size than the canvas"));
         }
-        let shows_alpha = |still: Bitstream| has(b"ALPH") || still.has_alpha;
-        let ambiguous = extended.is_some() && still.is_some_and(|still| shows_alpha(still) != (flags & ALPHA != 0));
-        // An opaque image in a file that announces alpha looks the same to all.
-        let ambiguous = ambiguous && still.is_some_and(shows_alpha);
-        Ok(Self { width, height, still, signed, trailing, ambiguous, extended, parts })
+        let has_alpha = has(b"ALPH") || still.is_some_and(|still| still.has_alpha);
+        let alpha = match (extended.is_none_or(|_| flags & ALPHA != 0), has_alpha) {
+            (true, true) => Alpha::Some,
+            // A lossy image without a plane of alpha is opaque to all.
+            (true, false) if extended.is_some() && still.is_some_and(|still| still.coding == Coding::Lossless) => {
+                Alpha::Disputed
+            }
+            (_, false) => Alpha::None,
+            (false, true) => Alpha::Disputed,
+        };
+        // No chunk is an end marker here: the file's own size says where it ends.
+        let tail = without_padding(after, &[]);
+        let padded = !after.is_empty() && tail.is_empty();
+        Ok(Self { width, height, still, signed, tail, padded, alpha, extended, parts })
     }
 
     /// Bytes of the coded image.
@@ -228,6 +250,18 @@ impl Kept<'_> {
         let after = others().filter(|chunk| !is_profile(chunk));
         Ok(write(extended, before.chain(coded()).chain(after)))
     }
+}
+
+/// A file whose lossless image ends with [`MARK`].
+///
+/// # Errors
+/// [`ImageError::Malformed`] where it is no WebP file.
+pub fn marked(file: &[u8]) -> Result<Vec<u8>, ImageError> {
+    let mut chunks = Chunks::parse(file)?;
+    if let Some(image) = chunks.parts.iter_mut().find(|chunk| chunk.kind == *b"VP8L") {
+        image.data.to_mut().extend_from_slice(MARK);
+    }
+    Ok(write(chunks.extended, chunks.parts.iter()))
 }
 
 fn write<'c>(extended: Option<[u8; 10]>, chunks: impl Iterator<Item = &'c Chunk<'c>>) -> Vec<u8> {
@@ -346,7 +380,7 @@ pub mod tests {
             let chunks = Chunks::parse(&file).unwrap();
             assert_eq!((chunks.width, chunks.height), (9, 5));
             assert_eq!(chunks.still.map(|still| still.coding), coding);
-            assert!(!chunks.signed && !chunks.trailing && !chunks.ambiguous);
+            assert!(!chunks.signed && !chunks.padded && chunks.tail.is_empty());
         }
         assert!(Chunks::parse(&extended(0, &[(b"VP8 ", LOSSY), (b"C2PA", b"jumb")])).unwrap().signed);
     }
@@ -411,24 +445,41 @@ pub mod tests {
     }
 
     #[test]
-    fn alpha_that_some_do_not_see_is_ambiguous() {
-        for (file, ambiguous) in [
-            (extended(0, &[(b"ALPH", b"a"), (b"VP8 ", LOSSY)]), true),
-            (extended(0, &[(b"VP8L", CLEAR)]), true),
-            (extended(ALPHA, &[(b"VP8L", CLEAR)]), false),
-            (extended(ALPHA, &[(b"VP8L", OPAQUE)]), false),
-            (file(&[(b"VP8L", CLEAR)]), false),
+    fn alpha_is_what_all_headers_say() {
+        for (file, alpha) in [
+            (extended(0, &[(b"ALPH", b"a"), (b"VP8 ", LOSSY)]), Alpha::Disputed),
+            (extended(0, &[(b"VP8L", CLEAR)]), Alpha::Disputed),
+            (extended(ALPHA, &[(b"VP8L", OPAQUE)]), Alpha::Disputed),
+            (extended(ALPHA, &[(b"VP8L", CLEAR)]), Alpha::Some),
+            (extended(ALPHA, &[(b"ALPH", b"a"), (b"VP8 ", LOSSY)]), Alpha::Some),
+            (extended(ALPHA, &[(b"VP8 ", LOSSY)]), Alpha::None),
+            (extended(0, &[(b"VP8L", OPAQUE)]), Alpha::None),
+            (extended(0, &[(b"VP8 ", LOSSY)]), Alpha::None),
+            (file(&[(b"VP8L", OPAQUE)]), Alpha::None),
+            (file(&[(b"VP8L", CLEAR)]), Alpha::Some),
+            (file(&[(b"VP8 ", LOSSY)]), Alpha::None),
         ] {
-            assert_eq!(Chunks::parse(&file).unwrap().ambiguous, ambiguous);
+            assert_eq!(Chunks::parse(&file).unwrap().alpha, alpha, "{file:?}");
         }
     }
 
     #[test]
-    fn zeros_after_the_end_are_padding_and_else_trailing() {
+    fn a_mark_is_found_again() {
+        for image in [file(&[(b"VP8L", OPAQUE)]), extended(ICC, &[(b"ICCP", b"icc"), (b"VP8L", OPAQUE)])] {
+            let still = |file: &[u8]| Chunks::parse(file).unwrap().still.unwrap();
+            assert!(!still(&image).is_marked && still(&marked(&image).unwrap()).is_marked);
+        }
+    }
+
+    #[test]
+    fn what_follows_the_end_is_padding_or_unknown() {
         let image = file(&[(b"VP8 ", LOSSY)]);
-        for (tail, trailing) in [(&b""[..], false), (&[0; 9], false), (b"zip", true)] {
-            let file = [&image, tail].concat();
-            assert_eq!(Chunks::parse(&file).unwrap().trailing, trailing);
+        for (rest, padded) in
+            [(&b"\n"[..], true), (b"\r\n \t", true), (&[0; 9], true), (&[0xFF; 9], true), (b"\nzip", false)]
+        {
+            let file = [&image, rest].concat();
+            let chunks = Chunks::parse(&file).unwrap();
+            assert_eq!((chunks.padded, chunks.tail), (padded, if padded { b"" } else { rest }));
             assert_eq!(filtered(&file, Safe).1, image);
         }
     }

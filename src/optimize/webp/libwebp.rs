@@ -75,6 +75,14 @@ pub enum Way {
         /// libwebp's `-z`, 0 (fast) to 9.
         level: u8,
     },
+    /// Without loss after some samples were rounded, where pixels differ from their neighbours; what is opaque stays so, and
+    /// hidden pixels get any colour.
+    NearLossless {
+        /// As above.
+        level: u8,
+        /// The lower bits that libwebp rounds away: up to 5. With none of them hidden pixels alone change.
+        bits: u8,
+    },
 }
 
 /// What is coded.
@@ -91,7 +99,7 @@ pub enum Source<'a> {
 pub fn encode(source: &Source<'_>, way: Way) -> Result<Vec<u8>, String> {
     let config = config(way)?;
     let mut picture = match source {
-        Source::Pixels(pixels) => Picture::of_pixels(pixels, matches!(way, Way::Lossless { .. }))?,
+        Source::Pixels(pixels) => Picture::of_pixels(pixels, !matches!(way, Way::Lossy { .. }))?,
         Source::Yuv(yuv, alpha) => Picture::of_yuv(yuv, *alpha)?,
     };
     picture.encode(&config)
@@ -113,6 +121,14 @@ fn config(way: Way) -> Result<sys::WebPConfig, String> {
                 return Err("no such level".into());
             }
             config.exact = 1;
+        }
+        Way::NearLossless { level, bits } => {
+            // SAFETY: `config` was initialized above.
+            if unsafe { sys::WebPConfigLosslessPreset(&raw mut config, level.into()) } == 0 {
+                return Err("no such level".into());
+            }
+            // 80 is for one bit, 0 for five (`VP8LNearLosslessBits`). Exact hidden pixels would turn it off.
+            config.near_lossless = 100 - 20 * c_int::from(bits.min(5));
         }
     }
     Ok(config)

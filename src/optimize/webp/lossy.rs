@@ -52,7 +52,7 @@ pub const FINEST: u8 = 97;
 const SLOPE: f64 = 0.7;
 const TOLERANCE: f64 = 0.7;
 /// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
-const ROUNDING: f64 = 0.05;
+pub const ROUNDING: f64 = 0.05;
 /// The sharpest loop filter: 0.5–1 % fewer bytes at the same score. No preset of libwebp has it, so that what went
 /// through this is told by it.
 const SHARPNESS: u8 = 7;

@@ -2,6 +2,7 @@
 
 mod bitstream;
 mod chunks;
+mod graphics;
 mod libwebp;
 mod lossy;
 mod yuv;
@@ -9,18 +10,20 @@ mod yuv;
 use std::time::Duration;
 
 use bitstream::{Bitstream, Coding};
-use chunks::{Chunks, Kept};
+use chunks::{Alpha, Chunks, Kept, marked};
+use graphics::Promise;
 use libwebp::{Source, Way};
 use lossy::{Aim, Lossy};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
 use super::compare::{Fault, Picture};
+use super::padding::is_anchored;
 use super::score as metric;
 use super::views::Pixels;
 use super::{
-    Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
-    Unchanged, left_alone,
+    Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
+    Quality, Reason, Unchanged, left_alone,
 };
 
 /// Bytes of working memory per pixel, with alpha: pixels, planes, views, and the result decoded. Measured: 31.
@@ -50,7 +53,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if chunks.signed {
         return Ok(left_alone(Reason::Signed, Some(info)));
     }
-    if chunks.trailing {
+    if is_anchored(chunks.tail) {
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
     let cost = Cost::of(&chunks, source.len());
@@ -59,23 +62,24 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let kept = chunks.filter(options.metadata);
     let mut candidates = Vec::new();
     let mut budget_cut = false;
-    match chunks.still.filter(|_| !chunks.ambiguous) {
+    let is_stripped = kept.stripped || chunks.padded;
+    match chunks.still {
         Some(still) => {
             let image = chunks.image();
             let job = Job { image: &image, chunks: &chunks, still, kept: &kept, cost: &cost, options, budget };
             (candidates, budget_cut) = job.recode()?;
         }
-        None if !kept.stripped => {
-            let metadata = unstripped(options.metadata);
+        None if !is_stripped => {
+            let metadata = if chunks.tail.is_empty() { unstripped(options.metadata) } else { MetadataState::Kept };
             let left = Unchanged { reason: Reason::CodingNotRewritten, info: Some(info), metadata, budget_cut };
             return Ok(Outcome::Unchanged(left));
         }
         None => {}
     }
-    if kept.stripped {
+    if is_stripped {
         candidates.push(Candidate::lossless(kept.splice(), Method::WebpStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: &[], budget_cut };
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: chunks.tail, budget_cut };
     Ok(choose(context, candidates, options))
 }
 
@@ -87,7 +91,7 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     let chunks = Chunks::parse(file)?;
     Limits::check(Limit::Pixels, Cost::of(&chunks, file.len()).pixels, limits.pixels)?;
     let still = chunks.still.ok_or(Fault::Unscorable("is an animated WebP"))?;
-    let pixels = decode(file, still)?;
+    let pixels = decode_as_announced(file, still, chunks.alpha)?;
     let pixels = match color_space(&chunks) {
         ColorSpace::Srgb => pixels,
         ColorSpace::Converted(to_srgb) => pixels.convert(&to_srgb),
@@ -105,7 +109,9 @@ pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, ImageError> {
     let (Some(a_still), Some(b_still)) = (a_chunks.still, b_chunks.still) else { return Ok(false) };
     let about = |chunks: &Chunks<'_>| (chunks.width, chunks.height, chunks.orientation());
     let alike = about(&a_chunks) == about(&b_chunks) && a_chunks.icc_profile() == b_chunks.icc_profile();
-    Ok(alike && decode(a, a_still)?.rgba == decode(b, b_still)?.rgba)
+    let a = decode_as_announced(a, a_still, a_chunks.alpha)?;
+    let b = decode_as_announced(b, b_still, b_chunks.alpha)?;
+    Ok(alike && a.rgba == b.rgba)
 }
 
 fn color_space(chunks: &Chunks<'_>) -> ColorSpace {
@@ -141,6 +147,9 @@ impl Job<'_> {
             return Ok((Vec::new(), false));
         }
         let picture = self.decoded()?;
+        if self.chunks.alpha == Alpha::Disputed && picture.alpha.is_some() {
+            return Ok((Vec::new(), false));
+        }
         let lossy = match target {
             Some(target) => self.lossy(&picture, target)?,
             None => Lossy { found: None, budget_cut: false },
@@ -150,12 +159,10 @@ impl Job<'_> {
         let coded_bytes = self.chunks.coded_bytes() as f64;
         let is_small = |(file, _): &(Vec<u8>, metric::Score)| (file.len() as f64) < coded_bytes * LOSSLESS_FROM;
         let is_enough = self.cost.pixels > BOTH_PIXELS && lossy.found.as_ref().is_some_and(is_small);
-        if is_lossless && !is_enough && self.cost.lossless <= self.options.limits.memory {
-            if self.budget.allows(Duration::ZERO) {
-                candidates.extend(self.lossless(&picture.pixels)?);
-            } else {
-                budget_cut = true;
-            }
+        if !is_enough && self.cost.lossless <= self.options.limits.memory {
+            let most = lossy.found.as_ref().map_or(usize::MAX, |(file, _)| file.len()).min(self.most());
+            let is_cut = self.without_loss(&picture, most, &mut candidates)?;
+            budget_cut |= is_cut;
         }
         if let Some((file, score)) = lossy.found {
             let (bytes, method) = (self.kept.assemble(&file)?, Method::WebpLossy);
@@ -165,7 +172,7 @@ impl Job<'_> {
     }
 
     fn decoded(&self) -> Result<lossy::Picture, ImageError> {
-        let pixels = decode(self.image, self.still)?;
+        let pixels = decode_as_announced(self.image, self.still, self.chunks.alpha)?;
         let yuv = match self.still.coding {
             Coding::Lossy => Some(libwebp::decode_yuv(self.image, pixels.width, pixels.height).map_err(malformed)?),
             Coding::Lossless => None,
@@ -186,26 +193,32 @@ impl Job<'_> {
         }
     }
 
-    fn is_own_output(&self) -> bool {
-        self.still.settings.is_some_and(lossy::is_own_output)
-    }
-
     fn is_in_unknown_colors(&self) -> bool {
         matches!(color_space(self.chunks), ColorSpace::Unknown)
     }
 
     fn lossy(&self, picture: &lossy::Picture, target: f64) -> Result<Lossy, ImageError> {
         let of_source = self.still.settings.map(|settings| lossy::quality_of(settings.finest));
-        // Of a lossless image nothing was lost yet.
-        let savings = if of_source.is_some() { LOSSY_SAVINGS } else { 0.0 };
         let aim = Aim {
             target,
             finest: of_source.unwrap_or(lossy::FINEST).min(lossy::FINEST),
             first: first_quality(target, self.options.effort),
             trials: self.trials(),
-            most: (self.chunks.coded_bytes() as f64 * (1.0 - savings)) as usize,
+            most: self.most(),
         };
         lossy::to_target(picture, self.chunks.orientation(), aim, self.budget).map_err(malformed)
+    }
+
+    /// Bytes from which a file that loses anything is not worth having.
+    fn most(&self) -> usize {
+        // Of a lossless image nothing was lost yet.
+        let savings = if self.still.coding == Coding::Lossy { LOSSY_SAVINGS } else { 0.0 };
+        (self.chunks.coded_bytes() as f64 * (1.0 - savings)) as usize
+    }
+
+    /// Whether it went through this before: it would only lose once more.
+    fn is_own_output(&self) -> bool {
+        self.still.is_marked || self.still.settings.is_some_and(lossy::is_own_output)
     }
 
     /// How many qualities may be tried.
@@ -217,15 +230,73 @@ impl Job<'_> {
         }
     }
 
-    /// The same pixels in fewer bytes; none where the proof fails that they are the same.
-    fn lossless(&self, pixels: &Pixels) -> Result<Option<Candidate>, ImageError> {
-        let level = match self.options.effort {
+    /// Adds what libwebp makes without loss: of a lossless image, and of a graphic, which is rounded as well where a score
+    /// is to be reached in less than `most` bytes. Answers whether time ended that early.
+    fn without_loss(
+        &self,
+        picture: &lossy::Picture,
+        most: usize,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<bool, ImageError> {
+        let pixels = &picture.pixels;
+        let is_lossless = self.still.coding == Coding::Lossless;
+        let target = self.target().filter(|_| graphics::is_graphic(pixels));
+        if !is_lossless && target.is_none() {
+            return Ok(false);
+        }
+        if !self.budget.allows(Duration::ZERO) {
+            return Ok(true);
+        }
+        // Of a lossy image most are larger than that is.
+        let promise = if is_lossless {
+            Promise { exact: true, ..Promise::told(self.chunks.coded_bytes(), most) }
+        } else {
+            Promise::of(pixels, most).map_err(malformed)?
+        };
+        if promise.exact {
+            candidates.extend(self.lossless(pixels)?);
+        }
+        match target.filter(|_| promise.rounded) {
+            Some(_) if !self.budget.allows(Duration::ZERO) => Ok(true),
+            Some(target) => self.near_lossless(picture, target, most, candidates),
+            None => Ok(false),
+        }
+    }
+
+    fn near_lossless(
+        &self,
+        picture: &lossy::Picture,
+        target: f64,
+        most: usize,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<bool, ImageError> {
+        let (orientation, level, trials) = (self.chunks.orientation(), self.level(), self.trials());
+        let aim = graphics::Aim { target, orientation, level, trials, most };
+        let Lossy { found, budget_cut } =
+            graphics::to_target(&picture.pixels, picture.to_srgb.clone(), aim, self.budget).map_err(malformed)?;
+        if let Some((file, score)) = found {
+            let (bytes, method) = (self.kept.assemble(&marked(&file)?)?, Method::WebpNearLossless);
+            candidates.push(Candidate { bytes, method, score: Some(score), check: Check::Whole });
+        }
+        Ok(budget_cut)
+    }
+
+    /// libwebp's level of coding without loss.
+    fn level(&self) -> u8 {
+        match self.options.effort {
             Effort::Fast => 1,
             Effort::Default => 6,
-        };
-        let file = libwebp::encode(&Source::Pixels(pixels), Way::Lossless { level }).map_err(malformed)?;
+        }
+    }
+
+    /// The same pixels in fewer bytes; none where the proof fails that they are the same.
+    fn lossless(&self, pixels: &Pixels) -> Result<Option<Candidate>, ImageError> {
+        let way = Way::Lossless { level: self.level() };
+        let file = libwebp::encode(&Source::Pixels(pixels), way).map_err(malformed)?;
         let same = decode(&file, self.still)?.rgba == pixels.rgba;
-        let bytes = self.kept.assemble(&file)?;
+        // What was lost before stays lost: the next run must know.
+        let is_lost = self.still.is_marked || self.still.coding == Coding::Lossy;
+        let bytes = self.kept.assemble(&if is_lost { marked(&file)? } else { file })?;
         Ok(same.then(|| Candidate::lossless(bytes, Method::WebpLossless)))
     }
 }
@@ -239,6 +310,15 @@ fn first_quality(target: f64, effort: Effort) -> u8 {
 
 fn decode(file: &[u8], still: Bitstream) -> Result<Pixels, ImageError> {
     libwebp::decode(file, still.width as usize, still.height as usize).map_err(malformed)
+}
+
+/// The pixels with the alpha that the headers announce.
+fn decode_as_announced(file: &[u8], still: Bitstream, alpha: Alpha) -> Result<Pixels, ImageError> {
+    let mut pixels = decode(file, still)?;
+    if alpha == Alpha::None {
+        pixels.rgba.iter_mut().for_each(|pixel| pixel.a = u8::MAX);
+    }
+    Ok(pixels)
 }
 
 fn malformed(detail: impl Into<String>) -> ImageError {
@@ -421,6 +501,41 @@ mod tests {
     }
 
     #[test]
+    fn a_graphic_keeps_flat_areas_and_is_optimized_once() {
+        // Letters, nearly, which lossy WebP codes at length.
+        let ink = |at: usize| ((at / 720 * 80 + at % 240 / 3) as u32).wrapping_mul(2_654_435_761) >> 28;
+        let letter = |at: usize| if at / 240 % 20 < 12 && ink(at) < 8 { 0 } else { 255 };
+        let letters = (0..240 * 200).map(|at| rgb::RGBA8::new(letter(at), letter(at), letter(at), 255)).collect();
+        let letters = Pixels { width: 240, height: 200, rgba: letters };
+        for (pixels, way) in [
+            (graphics::tests::discs(255), Way::Lossless { level: 0 }),
+            (letters, Way::Lossy { quality: 100, sharpness: 0 }),
+        ] {
+            let source = libwebp::encode(&Source::Pixels(&pixels), way).unwrap();
+            let chunks = Chunks::parse(&source).unwrap();
+            let kept = chunks.filter(MetadataPolicy::Safe);
+            let job = Job {
+                image: &source,
+                chunks: &chunks,
+                still: chunks.still.unwrap(),
+                kept: &kept,
+                cost: &Cost::of(&chunks, source.len()),
+                options: &Options::default(),
+                budget: Budget::UNLIMITED,
+            };
+            let picture = job.decoded().unwrap();
+            let mut candidates = Vec::new();
+            assert!(!job.without_loss(&picture, job.most(), &mut candidates).unwrap());
+            let found = candidates.iter().find(|candidate| candidate.method == Method::WebpNearLossless).unwrap();
+            assert!(found.bytes.len() * 10 < source.len() * 9, "{} of {}", found.bytes.len(), source.len());
+            assert_eq!(score(&source, &found.bytes).ok(), found.score);
+            for quality in [Quality::DEFAULT, Quality::Target(40.0), Quality::Lossless] {
+                assert_eq!(reason(&found.bytes, &Options { quality, ..Options::default() }), Reason::NoGain);
+            }
+        }
+    }
+
+    #[test]
     fn metadata_goes_by_policy_whatever_becomes_of_the_image() {
         let holds_place = |bytes: &[u8]| bytes.windows(8).any(|window| window == b"latitude");
         for image in [lossy(98, 255), lossy(50, 255), lossless(255)] {
@@ -440,6 +555,58 @@ mod tests {
         assert!(holds_place(&encoded.bytes));
     }
 
+    /// A condition: what it is, the file, a part that may be missed, and what the report has to say.
+    type Row<'a> = (&'a str, Vec<u8>, &'a [u8], [MetadataState; 3]);
+
+    #[test]
+    fn the_metadata_state_is_true_for_each_policy() {
+        use MetadataPolicy::{All, None as Nothing, Safe};
+        use MetadataState::{Clean, Kept as Stays, Stripped};
+        let exif = crate::optimize::metadata::exif::tests::camera_block(crate::optimize::metadata::ByteOrder::Big);
+        let rights = crate::optimize::metadata::xmp::tests::packet("<rdf:Description dc:rights='Anna'/>");
+        let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
+        let coded = lossy(98, 255);
+        let still = |flags: u8, chunks: &[(&[u8; 4], &[u8])]| {
+            let header = [flags, 0, 0, 0, 159, 0, 0, 95, 0, 0];
+            file(&[&[(b"VP8X", &header[..]), (b"VP8 ", &coded[20..])], chunks].concat())
+        };
+        let animation = |flags: u8, chunks: &[(&[u8; 4], &[u8])]| {
+            let header = [flags | 2, 0, 0, 0, 8, 0, 0, 8, 0, 0];
+            file(&[&[(b"VP8X", &header[..]), (b"ANIM", &[0; 6]), (b"ANMF", b"a frame ")], chunks].concat())
+        };
+        let behind = |file: Vec<u8>, rest: &[u8]| [&file[..], rest].concat();
+        // States under safe, all and none.
+        let table: [Row<'_>; 15] = [
+            ("nothing", coded.clone(), b"VP8 ", [Clean, Stays, Clean]),
+            ("a place", still(8, &[(b"EXIF", &exif)]), b"latitude", [Stripped, Stays, Stripped]),
+            ("rights", still(4, &[(b"XMP ", &rights)]), b"Anna", [Clean, Stays, Stripped]),
+            ("no rights", still(4, &[(b"XMP ", b"<x/>")]), b"<x/>", [Stripped, Stays, Stripped]),
+            ("a profile", still(0x20, &[(b"ICCP", b"profile")]), b"profile", [Clean, Stays, Clean]),
+            ("a maker's chunk", still(0, &[(b"MAKR", b"own ")]), b"MAKR", [Stripped, Stays, Stripped]),
+            ("what is not announced", still(0, &[(b"EXIF", &exif)]), b"latitude", [Stripped, Stays, Stripped]),
+            ("a signature", still(0, &[(b"C2PA", b"jumb")]), b"C2PA", [Stays; 3]),
+            ("padding", behind(coded.clone(), b"\n"), b"VP8 ", [Clean, Stays, Clean]),
+            ("unknown data", behind(coded.clone(), b"\na maker's"), b"a maker's", [Stays; 3]),
+            ("an archive", behind(coded.clone(), &archive), &archive, [Stays; 3]),
+            ("an animation", animation(0, &[]), b"ANMF", [Clean, Stays, Clean]),
+            ("one with XMP", animation(4, &[(b"XMP ", b"<x/>")]), b"<x/>", [Stripped, Stays, Stripped]),
+            ("one with padding", behind(animation(0, &[]), &[0; 99]), b"ANMF", [Clean, Stays, Clean]),
+            ("one with unknown data", behind(animation(0, &[]), b"a maker's"), b"a maker's", [Stays; 3]),
+        ];
+        for (what, source, part, states) in &table {
+            for (metadata, state) in [Safe, All, Nothing].into_iter().zip(states) {
+                for quality in [Quality::DEFAULT, Quality::Lossless] {
+                    let (bytes, found) = match run(source, &Options { quality, metadata, ..Options::default() }) {
+                        Outcome::Optimized(encoded) => (encoded.bytes, encoded.metadata),
+                        Outcome::Unchanged(Unchanged { metadata, .. }) => (source.clone(), metadata),
+                    };
+                    let holds = bytes.windows(part.len()).any(|window| window == *part);
+                    assert_eq!((found, holds), (*state, *state != Stripped), "{what}, {metadata}, {quality}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn an_animation_is_stripped_at_most() {
         let frames: [(&[u8; 4], &[u8]); 2] = [(b"ANIM", &[0; 6]), (b"ANMF", b"a frame ")];
@@ -451,12 +618,51 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_stays_unless_it_is_padding() {
+        for source in [lossy(98, 255), lossless(255), with_place(&lossy(50, 255))] {
+            let plain = optimized(&source, &Options::default());
+            for padding in [&b"\n"[..], &[0; 9], &[0xFF; 9]] {
+                let padded = optimized(&[&source[..], padding].concat(), &Options::default());
+                assert_eq!((padded.bytes, padded.metadata), (plain.bytes.clone(), plain.metadata));
+            }
+            let followed = optimized(&[&source[..], b"\na maker's own"].concat(), &Options::default());
+            assert_eq!(followed.bytes, [&plain.bytes[..], b"\na maker's own"].concat());
+            assert_eq!((followed.method, followed.metadata), (plain.method, MetadataState::Kept));
+        }
+    }
+
+    #[test]
+    fn alpha_bits_that_no_header_announces_are_not_seen() {
+        // A black line across the picture.
+        let mut pixels = waves(160, 96, 255);
+        pixels.rgba[160 * 40..160 * 43].fill(rgb::RGBA8::new(0, 0, 0, 0));
+        let mut source = libwebp::encode(&Source::Pixels(&pixels), Way::Lossless { level: 0 }).unwrap();
+        // The bit that says whether alpha is used (RFC 9649, 3.4).
+        source[24] &= !0x10;
+        let extended = |flags: u8| file(&[(b"VP8X", &[flags, 0, 0, 0, 159, 0, 0, 95, 0, 0]), (b"VP8L", &source[20..])]);
+        for source in [source.clone(), extended(0)] {
+            for options in [LOSSLESS, Options::default()] {
+                let encoded = optimized(&source, &options);
+                let shown = libwebp::decode(&encoded.bytes, 160, 96).unwrap();
+                assert!(shown.rgba.iter().all(|pixel| pixel.a == 255));
+                let line = shown.rgba[160 * 41 + 80];
+                assert!([line.r, line.g, line.b].iter().all(|sample| *sample < 40), "{line}");
+                assert_eq!(score(&source, &encoded.bytes).ok().map(|score| score.whole), encoded.score);
+            }
+        }
+        // Browsers show it with alpha, others without.
+        assert_eq!(reason(&extended(0x10), &LOSSLESS), Reason::NoGain);
+        assert_eq!(reason(&extended(0x10), &Options::default()), Reason::NoGain);
+    }
+
+    #[test]
     fn signed_and_followed_files_stay() {
         let source = lossy(98, 255);
         let signed =
             file(&[(b"VP8X", &[0, 0, 0, 0, 159, 0, 0, 95, 0, 0]), (b"VP8 ", &source[20..]), (b"C2PA", b"jumb")]);
         assert_eq!(reason(&signed, &Options::default()), Reason::Signed);
-        assert_eq!(reason(&[&source[..], b"PK"].concat(), &Options::default()), Reason::TrailingData);
+        let archive = [b"PK\x05\x06", &[0; 12][..], &[0, 9, 0, 0], &[0; 2]].concat();
+        assert_eq!(reason(&[&source[..], &archive].concat(), &Options::default()), Reason::TrailingData);
     }
 
     #[test]
