@@ -5,6 +5,7 @@ mod coefficients;
 mod dct;
 mod decode;
 mod filter;
+mod ground;
 mod halve;
 mod levels;
 mod libjpeg;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::coefficients::{Block, Blocks, ColorModel, Component, Layout, Table};
 use super::decode::Rows;
+use super::ground::Grounds;
 use super::halve::{Axes, Halved, halve};
 use super::levels::{Level, Levels};
 use super::libjpeg::{Coded, Fault, Script, Written, write_coefficients};
@@ -78,6 +79,8 @@ pub struct Recompressor<'a> {
     roles: Vec<Role>,
     /// Chroma at half its resolution, where it is halved.
     halved: Vec<Halved>,
+    /// Of luma, and of both chroma components.
+    grounds: [Grounds; 2],
     /// The q to begin with.
     guess: f64,
     /// How colours are shown, where it is not as sRGB.
@@ -112,7 +115,8 @@ impl<'a> Recompressor<'a> {
             (ColorModel::YCbCr, 3) => vec![Role::Luma, chroma, chroma],
             _ => return None,
         };
-        Some(Self { source, layout, roles, halved: Vec::new(), guess, to_srgb: None })
+        let grounds = grounds(source);
+        Some(Self { source, layout, roles, halved: Vec::new(), grounds, guess, to_srgb: None })
     }
 
     fn halving(source: &'a dyn Blocks, guess: f64) -> Option<Self> {
@@ -127,7 +131,8 @@ impl<'a> Recompressor<'a> {
             }
         }
         let roles = vec![Role::Luma, Role::Halved, Role::Halved];
-        Some(Self { source, layout, roles, halved, guess, to_srgb: None })
+        let grounds = grounds(source);
+        Some(Self { source, layout, roles, halved, grounds, guess, to_srgb: None })
     }
 
     /// Scores colours as this conversion shows them.
@@ -261,12 +266,15 @@ impl<'a> Recompressor<'a> {
 
     fn plane(&self, index: usize, component: &mut Component, q: f64) -> Plane<'_> {
         let wanted = table(self.roles[index], q);
+        let grounds = &self.grounds[index.min(1)];
         if let Some(halved) = index.checked_sub(1).and_then(|chroma| self.halved.get(chroma)) {
             component.table = wanted;
-            return Plane::Halved(halved, Quantizer::new(&wanted, q));
+            component.table[0] = grounds.step(wanted[0], 1);
+            return Plane::Halved(halved, Quantizer::new(&component.table, q));
         }
         let source = &self.source.layout().components[index].table;
         component.table = coarsened(&wanted, source);
+        component.table[0] = grounds.step(component.table[0], source[0]);
         Plane::Kept(Requantizer::new(source, &component.table, q))
     }
 
@@ -339,6 +347,10 @@ impl InPlace {
 
 fn script(layout: &Layout) -> Script<'static> {
     scans::script(layout.components.len()).map_or(Script::Recommended, Script::Fixed)
+}
+
+fn grounds(source: &dyn Blocks) -> [Grounds; 2] {
+    [Grounds::of(source, 0..1), Grounds::of(source, 1..source.layout().components.len())]
 }
 
 /// The directions in which chroma has luma's resolution, or `None` where it cannot be halved to 4:2:0.
