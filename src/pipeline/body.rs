@@ -94,6 +94,7 @@ impl Verdict {
     }
 
     /// The score of the worst window of what was made, where it was measured.
+    #[cfg(feature = "transfer")]
     pub(crate) fn worst(&self) -> Option<f64> {
         match self {
             Self::Lighter(encoded) => encoded.worst,

@@ -34,6 +34,12 @@ impl Levels {
     pub const USUAL: Self =
         Self { grid: Grid { columns: 1, rows: 1 }, orientation: UPRIGHT, even: 0.0, caps: Vec::new() };
 
+    /// The same for a whole picture of this size in pixels that stands upright.
+    #[must_use]
+    pub fn over((width, height): (usize, usize), even: f64) -> Self {
+        Self { grid: Grid::over(width, height), ..Self::USUAL }.with_even(even)
+    }
+
     /// Whether it is the usual dead zone everywhere.
     fn are_usual(&self) -> bool {
         self.even == 0.0 && self.caps.is_empty()

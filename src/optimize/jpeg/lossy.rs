@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::coefficients::{Blocks, Coefficients};
+use super::levels::Levels;
 use super::libjpeg::{Coded, Fault};
 use super::mosaic;
 use super::pixels::Pixels;
@@ -156,9 +157,14 @@ struct Held {
     check: Check,
 }
 
-/// Whole trials from the first near step on: of images that have a sample, and of smaller ones.
-const REFINING_TRIALS: usize = 6;
-const SMALL_REFINING_TRIALS: usize = 10;
+/// Whole trials from the first near step on, at the most and where something holds: of images that have a sample, and of
+/// smaller ones.
+const REFINING_TRIALS: (usize, usize) = (6, 2);
+const SMALL_REFINING_TRIALS: (usize, usize) = (10, 5);
+
+/// Programs that ignore profiles show, and score, the samples as they are: of files of Display P3 up to 0.4 points below
+/// what the profile shows.
+const OTHER_COLORS_MARGIN: f64 = 0.4;
 
 /// A source whose coefficients can be requantized, and what is asked of it.
 struct Ways<'a> {
@@ -224,13 +230,24 @@ impl Ways<'_> {
         let Some(whole) = self.on(self.source, chroma) else { return Found { held: None, budget_cut: false } };
         let sample = self.tiles.and_then(|tiles| self.on(tiles, chroma));
         let threads = self.budget.threads();
-        let mut on_sample = |step| sample.as_ref().map_or(0.0, |sample| score_of(sample, step, UPRIGHT, threads));
+        let mut seen = Vec::new();
+        let mut on_sample = |step| {
+            let score = sample.as_ref().map_or(0.0, |sample| score_of(sample, step, UPRIGHT, threads));
+            seen.push(Trial { step, score });
+            score
+        };
         let pixels = self.tiles.map(|tiles| tiles.layout.width * tiles.layout.height);
-        let sample = pixels.map(|pixels| (pixels, &mut on_sample as &mut dyn FnMut(i32) -> f64));
-        let mut trials =
-            Trials { whole: &whole, ways: self, tried: Vec::new(), last: Duration::ZERO, budget_cut: false };
+        let by_sample = pixels.map(|pixels| (pixels, &mut on_sample as &mut dyn FnMut(i32) -> f64));
+        let mut trials = Trials {
+            whole: &whole,
+            ways: self,
+            tried: Vec::new(),
+            last: Duration::ZERO,
+            budget_cut: false,
+            sample: None,
+        };
         let aim = self.aim(&whole);
-        let Answer { near, budget_cut } = approach(&aim, |step| trials.whole_score(step), sample, self.budget);
+        let Answer { near, budget_cut } = approach(&aim, |step| trials.whole_score(step), by_sample, self.budget);
         let first = match near {
             Near::Nothing => None,
             Near::Sampled(Trial { step, score }) => {
@@ -241,12 +258,13 @@ impl Ways<'_> {
         };
         let Some(first) = first.map(|i| trials.tried.swap_remove(i)) else { return Found { held: None, budget_cut } };
         trials.budget_cut |= budget_cut;
+        trials.sample = sample.as_ref().map(|sample| (sample, seen));
         trials.refined(&aim, first)
     }
 
     fn aim(&self, recompressor: &Recompressor<'_>) -> Aim {
         Aim {
-            target: self.target + ROUNDING,
+            target: self.target + ROUNDING + if self.to_srgb.is_some() { OTHER_COLORS_MARGIN } else { 0.0 },
             steps: STEPS,
             slope: SLOPE,
             first: recompressor.first_step(self.target),
@@ -269,6 +287,8 @@ struct Trials<'a> {
     last: Duration,
     /// Whether time did not allow another.
     budget_cut: bool,
+    /// A sample of the whole, and what it scored at steps with the usual dead zones.
+    sample: Option<(&'a Recompressor<'a>, Vec<Trial>)>,
 }
 
 impl Trials<'_> {
@@ -293,12 +313,15 @@ impl Trials<'_> {
 
     /// What holds everywhere, from a step that is near.
     fn refined(mut self, aim: &Aim, first: Tried) -> Found {
+        let has_sample = self.ways.tiles.is_some();
+        let (trials, enough) = if has_sample { REFINING_TRIALS } else { SMALL_REFINING_TRIALS };
         let goal = Goal {
             target: aim.target,
             orientation: self.ways.orientation,
             finest: *STEPS.end(),
             slope: SLOPE,
-            trials: if self.ways.tiles.is_some() { REFINING_TRIALS } else { SMALL_REFINING_TRIALS },
+            trials,
+            enough,
         };
         let held = refine(&goal, first, &mut self);
         let held = held.map(|Tried { setting, score, .. }| Held { setting, score, check: Check::Whole });
@@ -309,6 +332,13 @@ impl Trials<'_> {
 impl refine::Trials for Trials<'_> {
     fn whole(&mut self, setting: &Setting) -> Option<(Score, Windows)> {
         self.has_time().then(|| self.scores(setting))
+    }
+
+    fn drop_of(&mut self, step: i32, even: f64) -> Option<f64> {
+        let (sample, seen) = self.sample.as_ref()?;
+        let before = seen.iter().find(|trial| trial.step == step)?.score;
+        let setting = Setting { step, levels: Levels::over(sample.size(), even) };
+        Some(before - sample.score(&setting, UPRIGHT, self.ways.budget.threads())?.0.whole)
     }
 
     fn parts(&mut self, setting: &Setting, known: &Windows, parts: &[Part]) -> Option<Windows> {

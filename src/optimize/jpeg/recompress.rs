@@ -141,6 +141,12 @@ impl<'a> Recompressor<'a> {
         Self { to_srgb: to_srgb.cloned(), ..self }
     }
 
+    /// Width and height in pixels, as stored.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.layout.width, self.layout.height)
+    }
+
     /// Where a score is to be expected.
     #[must_use]
     pub fn first_step(&self, target: f64) -> i32 {

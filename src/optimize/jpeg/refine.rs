@@ -19,8 +19,9 @@ pub struct Goal {
     /// The finest step of the dial, and points of score that a step brings.
     pub finest: i32,
     pub slope: f64,
-    /// Trials of the whole at the most.
+    /// Trials of the whole at the most, and after how many of them what holds is good enough.
     pub trials: usize,
+    pub enough: usize,
 }
 
 /// One setting, tried on the whole.
@@ -34,6 +35,9 @@ pub struct Tried {
 /// Scores settings; `None` where time does not allow it.
 pub trait Trials {
     fn whole(&mut self, setting: &Setting) -> Option<(Score, Windows)>;
+
+    /// Points of score that a sample of the whole loses at a step by this level everywhere; `None` without a sample.
+    fn drop_of(&mut self, step: i32, even: f64) -> Option<f64>;
 
     /// What is known of all windows, with those in `parts` scored anew; `None` also where parts cannot be scored alone.
     fn parts(&mut self, setting: &Setting, known: &Windows, parts: &[Part]) -> Option<Windows>;
@@ -78,7 +82,15 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
     let levels = setting.levels.freed(&windows, goal.floor(), goal.orientation);
     let gain = f64::from(setting.step - first.setting.step) * goal.slope;
     let mut vernier = Vernier { per_level: PER_LEVEL, held: None, failed: None };
-    let even = vernier.towards(0.0, goal.excess(&first) + gain);
+    let excess = goal.excess(&first) + gain;
+    let mut even = vernier.towards(0.0, excess);
+    if setting.step == first.setting.step
+        && even.abs() >= 1.0
+        && let Some(drop) = trials.drop_of(setting.step, even)
+    {
+        vernier.per_level = (drop / even).clamp(PER_LEVEL_RANGE.0, PER_LEVEL_RANGE.1);
+        even = vernier.towards(0.0, excess);
+    }
     let mut next = Setting { step: setting.step, levels: levels.with_even(even) };
     let (mut now, mut failures, mut bias, mut predicted) = (first, 0, 0.0_f64, None::<f64>);
     for left in (0..goal.trials).rev() {
@@ -88,7 +100,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         let Some((score, windows)) = trials.whole(&next) else { break };
         let before = std::mem::replace(&mut now, Tried { setting: next, score, windows });
         best.offer(&now);
-        if goal.is_near(&now) {
+        if goal.is_near(&now) || best.tried.is_some() && goal.trials - left >= goal.enough {
             break;
         }
         vernier.learn(goal, &before, &now);
@@ -260,7 +272,7 @@ mod tests {
     use super::*;
     use crate::optimize::ssimulacra2::Grid;
 
-    const GOAL: Goal = Goal { target: 75.0, orientation: 1, finest: 400, slope: 0.175, trials: 6 };
+    const GOAL: Goal = Goal { target: 75.0, orientation: 1, finest: 400, slope: 0.175, trials: 6, enough: 4 };
     const GRID: Grid = Grid { columns: 12, rows: 10 };
 
     /// A picture whose windows score by the level of their place; the first few lie below the others.
@@ -307,6 +319,10 @@ mod tests {
         fn whole(&mut self, setting: &Setting) -> Option<(Score, Windows)> {
             self.wholes += 1;
             Some(self.score(setting))
+        }
+
+        fn drop_of(&mut self, _: i32, even: f64) -> Option<f64> {
+            Some(0.5 * even)
         }
 
         fn parts(&mut self, setting: &Setting, known: &Windows, parts: &[Part]) -> Option<Windows> {
