@@ -1,8 +1,10 @@
 //! The engine: bytes of an image in, lighter bytes out. Pure: no network, no files, no environment.
 
 mod candidate;
+mod census;
 mod color;
 mod compare;
+mod gates;
 mod gif;
 mod jpeg;
 mod metadata;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::color::ToSrgb;
+use super::gates::Gates;
 use super::ssimulacra2::{Comparison, Mirrored, Windows};
 
 pub use super::ssimulacra2::IDENTICAL;
@@ -17,6 +18,8 @@ pub struct Score {
     pub worst: f64,
     /// The score of the picture mirrored at its edges, where the metric misses scales for want of pixels.
     mirrored: f64,
+    /// What the metric forgives and eyes do not.
+    gates: Gates,
 }
 
 /// The floor for windows lies below the target by this share of the target's distance from 100: 6 points at 75. It asks
@@ -25,9 +28,9 @@ const WINDOW_SLACK: f64 = 0.24;
 
 impl Score {
     /// Of a picture beside itself.
-    pub const IDENTICAL: Self = Self { whole: IDENTICAL, worst: IDENTICAL, mirrored: IDENTICAL };
+    pub const IDENTICAL: Self = Self { whole: IDENTICAL, worst: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN };
     /// Of what must not be kept.
-    pub const REFUSED: Self = Self { whole: 0.0, worst: 0.0, mirrored: 0.0 };
+    pub const REFUSED: Self = Self { whole: 0.0, worst: 0.0, mirrored: 0.0, gates: Gates::OPEN };
 
     /// What no window that is not flat may score below, for a target of the whole.
     #[must_use]
@@ -38,7 +41,7 @@ impl Score {
     /// The number that reaches the target where the whole does and every window reaches its floor.
     #[must_use]
     pub fn effective(self, target: f64) -> f64 {
-        self.whole.min(self.mirrored).min(self.worst + slack(target))
+        self.whole.min(self.mirrored).min(self.worst + slack(target)).min(self.gates.cap(target))
     }
 
     /// The whole's score, at all scales: of a small picture not above that of the mirrored one.
@@ -54,13 +57,26 @@ impl Score {
             whole: self.whole.min(other.whole),
             worst: self.worst.min(other.worst),
             mirrored: self.mirrored.min(other.mirrored),
+            gates: self.gates.min(other.gates),
         }
+    }
+
+    /// With gates that it passes, or not.
+    #[must_use]
+    pub fn gated(self, gates: Gates) -> Self {
+        Self { gates: self.gates.min(gates), ..self }
+    }
+
+    /// For codings whose tiles may shift by so many times as much as others'; by any amount where that is infinite.
+    #[must_use]
+    pub fn with_shift(self, times: f64) -> Self {
+        Self { gates: Gates { shift: self.gates.shift / times, ..self.gates }, ..self }
     }
 
     /// With the whole's score alone, where nothing is known of windows.
     #[must_use]
     pub fn of_whole(whole: f64) -> Self {
-        Self { whole, worst: whole, mirrored: IDENTICAL }
+        Self { whole, worst: whole, mirrored: IDENTICAL, gates: Gates::OPEN }
     }
 }
 
@@ -186,7 +202,7 @@ impl Judge {
         let drifts = self.drift.mean() > max_drift;
         let (whole, windows) = self.comparison.finish();
         let (mirrored, windows) = self.mirrored.map_or((IDENTICAL, windows), Mirrored::finish);
-        let score = Score { whole, worst: windows.worst().min(mirrored), mirrored };
+        let score = Score { whole, worst: windows.worst().min(mirrored), mirrored, gates: Gates::OPEN };
         (if drifts { score.min(Score::REFUSED) } else { score }, windows)
     }
 }

@@ -1,13 +1,15 @@
-//! The ways that change pixels, and which of them is tried: a palette, or rounded residuals.
+//! The ways that change pixels, and which of them is tried: a palette, merged colours, or rounded residuals.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::near_lossless::{self, Rounded};
+use super::merge::{self, Merged};
+use super::near_lossless::{self, Kept, Rounded};
 use super::pack::{self, Known};
 use super::pixels::Channels;
-use super::quantize::{self, Indexed};
+use super::quantize::{self, Found, Indexed};
 use super::traits::Kind;
+use crate::optimize::census::Census;
 use crate::optimize::color::ToSrgb;
 use crate::optimize::score::Score;
 use crate::optimize::search::Verdict;
@@ -57,11 +59,32 @@ pub const NOTHING: Lossy = Lossy { coded: None, budget_cut: false };
 /// Of a picture this small both ways are tried: neither costs much.
 const SMALL_PIXELS: usize = 1 << 16;
 
+/// Below this target a search that ends so many points too high is followed by one for a target that lies so much higher:
+/// finer steps are not always larger, and no lower target may make a larger file.
+const LOW_TARGET: f64 = 75.0;
+const TOO_HIGH: f64 = 4.0;
+const HIGHER: f64 = 10.0;
+
 /// The smallest file found that reaches the target.
 ///
 /// # Errors
 /// oxipng's own words.
 pub fn to_target(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, String> {
+    let found = search(known, aim, budget)?;
+    let is_too_high = |coded: &Coded| coded.score.effective(aim.target) > aim.target + TOO_HIGH;
+    if aim.target >= LOW_TARGET || found.budget_cut || !found.coded.as_ref().is_some_and(is_too_high) {
+        return Ok(found);
+    }
+    let finer = search(known, Aim { target: aim.target + HIGHER, ..aim }, budget)?;
+    let coded = found.coded.into_iter().chain(finer.coded).min_by_key(|coded| coded.bytes.len());
+    Ok(Lossy { coded, budget_cut: finer.budget_cut })
+}
+
+/// One search, by every way that may win.
+///
+/// # Errors
+/// oxipng's own words.
+fn search(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, String> {
     let Known { pixels, traits } = known;
     if traits.is_rounded && !traits.is_graphic {
         return Ok(NOTHING);
@@ -73,19 +96,40 @@ pub fn to_target(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy
     let mut clock = Clock::new(budget);
     let mut files = Vec::new();
     let both = pixels.rgba.len() <= SMALL_PIXELS;
+    let of_repeats;
+    let census = if let Some(census) = views.census() {
+        census
+    } else {
+        of_repeats = Census::of(pixels, false);
+        &of_repeats
+    };
+    if traits.is_graphic && merge::is_merged(census) {
+        return Ok(NOTHING);
+    }
     if (both || traits.kind == Kind::Sharp) && aim.profile != Profile::Gray {
         let goes_on = || clock.verdict(PACK_INDEXED);
-        if let Some(indexed) = quantize::to_target(pixels, &views, aim.target, aim.trials, goes_on) {
-            files.push(indexed_file(&indexed, clock.effort(aim.effort, PACK_INDEXED))?);
+        match quantize::to_target(pixels, census, &views, aim.target, aim.trials, goes_on) {
+            Found::Exact => return Ok(Lossy { budget_cut: clock.cut, ..NOTHING }),
+            Found::Indexed(indexed) => files.push(indexed_file(&indexed, clock.effort(aim.effort, PACK_INDEXED))?),
+            Found::None => {}
+        }
+    }
+    let channels = match aim.profile {
+        Profile::Rgb => Channels::new(false, pixels.is_transparent()),
+        Profile::None | Profile::Gray => traits.channels,
+    };
+    if files.is_empty() && traits.is_graphic && traits.kind == Kind::Sharp && !clock.cut {
+        let goes_on = || clock.verdict(PACK_ROUNDED);
+        if let Some(merged) = merge::to_target(pixels, census, &views, aim.target, aim.trials, goes_on) {
+            files.push(merged_file(&merged, channels, clock.effort(aim.effort, PACK_ROUNDED))?);
         }
     }
     if (both || files.is_empty()) && !traits.is_rounded && !clock.cut {
-        let channels = match aim.profile {
-            Profile::Rgb => Channels::new(false, pixels.is_transparent()),
-            Profile::None | Profile::Gray => traits.channels,
-        };
         let goes_on = || clock.verdict(PACK_ROUNDED);
-        if let Some(rounded) = near_lossless::to_target(pixels, channels, &views, aim.target, aim.trials, goes_on) {
+        let kept = Kept::new(census, traits.is_graphic);
+        if let Some(rounded) =
+            near_lossless::to_target(pixels, &kept, channels, &views, aim.target, aim.trials, goes_on)
+        {
             files.push(rounded_file(rounded, traits.is_graphic, clock.effort(aim.effort, PACK_ROUNDED))?);
         }
     }
@@ -96,6 +140,11 @@ pub fn to_target(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy
 fn indexed_file(indexed: &Indexed, effort: Effort) -> Result<Coded, String> {
     let bytes = pack::indexed(indexed, effort)?;
     Ok(Coded { bytes, method: Method::PngQuantized, score: indexed.score })
+}
+
+fn merged_file(merged: &Merged, channels: Channels, effort: Effort) -> Result<Coded, String> {
+    let bytes = pack::merged(&merged.pixels, channels, effort)?;
+    Ok(Coded { bytes, method: Method::PngNearLossless, score: merged.score })
 }
 
 fn rounded_file(rounded: Rounded, is_graphic: bool, effort: Effort) -> Result<Coded, String> {
@@ -227,6 +276,14 @@ mod tests {
     fn gray_is_stored_as_gray_unless_the_profile_has_colour() {
         for (profile, color) in [(Profile::None, 0), (Profile::Gray, 0), (Profile::Rgb, 2)] {
             assert_eq!(color_type(&best(&gray(), Aim { profile, ..AIM }).bytes), color);
+        }
+    }
+
+    #[test]
+    fn a_lower_target_makes_no_larger_file() {
+        for pixels in [graphic(), photograph()] {
+            let sizes = [50.0, 60.0, 75.0].map(|target| best(&pixels, Aim { target, ..AIM }).bytes.len());
+            assert!(sizes.is_sorted(), "{sizes:?}");
         }
     }
 

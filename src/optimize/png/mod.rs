@@ -1,10 +1,11 @@
-//! PNG: stripped, packed better without loss, reduced to a palette, or rounded to residuals of few values; the smallest
-//! that holds wins.
+//! PNG: stripped, packed better without loss, reduced to a palette, rounded to residuals of few values, or near colours
+//! merged; the smallest that holds wins.
 
 mod chunks;
 mod color;
 mod kept;
 mod lossy;
+mod merge;
 mod mosaic;
 mod near_lossless;
 mod own;
@@ -12,6 +13,7 @@ mod pack;
 mod pixels;
 mod quantize;
 mod samples;
+mod solid;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -26,6 +28,7 @@ use pack::{Freedom, Known};
 use traits::Traits;
 
 use super::candidate::{Candidate, Context, choose};
+use super::census;
 use super::color::ColorSpace;
 use super::compare::{Fault, Picture};
 use super::metadata::exif;
@@ -244,7 +247,10 @@ impl Cost {
             frames: chunks.animation.map_or(1, |animation| animation.frames).max(chunks.frames).into(),
             raw,
             lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
-            lossy: pixels.saturating_mul(LOSSY_BYTES_PER_PIXEL).saturating_add(metric::memory(header.width.into())),
+            lossy: pixels
+                .saturating_mul(LOSSY_BYTES_PER_PIXEL)
+                .saturating_add(census::memory(pixels))
+                .saturating_add(metric::memory(header.width.into())),
         }
     }
 

@@ -5,13 +5,35 @@
 //! the filters because half of each error is gone at the next pixel. Of residuals that are nearly zero all channels
 //! become zero together: runs of zeros cost next to nothing. How nearly depends on how busy the place is.
 
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+
 use rgb::RGBA8;
 
 use super::mosaic;
 use super::pixels::Channels;
+use crate::optimize::census::{self, Census, ColorHasher, Use};
 use crate::optimize::score::Score;
 use crate::optimize::search::{Search, Trial, Verdict};
 use crate::optimize::views::{Pixels, Views};
+
+/// Colours that stay exact, since eyes hold them beside what is like them: in drawings those of flat areas, in any picture
+/// those of thin lines, dots and text.
+#[derive(Default)]
+pub struct Kept(HashSet<u32, BuildHasherDefault<ColorHasher>>);
+
+impl Kept {
+    #[must_use]
+    pub fn new(census: &Census, is_graphic: bool) -> Self {
+        let is_kept =
+            |used: &Use| used.is_mark() && used.is_clean() || is_graphic && (used.is_flat() || used.is_mark());
+        Self(census.uses.iter().filter(|(_, used)| is_kept(used)).map(|(key, _)| *key).collect())
+    }
+
+    fn has(&self, pixel: RGBA8) -> bool {
+        !self.0.is_empty() && self.0.contains(&census::key(pixel))
+    }
+}
 
 /// A picture whose residuals were rounded.
 pub struct Rounded {
@@ -29,13 +51,13 @@ pub struct Rounded {
 /// saved that counts, above the other no target is reached.
 const FINEST: f64 = 2.0;
 const COARSEST: f64 = 64.0;
-/// Steps of the search are sixteenths of a power of two, from coarse to fine.
-const STEPS_PER_OCTAVE: f64 = 16.0;
+/// Steps of the search are 48ths of a power of two, from coarse to fine.
+const STEPS_PER_OCTAVE: f64 = 48.0;
 /// Points of score that a step brings near the usual targets.
-const SLOPE: f64 = 1.0;
+const SLOPE: f64 = 0.33;
 /// The step that reaches a score of 75, over photographs.
-const FIRST: f64 = 33.0;
-const TOLERANCE: f64 = 0.7;
+const FIRST: f64 = 99.0;
+const TOLERANCE: f64 = 0.6;
 /// Trials on a sample at the most.
 const SAMPLE_TRIALS: usize = 6;
 /// A sample scores higher than the picture it is from, by this much on average.
@@ -44,6 +66,7 @@ const SAMPLE_BIAS: f64 = 3.0;
 /// of the whole, fewer where `goes_on` says so; where to begin is searched for on a sample.
 pub fn to_target(
     pixels: &Pixels,
+    kept: &Kept,
     channels: Channels,
     views: &Views<'_>,
     target: f64,
@@ -58,13 +81,13 @@ pub fn to_target(
     let by_sample = || {
         let sample = mosaic::of(pixels)?;
         let views = views.of_sample(&sample);
-        let score = |step| round(&sample, channels, distance(step)).scored(&views).score.whole;
+        let score = |step| round(&sample, kept, channels, distance(step)).scored(&views).score.whole;
         run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))
     };
     let first = by_sample().map_or(first, |trial| trial.step);
     let mut best: Option<(f64, Rounded)> = None;
     run(&search(target, first, trials), |step| {
-        let rounded = round(pixels, channels, distance(step)).scored(views);
+        let rounded = round(pixels, kept, channels, distance(step)).scored(views);
         let score = rounded.score.effective(target);
         if score >= target && best.as_ref().is_none_or(|(best, _)| score <= *best) {
             best = Some((score, rounded));
@@ -104,19 +127,19 @@ impl Rounded {
     }
 }
 
-fn round(pixels: &Pixels, channels: Channels, distance: f64) -> Rounded {
+fn round(pixels: &Pixels, kept: &Kept, channels: Channels, distance: f64) -> Rounded {
     let samples = match channels {
-        Channels::Gray => round_channels::<1>(pixels, distance),
-        Channels::GrayAlpha => round_channels::<2>(pixels, distance),
-        Channels::Rgb => round_channels::<3>(pixels, distance),
-        Channels::Rgba => round_channels::<4>(pixels, distance),
+        Channels::Gray => round_channels::<1>(pixels, kept, distance),
+        Channels::GrayAlpha => round_channels::<2>(pixels, kept, distance),
+        Channels::Rgb => round_channels::<3>(pixels, kept, distance),
+        Channels::Rgba => round_channels::<4>(pixels, kept, distance),
     };
     Rounded { width: pixels.width, height: pixels.height, channels, samples, score: Score::REFUSED }
 }
 
-fn round_channels<const N: usize>(pixels: &Pixels, distance: f64) -> Vec<u8> {
+fn round_channels<const N: usize>(pixels: &Pixels, kept: &Kept, distance: f64) -> Vec<u8> {
     let mut samples = Vec::with_capacity(pixels.rgba.len() * N);
-    let mut rounder = Rounder::<N>::new(pixels, distance);
+    let mut rounder = Rounder::<N>::new(pixels, kept, distance);
     for y in 0..pixels.height {
         rounder.round_row(y);
         samples.extend(rounder.row.iter().flat_map(|pixel| pixel.map(|v| v as u8)));
@@ -133,6 +156,10 @@ const SHARE: i32 = 5;
 const MOST_CARRIED: i32 = 20;
 /// Where neighbours differ by fewer levels than this, a place is smooth.
 const SMOOTH: i32 = 3;
+/// Of the smoothest places the dead zone is this share of the distance: more shows as scales on a sky, less costs bytes.
+const FINEST_DEAD_ZONE: f64 = 0.25;
+/// Below this distance a quarter of it would leave so many values that nothing tells the picture from any other.
+const LEAST_HALVED: f64 = 8.0;
 /// Residuals in a table reach so far from zero; with what is carried none is further.
 const REACH: i32 = 255 + 2 * MOST_CARRIED;
 
@@ -162,7 +189,21 @@ impl Lattice {
     fn value(&self, count: i32) -> i32 {
         self.values[(count + REACH) as usize].into()
     }
+
+    /// The value nearest to what was predicted and a residual.
+    fn round(&self, predicted: i32, residual: i32) -> i32 {
+        let count: i32 = self.nearest[(residual.clamp(-REACH, REACH) + REACH) as usize].into();
+        let value = predicted + self.value(count);
+        let end = value.clamp(0, 255);
+        let back = predicted + self.value(count - count.signum());
+        let off = |value: i32| (value - predicted - residual).abs();
+        if value != end && off(back) <= off(end) + BACKWARDS { back.clamp(0, 255) } else { end }
+    }
 }
+
+/// A value out of range is replaced by the end of the range, unless the lattice has one that is off by no more than this
+/// beyond it: values off the lattice cost bytes, and values far off pile up as a shift of colour.
+const BACKWARDS: i32 = 2;
 
 /// Rounds one picture, row by row.
 struct Rounder<'a, const N: usize> {
@@ -170,6 +211,9 @@ struct Rounder<'a, const N: usize> {
     coarse: Lattice,
     /// Half as coarse, for smooth places: there a step is seen.
     fine: Lattice,
+    /// Half as coarse again, for skies: where neighbours are the same but for a level a step shows as a scale.
+    finest: Lattice,
+    finest_dead_zone: i32,
     /// The last row, rounded.
     row: Vec<[i32; N]>,
     /// What the row above carries to each pixel, and what this one carries on.
@@ -177,27 +221,32 @@ struct Rounder<'a, const N: usize> {
     carrying: Vec<[i32; N]>,
     /// How much neighbours differ around each pixel, in 16ths of a level.
     business: Vec<i32>,
+    kept: &'a Kept,
 }
 
 impl<'a, const N: usize> Rounder<'a, N> {
     /// Channels that hold colour; one more is alpha, which stays as it is.
     const COLORS: usize = if N.is_multiple_of(2) { N - 1 } else { N };
 
-    fn new(pixels: &'a Pixels, distance: f64) -> Self {
+    fn new(pixels: &'a Pixels, kept: &'a Kept, distance: f64) -> Self {
         let width = pixels.width;
         Self {
             pixels,
             coarse: Lattice::new(distance),
             fine: Lattice::new(distance / 2.0),
+            finest: Lattice::new(if distance < LEAST_HALVED { distance / 2.0 } else { distance / 4.0 }),
+            finest_dead_zone: (distance * FINEST_DEAD_ZONE * f64::from(1 << FRACTION)) as i32,
             row: vec![[0; N]; width],
             carried: vec![[0; N]; width + 2],
             carrying: vec![[0; N]; width + 2],
             business: vec![0; width],
+            kept,
         }
     }
 
     fn round_row(&mut self, y: usize) {
         let source = self.pixels.row(y);
+        let above = self.pixels.row(y.saturating_sub(1));
         self.watch(y);
         std::mem::swap(&mut self.carried, &mut self.carrying);
         self.carrying.fill([0; N]);
@@ -207,14 +256,18 @@ impl<'a, const N: usize> Rounder<'a, N> {
             let samples = samples::<N>(*pixel);
             let wanted: [i32; N] =
                 std::array::from_fn(|c| (samples[c] << FRACTION) + ahead[c] + self.carried[x + 1][c]);
+            let is_kept = pixel.a != 0 && self.kept.has(*pixel);
             let rounded = if pixel.a == 0 {
                 // Not seen: colours cost nothing as foretold.
                 std::array::from_fn(|c| if c < Self::COLORS { predicted[c] } else { samples[c] })
+            } else if is_kept {
+                samples
             } else {
-                self.round_pixel(x, predicted, wanted, samples)
+                let neighbours = [source[x.saturating_sub(1)], above[x]];
+                self.round_pixel(x, predicted, wanted, samples, clipped(samples, neighbours))
             };
             ahead = [0; N];
-            if pixel.a != 0 {
+            if pixel.a != 0 && !is_kept {
                 for c in 0..Self::COLORS {
                     let most = MOST_CARRIED << FRACTION;
                     let error = wanted[c] - (rounded[c] << FRACTION);
@@ -228,27 +281,32 @@ impl<'a, const N: usize> Rounder<'a, N> {
         }
     }
 
-    /// One pixel, rounded: its residuals all zero, or each the nearest value that does not leave the range.
-    fn round_pixel(&self, x: usize, predicted: [i32; N], wanted: [i32; N], samples: [i32; N]) -> [i32; N] {
+    /// One pixel, rounded: what is clipped stays; then its residuals are all zero, or each the nearest value.
+    fn round_pixel(
+        &self,
+        x: usize,
+        predicted: [i32; N],
+        wanted: [i32; N],
+        samples: [i32; N],
+        clipped: [bool; N],
+    ) -> [i32; N] {
         let residual: [i32; N] = std::array::from_fn(|c| wanted[c] - (predicted[c] << FRACTION));
         let business = self.business[x] >> FRACTION;
-        let lattice = if business < SMOOTH { &self.fine } else { &self.coarse };
-        let dead_zone = self.coarse.dead_zone[business as usize];
-        let dead = residual[..Self::COLORS].iter().all(|residual| residual.abs() <= dead_zone);
+        let (lattice, dead_zone) = match business {
+            0 => (&self.finest, self.finest_dead_zone),
+            1..SMOOTH => (&self.fine, self.coarse.dead_zone[business as usize]),
+            _ => (&self.coarse, self.coarse.dead_zone[business as usize]),
+        };
+        let is_dead = |c: usize| residual[c].abs() <= dead_zone && (!clipped[c] || predicted[c] == samples[c]);
+        let dead = (0..Self::COLORS).all(is_dead);
         std::array::from_fn(|c| {
-            if c >= Self::COLORS {
-                return samples[c];
+            if c >= Self::COLORS || clipped[c] {
+                samples[c]
+            } else if dead {
+                predicted[c]
+            } else {
+                lattice.round(predicted[c], (residual[c] + (1 << (FRACTION - 1))) >> FRACTION)
             }
-            if dead {
-                return predicted[c];
-            }
-            let whole = (residual[c] + (1 << (FRACTION - 1))) >> FRACTION;
-            let mut count: i32 = lattice.nearest[(whole.clamp(-REACH, REACH) + REACH) as usize].into();
-            // Ends at the predicted value, which is in range.
-            while !(0..=255).contains(&(predicted[c] + lattice.value(count))) {
-                count -= count.signum();
-            }
-            predicted[c] + lattice.value(count)
         })
     }
 
@@ -282,6 +340,13 @@ fn pixel_of<const N: usize>(samples: [u8; N]) -> RGBA8 {
     }
 }
 
+/// Which channels are at an end of their range, as both neighbours are: in an area that is clipped, where no grain hides
+/// a shift.
+fn clipped<const N: usize>(pixel: [i32; N], neighbours: [RGBA8; 2]) -> [bool; N] {
+    let [left, above] = neighbours.map(samples::<N>);
+    std::array::from_fn(|c| matches!(pixel[c], 0 | 255) && left[c] == pixel[c] && above[c] == pixel[c])
+}
+
 /// The channels of a pixel: gray or red, green, blue; then alpha, where there is one.
 fn samples<const N: usize>(pixel: RGBA8) -> [i32; N] {
     let all = if N > 2 { [pixel.r, pixel.g, pixel.b, pixel.a] } else { [pixel.r, pixel.a, 0, 0] };
@@ -305,7 +370,7 @@ mod tests {
 
     fn rounded(target: f64) -> Option<Rounded> {
         let pixels = picture();
-        to_target(&pixels, Channels::Rgba, &Views::new(&pixels, 1), target, 6, || Verdict::Continue)
+        to_target(&pixels, &Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), target, 6, || Verdict::Continue)
     }
 
     /// Different residuals of the Average filter (PNG, 9.2) in a picture.
@@ -354,7 +419,49 @@ mod tests {
             trials += 1;
             Verdict::Stop
         };
-        to_target(&pixels, Channels::Rgba, &Views::new(&pixels, 1), 75.0, 6, stop);
+        to_target(&pixels, &Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), 75.0, 6, stop);
         assert_eq!(trials, 1);
+    }
+
+    /// Rounds opaque pixels coarsely, as a photograph or a graphic.
+    fn rounded_rgb(pixels: &Pixels, is_graphic: bool) -> Vec<[u8; 3]> {
+        let kept = Kept::new(&Census::of(pixels, is_graphic), is_graphic);
+        round(pixels, &kept, Channels::Rgb, 24.0).samples.as_chunks::<3>().0.to_vec()
+    }
+
+    fn opaque(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Pixels {
+        let rgba = (0..128 * 96).map(|i| pixel(i % 128, i / 128)).map(|[r, g, b]| RGBA8::new(r, g, b, 255)).collect();
+        Pixels { width: 128, height: 96, rgba }
+    }
+
+    fn grain(x: usize, y: usize) -> u8 {
+        (((x * 31 + y * 977) as u32).wrapping_mul(2_654_435_761) >> 28) as u8
+    }
+
+    #[test]
+    fn clipped_areas_stay_clipped() {
+        let sky = opaque(|x, y| [120 + y as u8 / 2 + grain(x, y), 150 + grain(y, x), 240_u8.saturating_add(x as u8)]);
+        let rounded = rounded_rgb(&sky, false);
+        for (i, (source, result)) in sky.rgba.iter().zip(&rounded).enumerate() {
+            // All but the first column and row of what is clipped.
+            assert!(i % 128 < 16 || i < 128 || result[2] == source.b, "{i}");
+        }
+    }
+
+    #[test]
+    fn flat_areas_of_graphics_and_lines_on_photographs_stay() {
+        let soft = |x: usize, y: usize| [90 + grain(x, y) * 4, 60 + grain(y, x) * 5, 99];
+        let is_line = |x: usize, y: usize| x == y && x > 20;
+        let drawn = |x: usize, y: usize, ground: [u8; 3]| if is_line(x, y) { [255, 0, 80] } else { ground };
+        let photograph = opaque(|x, y| drawn(x, y, soft(x, y)));
+        let icon = |x: usize, y: usize| if x / 16 % 2 == 0 { soft(x, y) } else { [221, 46, 68] };
+        let graphic = opaque(|x, y| drawn(x, y, icon(x, y)));
+        for (pixels, is_graphic) in [(photograph, false), (graphic, true)] {
+            let rounded = rounded_rgb(&pixels, is_graphic);
+            let is_kept = |i: usize| is_line(i % 128, i / 128) || is_graphic && i % 128 / 16 % 2 == 1;
+            let same = |i: usize| rounded[i] == [pixels.rgba[i].r, pixels.rgba[i].g, pixels.rgba[i].b];
+            assert!((0..rounded.len()).all(|i| !is_kept(i) || same(i)));
+            assert!((0..rounded.len()).filter(|i| !is_kept(*i)).any(|i| !same(i)));
+        }
     }
 }

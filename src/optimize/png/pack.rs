@@ -103,6 +103,18 @@ pub fn rounded(picture: Rounded, is_graphic: bool, effort: Effort) -> Result<Vec
         .map_err(|error| error.to_string())
 }
 
+/// Packs a picture of few colours, but more than a palette holds.
+///
+/// # Errors
+/// oxipng's own words.
+pub fn merged(pixels: &Pixels, channels: Channels, effort: Effort) -> Result<Vec<u8>, String> {
+    let samples: Vec<u8> = pixels.rgba.iter().flat_map(|pixel| channels.samples(*pixel)).collect();
+    let options = preset(samples.len(), effort);
+    raw(pixels.width, pixels.height, channels, samples)
+        .and_then(|image| image.create_optimized_png(&options))
+        .map_err(|error| error.to_string())
+}
+
 /// libdeflate's level that tells filters apart.
 const QUICK_DEFLATE: u8 = 5;
 /// Filters that ever win on photographs.

@@ -3,7 +3,7 @@
 use rgb::RGBA8;
 
 use super::pixels::Channels;
-use crate::optimize::views::Pixels;
+use crate::optimize::views::{GRAPHIC_REPEATS, Pixels};
 
 /// How a picture is coded best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,6 @@ pub struct Traits {
     pub is_rounded: bool,
 }
 
-/// Of photographs up to 48 % of all pixels repeat a neighbour, of graphics 55 % and more (the corpus of the bench).
-const GRAPHIC_REPEATS: f64 = 0.5;
 /// A pixel is foretold if each channel is this near to the mean of its neighbours.
 const NEAR: i32 = 8;
 /// Of a graphic's pixels that repeat no neighbour, the most that may come as a surprise where residuals cost less.
@@ -37,13 +35,15 @@ const SURPRISES: f64 = 0.5;
 const SMALL: i32 = 32;
 /// Rounding by [`super::near_lossless`] leaves half of them at the most.
 const ROUNDED_SHARE: f64 = 0.6;
+/// A residual that is rarer than this was not meant: ends of the range, and edges of what is kept.
+const STRAY: f64 = 1.0 / 2000.0;
 
 impl Traits {
     #[must_use]
     pub fn of(pixels: &Pixels) -> Self {
         let mut count = Count::default();
         for y in 1..pixels.height {
-            count.row(pixels.row(y - 1), pixels.row(y));
+            count.row(pixels.row(y - 1), pixels.row(y), pixels.row((y + 1).min(pixels.height - 1)));
         }
         let of = |share: f64, all: u64| (all as f64 * share) as u64;
         let is_graphic = count.repeats > of(GRAPHIC_REPEATS, count.all);
@@ -62,40 +62,47 @@ struct Count {
     repeats: u64,
     /// Not foretold.
     surprises: u64,
-    /// Which small residuals there are, of any channel.
-    residuals: [bool; 2 * SMALL as usize + 1],
+    /// Small residuals, of any channel, of what may have been rounded.
+    residuals: [u64; 2 * SMALL as usize + 1],
+    /// All of them.
+    rounded: u64,
 }
 
 impl Default for Count {
     fn default() -> Self {
-        Self { all: 0, repeats: 0, surprises: 0, residuals: [false; 2 * SMALL as usize + 1] }
+        Self { all: 0, repeats: 0, surprises: 0, residuals: [0; 2 * SMALL as usize + 1], rounded: 0 }
     }
 }
 
 impl Count {
-    fn row(&mut self, above: &[RGBA8], row: &[RGBA8]) {
-        for (pair, above) in row.windows(2).zip(&above[1..]) {
-            let [left, pixel] = [pair[0], pair[1]];
+    fn row(&mut self, above: &[RGBA8], row: &[RGBA8], below: &[RGBA8]) {
+        for (x, pair) in row.windows(2).enumerate() {
+            let [left, pixel, top] = [pair[0], pair[1], above[x + 1]];
             let is_same = |other: RGBA8| pixel == other || pixel.a == 0 && other.a == 0;
             self.all += 1;
-            self.repeats += u64::from(is_same(left) || is_same(*above));
+            self.repeats += u64::from(is_same(left) || is_same(top));
             // What is not seen has colours of any value.
-            if [left, pixel, *above].iter().any(|p| p.a == 0) {
-                self.surprises += u64::from(!is_same(left) && !is_same(*above));
+            if [left, pixel, top].iter().any(|p| p.a == 0) {
+                self.surprises += u64::from(!is_same(left) && !is_same(top));
                 continue;
             }
             let residual = |v: u8, left: u8, above: u8| i32::from(v) - ((i32::from(left) + i32::from(above)) >> 1);
-            let residuals = [
-                residual(pixel.r, left.r, above.r),
-                residual(pixel.g, left.g, above.g),
-                residual(pixel.b, left.b, above.b),
-            ];
+            let residuals =
+                [residual(pixel.r, left.r, top.r), residual(pixel.g, left.g, top.g), residual(pixel.b, left.b, top.b)];
             let foretold =
-                residuals.iter().all(|residual| residual.abs() <= NEAR) && residual(pixel.a, left.a, above.a) == 0;
+                residuals.iter().all(|residual| residual.abs() <= NEAR) && residual(pixel.a, left.a, top.a) == 0;
             self.surprises += u64::from(!foretold);
-            for residual in residuals {
-                if let Some(seen) = self.residuals.get_mut((residual + SMALL) as usize) {
-                    *seen = true;
+            // What is clipped, or repeats a neighbour, is kept as it is.
+            let right = *row.get(x + 2).unwrap_or(&left);
+            if [left, right, above[x + 1], below[x + 1]].contains(&pixel) {
+                continue;
+            }
+            for (residual, sample) in residuals.into_iter().zip([pixel.r, pixel.g, pixel.b]) {
+                if !matches!(sample, 0 | 255) {
+                    self.rounded += 1;
+                    if let Some(seen) = self.residuals.get_mut((residual + SMALL) as usize) {
+                        *seen += 1;
+                    }
                 }
             }
         }
@@ -103,10 +110,12 @@ impl Count {
 
     /// Whether of the residuals between the outermost many are missing.
     fn is_rounded(&self) -> bool {
-        let first = self.residuals.iter().position(|seen| *seen).unwrap_or(0);
-        let last = self.residuals.iter().rposition(|seen| *seen).unwrap_or(0);
-        let there = self.residuals[first..=last].iter().filter(|seen| **seen).count();
-        (there as f64) < (last - first + 1) as f64 * ROUNDED_SHARE
+        let stray = (self.rounded as f64 * STRAY) as u64;
+        let is_there = |count: &u64| *count > stray;
+        let first = self.residuals.iter().position(is_there).unwrap_or(0);
+        let last = self.residuals.iter().rposition(is_there).unwrap_or(0);
+        let values = self.residuals[first..=last].iter().filter(|count| is_there(count)).count();
+        (values as f64) < (last - first + 1) as f64 * ROUNDED_SHARE
     }
 }
 

@@ -36,6 +36,10 @@ pub struct Aim {
     pub most: usize,
 }
 
+/// Tiles may shift by any amount that [`Views`] allows the mean of all: chroma of half the size cannot do better in what is
+/// dark and saturated, and bytes would double for a level that nobody sees.
+const ANY: f64 = f64::INFINITY;
+
 /// The answer of a search.
 pub struct Lossy {
     /// The smallest file found that reaches the target and is of use, and its score.
@@ -81,6 +85,8 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
     let mut lossy = Lossy { found: None, budget_cut: false };
     let target = aim.target + ROUNDING;
     let views = Views::new(&picture.pixels, orientation).shown_by(picture.to_srgb.clone());
+    // What was lossy before has no areas that are flat but by chance.
+    let views = if picture.yuv.is_some() { views.without_flat_areas() } else { views };
     let source = match &picture.yuv {
         Some(yuv) => Source::Yuv(yuv, picture.alpha.as_deref()),
         None => Source::Pixels(&picture.pixels),
@@ -99,8 +105,11 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
         let file = encode(&source, way)?;
         let decoded = decode(&file, width, height)?;
         let exact = decoded.rgba.iter().map(|pixel| pixel.a).eq(picture.pixels.rgba.iter().map(|pixel| pixel.a));
-        let score =
-            views.score(|y, row| row.copy_from_slice(decoded.row(y))).filter(|_| exact).unwrap_or(Score::REFUSED);
+        let score = views
+            .score(|y, row| row.copy_from_slice(decoded.row(y)))
+            .filter(|_| exact)
+            .unwrap_or(Score::REFUSED)
+            .with_shift(ANY);
         let effective = score.effective(target);
         let is_of_use = file.len() < aim.most;
         if is_of_use && effective >= target && lossy.found.as_ref().is_none_or(|(best, _)| file.len() < best.len()) {

@@ -1,0 +1,169 @@
+//! Near colours become one, for drawings of more colours than a palette holds: what is drawn repeats, and repeats pack
+//! well, where rounded residuals do not.
+//!
+//! Colours are put into cells by how they look over black and by their alpha; each cell's most frequent colour stands for
+//! all. Colours of flat areas and of marks stay, and gradients get smaller cells: there a step is seen.
+
+use rgb::RGBA8;
+
+use crate::optimize::census::{self, Census, ColorMap, Use};
+use crate::optimize::score::Score;
+use crate::optimize::search::{Search, Verdict};
+use crate::optimize::views::{Pixels, Views};
+
+/// A picture of fewer colours.
+pub struct Merged {
+    pub pixels: Pixels,
+    /// Against the source.
+    pub score: Score,
+}
+
+/// Sides of a cell, in levels of 255: coarser ones reach no target, finer ones save nothing.
+const SIZES: [i32; 2] = [48, 2];
+/// The size that reaches a score of 75, over sheets of icons.
+const FIRST: i32 = 29;
+/// Points of score that a level brings near the usual targets.
+const SLOPE: f64 = 1.0;
+const TOLERANCE: f64 = 1.0;
+/// Cells of gradients are so many times smaller.
+const GRADIENT: u32 = 3;
+/// Fewer colours than a palette may hold are none of this way's business.
+const LEAST_COLORS: usize = 256;
+
+/// The picture in the largest cells found that reach the target; `None` where none do, or where there are too many
+/// colours. At most `trials` are made, fewer where `goes_on` says so.
+pub fn to_target(
+    pixels: &Pixels,
+    census: &Census,
+    views: &Views<'_>,
+    target: f64,
+    trials: usize,
+    mut goes_on: impl FnMut() -> Verdict,
+) -> Option<Merged> {
+    if !census.is_complete || census.uses.len() <= LEAST_COLORS {
+        return None;
+    }
+    let colors = census.by_count();
+    let [coarsest, finest] = SIZES;
+    let first = coarsest - FIRST + ((target - 75.0) / SLOPE) as i32;
+    let search = Search { steps: 0..=coarsest - finest, first, target, tolerance: TOLERANCE, trials, slope: SLOPE };
+    let mut best: Option<(f64, Merged)> = None;
+    let found: Result<_, std::convert::Infallible> = search.run(|step| {
+        let into = cells(&colors, (coarsest - step) as u32).0;
+        let pixels = replaced(pixels, &into);
+        let score = views.score(|y, row| row.copy_from_slice(pixels.row(y))).unwrap_or(Score::REFUSED);
+        let effective = score.effective(target);
+        if effective >= target && best.as_ref().is_none_or(|(best, _)| effective <= *best) {
+            best = Some((effective, Merged { pixels, score }));
+        }
+        Ok((effective, goes_on()))
+    });
+    // No trial fails.
+    let Ok(_) = found;
+    best.map(|(_, merged)| merged)
+}
+
+/// Cells that a merged picture shows: smaller ones hold one colour each in many a drawing.
+const TOLD_BY: std::ops::RangeInclusive<u32> = 6..=48;
+/// The share of colours that share a cell nevertheless: what a colour is used for changes by merging.
+const STRAY: f64 = 0.03;
+
+/// Whether near colours are one already, as ours are: once more would only lose more.
+#[must_use]
+pub fn is_merged(census: &Census) -> bool {
+    if !census.is_complete || census.uses.len() <= LEAST_COLORS {
+        return false;
+    }
+    let colors = census.by_count();
+    TOLD_BY.into_iter().any(|size| {
+        let (into, cells) = cells(&colors, size);
+        let shared = into.iter().filter(|(color, into)| color != into).count();
+        (shared as f64) < cells as f64 * STRAY
+    })
+}
+
+/// What each colour becomes, and how many cells hold any.
+fn cells(colors: &[(u32, Use)], size: u32) -> (ColorMap<u32>, usize) {
+    let mut cells: ColorMap<u32> = ColorMap::default();
+    let into = |(key, used): &(u32, Use)| {
+        let size = if used.is_step() { (size / GRADIENT).max(1) } else { size };
+        let stays = used.is_flat() || used.is_mark();
+        (*key, if stays { *key } else { *cells.entry(cell(*key, size, used.is_step())).or_insert(*key) })
+    };
+    let into = colors.iter().map(into).collect();
+    (into, cells.len())
+}
+
+/// The cell of a colour: no two kinds share one.
+fn cell(key: u32, size: u32, is_step: bool) -> u32 {
+    let RGBA8 { r, g, b, a } = census::color(key);
+    let alpha = u32::from(a);
+    let shown = |v: u8| (u32::from(v) * alpha / 255 / size) as u8;
+    let alpha = ((alpha + size / 2) / size) as u8;
+    let cell = u32::from_be_bytes([shown(r), shown(g), shown(b), alpha]);
+    // A step's cells are numbered from the other end, and beyond it where both meet.
+    if is_step { !cell } else { cell }
+}
+
+fn replaced(pixels: &Pixels, into: &ColorMap<u32>) -> Pixels {
+    let mut last = (0, RGBA8::default());
+    let replace = |pixel: &RGBA8| {
+        let key = census::key(*pixel);
+        if key != last.0 {
+            last = (key, census::color(into.get(&key).copied().unwrap_or(key)));
+        }
+        last.1
+    };
+    Pixels { width: pixels.width, height: pixels.height, rgba: pixels.rgba.iter().map(replace).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 240;
+
+    /// Icons on a transparent ground, with rims of noise.
+    fn sheet() -> Pixels {
+        let mix = |v: u32| (v ^ v >> 15).wrapping_mul(0x2C1B_3C6D);
+        let noise = |i: usize, c: u32| (mix(mix(i as u32 * 4 + c + 1)) >> 24) as u8;
+        let pixel = |i: usize| {
+            let (x, y) = (i % SIZE % 12, i / SIZE % 12);
+            let icon = (i % SIZE / 12 + i / SIZE / 12 * 7) as u8;
+            match x.max(y) {
+                0..2 | 10.. => RGBA8::default(),
+                2 | 9 => RGBA8::new(noise(i, 0), noise(i, 1), noise(i, 2), noise(i, 3) | 1),
+                _ => RGBA8::new(icon.wrapping_mul(37), 90, 255 - icon, 255),
+            }
+        };
+        Pixels { width: SIZE, height: SIZE, rgba: (0..SIZE * SIZE).map(pixel).collect() }
+    }
+
+    fn found(pixels: &Pixels, target: f64) -> Option<Merged> {
+        let go_on = || Verdict::Continue;
+        to_target(pixels, &Census::of(pixels, true), &Views::new(pixels, 1), target, 6, go_on)
+    }
+
+    #[test]
+    fn merged_colours_are_fewer_and_flat_areas_exact() {
+        let source = sheet();
+        let merged = found(&source, 75.0).unwrap();
+        assert!(merged.score.effective(75.0) >= 75.0);
+        let colors = |pixels: &Pixels| Census::of(pixels, true).uses.len();
+        assert!(2 * colors(&merged.pixels) < colors(&source));
+        let is_flat = |i: usize| [i % SIZE % 12, i / SIZE % 12].iter().all(|v| (4..8).contains(v));
+        assert!((0..SIZE * SIZE).filter(|i| is_flat(*i)).all(|i| merged.pixels.rgba[i] == source.rgba[i]));
+    }
+
+    #[test]
+    fn merged_pictures_are_known_and_others_are_not() {
+        let source = sheet();
+        assert!(!is_merged(&Census::of(&source, true)));
+        assert!(is_merged(&Census::of(&found(&source, 75.0).unwrap().pixels, true)));
+    }
+
+    #[test]
+    fn merged_picture_out_of_reach_is_none() {
+        assert!(found(&sheet(), 99.99).is_none());
+    }
+}
