@@ -160,6 +160,9 @@ struct Held {
 /// Whole trials from the first near step on, at the most and where something holds: of images that have a sample, and of
 /// smaller ones.
 const REFINING_TRIALS: (usize, usize) = (6, 2);
+/// The same above so many pixels, where a trial takes seconds.
+const MANY_PIXELS: usize = 40_000_000;
+const FEW_REFINING_TRIALS: (usize, usize) = (5, 1);
 const SMALL_REFINING_TRIALS: (usize, usize) = (10, 5);
 
 /// Programs that ignore profiles show, and score, the samples as they are: of files of Display P3 up to 0.4 points below
@@ -314,7 +317,11 @@ impl Trials<'_> {
     /// What holds everywhere, from a step that is near.
     fn refined(mut self, aim: &Aim, first: Tried) -> Found {
         let has_sample = self.ways.tiles.is_some();
-        let (trials, enough) = if has_sample { REFINING_TRIALS } else { SMALL_REFINING_TRIALS };
+        let (trials, enough) = match (has_sample, aim.pixels > MANY_PIXELS) {
+            (true, true) => FEW_REFINING_TRIALS,
+            (true, false) => REFINING_TRIALS,
+            (false, _) => SMALL_REFINING_TRIALS,
+        };
         let goal = Goal {
             target: aim.target,
             orientation: self.ways.orientation,

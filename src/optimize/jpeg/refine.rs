@@ -44,7 +44,7 @@ pub trait Trials {
 }
 
 /// A score this much above the target is near enough, and what the vernier aims at.
-const TOLERANCE: f64 = 0.3;
+const TOLERANCE: f64 = 0.4;
 const AIM: f64 = 0.1;
 /// Points of score that a level of the whole costs, before it was tried, and what a trial may say of it.
 const PER_LEVEL: f64 = 0.2;
@@ -57,6 +57,8 @@ const MANY_FAILING: f64 = 0.05;
 /// is what they need.
 const MOST_LACKING: f64 = 4.0;
 const MOST_NARROWED: usize = 2;
+/// Points that windows still lack after narrower dead zones for which these are not tried again.
+const MUCH: f64 = 1.0;
 /// Trials of parts between two of the whole; parts of more than this share of the picture cost as much as the whole.
 const PART_TRIALS: usize = 6;
 const LARGE_PART_TRIALS: usize = 4;
@@ -110,7 +112,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
             bias = (bias + worst - now.score.worst).clamp(0.0, MOST_BIAS);
         }
         let is_late = best.tried.is_none() && left <= LATE;
-        next = if lacking > 0.0 && (failures > MOST_NARROWED || is_late) {
+        next = if lacking > 0.0 && (is_late || failures > MOST_NARROWED || failures > 1 && lacking > MUCH) {
             // What narrower dead zones did not mend, and what the last trials are for: a finer step.
             let (setting, windows) = goal.mended(&now, MOST_NARROWED, bias, trials);
             predicted = Some(windows.worst());
