@@ -16,6 +16,8 @@ pub struct Score {
     /// The lowest score of any window of 128 pixels that is not flat, every 64 pixels; of a picture with a side below 113
     /// pixels of the picture mirrored at its edges, and not above the score of that.
     pub worst: f64,
+    /// The score of all windows together that are not flat.
+    busy: f64,
     /// The score of the picture mirrored at its edges, where the metric misses scales for want of pixels.
     mirrored: f64,
     /// What the metric forgives and eyes do not.
@@ -28,9 +30,10 @@ const WINDOW_SLACK: f64 = 0.24;
 
 impl Score {
     /// Of a picture beside itself.
-    pub const IDENTICAL: Self = Self { whole: IDENTICAL, worst: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN };
+    pub const IDENTICAL: Self =
+        Self { whole: IDENTICAL, worst: IDENTICAL, busy: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN };
     /// Of what must not be kept.
-    pub const REFUSED: Self = Self { whole: 0.0, worst: 0.0, mirrored: 0.0, gates: Gates::OPEN };
+    pub const REFUSED: Self = Self { whole: 0.0, worst: 0.0, busy: 0.0, mirrored: 0.0, gates: Gates::OPEN };
 
     /// What no window that is not flat may score below, for a target of the whole.
     #[must_use]
@@ -41,7 +44,8 @@ impl Score {
     /// The number that reaches the target where the whole does and every window reaches its floor.
     #[must_use]
     pub fn effective(self, target: f64) -> f64 {
-        self.whole.min(self.mirrored).min(self.worst + slack(target)).min(self.gates.cap(target))
+        let windows = self.worst + slack(target);
+        self.whole.min(self.mirrored).min(windows).min(self.busy + busy_slack(target)).min(self.gates.cap(target))
     }
 
     /// The whole's score, at all scales: of a small picture not above that of the mirrored one.
@@ -50,12 +54,19 @@ impl Score {
         self.whole.min(self.mirrored)
     }
 
+    /// Points that all that is not flat lacks together, for a target of the whole.
+    #[must_use]
+    pub fn busy_lacking(self, target: f64) -> f64 {
+        (target - busy_slack(target) - self.busy).max(0.0)
+    }
+
     /// The lower of both, each way.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         Self {
             whole: self.whole.min(other.whole),
             worst: self.worst.min(other.worst),
+            busy: self.busy.min(other.busy),
             mirrored: self.mirrored.min(other.mirrored),
             gates: self.gates.min(other.gates),
         }
@@ -76,8 +87,16 @@ impl Score {
     /// With the whole's score alone, where nothing is known of windows.
     #[must_use]
     pub fn of_whole(whole: f64) -> Self {
-        Self { whole, worst: whole, mirrored: IDENTICAL, gates: Gates::OPEN }
+        Self { whole, worst: whole, busy: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN }
     }
+}
+
+/// All that is not flat may score below the target by this share: an object on a plain ground is all of one quality, and its
+/// crop would score 70 for a target of 75 where each of its windows has 69.
+const BUSY_SLACK: f64 = 0.12;
+
+fn busy_slack(target: f64) -> f64 {
+    BUSY_SLACK * (IDENTICAL - target).max(0.0)
 }
 
 fn slack(target: f64) -> f64 {
@@ -202,7 +221,8 @@ impl Judge {
         let drifts = self.drift.mean() > max_drift;
         let (whole, windows) = self.comparison.finish();
         let (mirrored, windows) = self.mirrored.map_or((IDENTICAL, windows), Mirrored::finish);
-        let score = Score { whole, worst: windows.worst().min(mirrored), mirrored, gates: Gates::OPEN };
+        let score =
+            Score { whole, worst: windows.worst().min(mirrored), busy: windows.busy, mirrored, gates: Gates::OPEN };
         (if drifts { score.min(Score::REFUSED) } else { score }, windows)
     }
 }

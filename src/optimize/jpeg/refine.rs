@@ -65,6 +65,8 @@ const LARGE_PART_TRIALS: usize = 4;
 const MOST_PARTS: f64 = 0.5;
 /// What parts may score above what they do in the whole.
 const MOST_BIAS: f64 = 5.0;
+/// Points that the floor is raised by for each that all windows together lack: the better ones gain less.
+const RAISED_BY: f64 = 1.5;
 /// From so many trials left on, what was found must hold.
 const LATE: usize = 2;
 /// Points that windows lie above their floor after a finer step for which a coarser one is tried.
@@ -81,7 +83,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         return best.tried;
     }
     let (setting, windows) = goal.mended(&first, 0, 0.0, trials);
-    let levels = setting.levels.freed(&windows, goal.floor(), goal.orientation);
+    let levels = setting.levels.freed(&windows, goal.floor(&first), goal.orientation);
     let gain = f64::from(setting.step - first.setting.step) * goal.slope;
     let mut vernier = Vernier { per_level: PER_LEVEL, held: None, failed: None };
     let excess = goal.excess(&first) + gain;
@@ -164,14 +166,19 @@ impl Vernier {
             (Some(held), Some(_)) if even <= held => even = held,
             _ => {}
         }
-        let levels = levels.narrowed(&now.windows, goal.floor(), goal.orientation).with_even(even);
+        let levels = levels.narrowed(&now.windows, goal.floor(now), goal.orientation).with_even(even);
         Setting { step: now.setting.step, levels }
     }
 }
 
 impl Goal {
-    fn floor(&self) -> f64 {
-        Score::floor(self.target)
+    /// What windows must reach; more where all that is not flat lacks something together, though no window does by itself.
+    fn floor(&self, tried: &Tried) -> f64 {
+        let floor = Score::floor(self.target);
+        match tried.score.busy_lacking(self.target) {
+            0.0 => floor,
+            lacking => floor.max(tried.score.worst) + RAISED_BY * lacking,
+        }
     }
 
     /// Points of the whole above the target.
@@ -189,14 +196,14 @@ impl Goal {
         let (mut there, mut failing) = (0, 0);
         for lowest in cells.into_iter().flatten() {
             there += 1;
-            failing += usize::from(f64::from(lowest) < self.floor());
+            failing += usize::from(f64::from(lowest) < self.floor(tried));
         }
         failing as f64 / f64::from(there.max(1_u32))
     }
 
     /// Points that the worst window lacks.
     fn lacking(&self, tried: &Tried) -> f64 {
-        (self.floor() - tried.score.worst).max(0.0)
+        (self.floor(tried) - tried.score.worst).max(0.0)
     }
 
     /// A setting at which windows that lack some reach their floor, found on parts of the picture, and what is then known
@@ -204,7 +211,8 @@ impl Goal {
     /// `bias`: the metric's rounding errors add up along its rows.
     fn mended(&self, now: &Tried, mut narrowed: usize, bias: f64, trials: &mut impl Trials) -> (Setting, Windows) {
         let (mut setting, mut windows) = (now.setting.clone(), now.windows.clone());
-        let parts = Part::below(&windows, self.floor());
+        let floor = self.floor(now);
+        let parts = Part::below(&windows, floor);
         let cells: usize = parts.iter().map(|part| part.cells()).sum();
         let is_small = cells as f64 <= MOST_PARTS * (windows.grid.columns * windows.grid.rows) as f64;
         let (mut per_step, mut surplus) = (PER_STEP, -self.lacking(now));
@@ -219,7 +227,7 @@ impl Goal {
             } else {
                 lacks_at = before;
             }
-            let is_narrow = narrowed == MOST_NARROWED || setting.levels.are_spent(&windows, self.floor() + bias);
+            let is_narrow = narrowed == MOST_NARROWED || setting.levels.are_spent(&windows, floor + bias);
             let mut known = windows.clone();
             if before > now.setting.step || -surplus > MOST_LACKING || is_narrow {
                 let most = held.as_ref().map_or(self.finest, |(held, _)| held.step - 1);
@@ -237,7 +245,7 @@ impl Goal {
                 known.raise(f64::from(setting.step - before) * self.slope);
             } else {
                 narrowed += 1;
-                setting.levels = setting.levels.narrowed(&windows, self.floor() + bias + AIM, self.orientation);
+                setting.levels = setting.levels.narrowed(&windows, floor + bias + AIM, self.orientation);
             }
             let Some(seen) = trials.parts(&setting, &known, &parts) else {
                 windows = known;
@@ -248,7 +256,7 @@ impl Goal {
                 per_step = per.clamp(PER_STEP_RANGE.0, PER_STEP_RANGE.1);
             }
             windows = seen;
-            surplus = windows.worst() - self.floor() - bias;
+            surplus = windows.worst() - floor - bias;
         }
         held.filter(|_| surplus < 0.0).unwrap_or((setting, windows))
     }

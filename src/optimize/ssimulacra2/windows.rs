@@ -39,6 +39,16 @@ impl Grid {
         (y >> CELL_BITS).min(self.rows - 1) * self.columns + (x >> CELL_BITS).min(self.columns - 1)
     }
 
+    /// How many pixels of a scale a cell has, of a picture of this size.
+    fn pixels(self, cell: usize, (width, height): (usize, usize), scale: usize) -> f64 {
+        let length = |cell: usize, cells: usize, pixels: usize| {
+            let first = cell << (CELL_BITS - scale);
+            let end = if cell + 1 == cells { pixels.div_ceil(1 << scale) } else { first + (CELL >> scale) };
+            end - first
+        };
+        (length(cell % self.columns, self.columns, width) * length(cell / self.columns, self.rows, height)) as f64
+    }
+
     /// Windows in each direction.
     fn windows(self) -> (usize, usize) {
         let windows = |cells: usize| cells.saturating_sub(WINDOW - 1).max(1);
@@ -112,40 +122,49 @@ pub struct Windows {
     pub grid: Grid,
     /// Row by row; `None` where a window is flat in both pictures.
     scores: Vec<Option<f32>>,
+    /// The score of all that is not flat, together; [`IDENTICAL`] where all is.
+    pub busy: f64,
 }
 
 impl Windows {
     /// Where there are no windows.
-    pub const NONE: Self = Self { grid: Grid { columns: 1, rows: 1 }, scores: Vec::new() };
+    pub const NONE: Self = Self { grid: Grid { columns: 1, rows: 1 }, scores: Vec::new(), busy: IDENTICAL };
 
     /// `channels` has the cells of each scale's X, Y, B where they count; `size` is that of the picture in pixels.
     #[must_use]
     pub fn of(size: (usize, usize), moments: &Moments, channels: &[[Option<&Cells>; 3]]) -> Self {
         let grid = moments.grid;
         let (across, down) = grid.windows();
-        let score = |i: usize| {
-            let (left, top) = (i % across, i / across);
-            let cells = || Area { left, top }.cells(grid);
-            let pixels = Area { left, top }.pixels(grid, size, 0);
-            let is_flat = (0..2).all(|picture| {
-                let [sum, of_squares] =
-                    [0, 1].map(|k| cells().map(|i| moments.cells[i][picture][k]).sum::<f64>() / pixels);
-                of_squares - sum * sum < FLAT_DEVIATION * FLAT_DEVIATION
-            });
-            (!is_flat).then(|| {
-                let mut parts = [[[0.0; PARTS]; 3]; SCALES];
-                for (scale, (parts, channels)) in parts.iter_mut().zip(channels).enumerate() {
-                    let pixels = Area { left, top }.pixels(grid, size, scale);
-                    for (parts, channel) in parts.iter_mut().zip(channels) {
-                        if let Some(channel) = channel {
-                            *parts = means(cells().map(|i| channel.sums[i]), pixels);
-                        }
+        let score_of = |cells: &[usize], pixels: &dyn Fn(usize) -> f64| {
+            let mut parts = [[[0.0; PARTS]; 3]; SCALES];
+            for (scale, (parts, channels)) in parts.iter_mut().zip(channels).enumerate() {
+                for (parts, channel) in parts.iter_mut().zip(channels) {
+                    if let Some(channel) = channel {
+                        *parts = means(cells.iter().map(|i| channel.sums[*i]), pixels(scale));
                     }
                 }
-                weights::score(&parts[..channels.len()]) as f32
+            }
+            weights::score(&parts[..channels.len()])
+        };
+        let mut is_busy = vec![false; grid.columns * grid.rows];
+        let mut score = |i: usize| {
+            let area = Area { left: i % across, top: i / across };
+            let cells: Vec<_> = area.cells(grid).collect();
+            let pixels = area.pixels(grid, size, 0);
+            let is_flat = (0..2).all(|picture| {
+                let sum = |k: usize| cells.iter().map(|i| moments.cells[*i][picture][k]).sum::<f64>() / pixels;
+                sum(1) - sum(0) * sum(0) < FLAT_DEVIATION * FLAT_DEVIATION
+            });
+            (!is_flat).then(|| {
+                cells.iter().for_each(|i| is_busy[*i] = true);
+                score_of(&cells, &|scale| area.pixels(grid, size, scale)) as f32
             })
         };
-        Self { grid, scores: (0..across * down).map(score).collect() }
+        let scores = (0..across * down).map(&mut score).collect();
+        let busy: Vec<_> = (0..is_busy.len()).filter(|i| is_busy[*i]).collect();
+        let pixels = |scale| busy.iter().map(|i| grid.pixels(*i, size, scale)).sum();
+        let busy = if busy.is_empty() { IDENTICAL } else { score_of(&busy, &pixels) };
+        Self { grid, scores, busy }
     }
 
     /// The lowest score of any window that is not flat; [`IDENTICAL`] where all are.
@@ -211,13 +230,8 @@ impl Area {
     }
 
     /// How many pixels of a scale it has.
-    fn pixels(self, grid: Grid, (width, height): (usize, usize), scale: usize) -> f64 {
-        let (right, bottom) = self.ends(grid);
-        let length = |first: usize, end: usize, cells: usize, pixels: usize| {
-            let end = if end == cells { pixels.div_ceil(1 << scale) } else { end << (CELL_BITS - scale) };
-            end - (first << (CELL_BITS - scale))
-        };
-        (length(self.left, right, grid.columns, width) * length(self.top, bottom, grid.rows, height)) as f64
+    fn pixels(self, grid: Grid, size: (usize, usize), scale: usize) -> f64 {
+        self.cells(grid).map(|i| grid.pixels(i, size, scale)).sum()
     }
 }
 
@@ -236,7 +250,7 @@ impl Windows {
     /// All of one score.
     pub fn filled(grid: Grid, score: f32) -> Self {
         let (across, down) = grid.windows();
-        Self { grid, scores: vec![Some(score); across * down] }
+        Self { grid, scores: vec![Some(score); across * down], busy: IDENTICAL }
     }
 }
 
@@ -266,10 +280,10 @@ mod tests {
     #[test]
     fn lowest_by_cell_is_that_of_all_windows_around() {
         let grid = Grid::over(192, 64);
-        let windows = Windows { grid, scores: vec![Some(80.0), Some(60.0)] };
+        let windows = Windows { grid, scores: vec![Some(80.0), Some(60.0)], busy: IDENTICAL };
         assert_eq!(windows.lowest_by_cell(), [Some(80.0), Some(60.0), Some(60.0)]);
         assert!((windows.worst() - 60.0).abs() < 1e-6);
-        let flat = Windows { grid, scores: vec![Some(80.0), None] };
+        let flat = Windows { grid, scores: vec![Some(80.0), None], busy: IDENTICAL };
         assert_eq!(flat.lowest_by_cell(), [Some(80.0), Some(80.0), None]);
     }
 }
