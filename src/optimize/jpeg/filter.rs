@@ -14,6 +14,9 @@ use crate::optimize::options::MetadataPolicy;
 /// A JFIF header without its thumbnail (ITU-T T.871, 10.1), of which two bytes are the thumbnail's size.
 const JFIF_BYTES: usize = 14;
 
+/// Packets of XMP that are read until one is kept: each may promise an extended packet, and is compared with all parts.
+const MAX_PACKETS: usize = 16;
+
 /// What a policy keeps of a file besides the coded image.
 #[derive(Debug)]
 pub struct Kept<'a> {
@@ -94,13 +97,15 @@ impl<'a> Segments<'a> {
         };
         let mut seen = Vec::new();
         let mut is_turned = false;
+        let mut packets = 0;
         for segment in &self.parts {
             let Some(kind) = segment.kind() else { continue };
             let before = kept.segments.len();
             if policy == MetadataPolicy::All {
                 kept.push(kind, segment.marker, segment.payload.into());
             } else {
-                let is_first = !seen.contains(&kind);
+                packets += usize::from(kind == Kind::Xmp);
+                let is_first = !seen.contains(&kind) && (kind != Kind::Xmp || packets <= MAX_PACKETS);
                 let context = SegmentContext { policy, has_further_images, is_first, is_turned };
                 self.filter_segment(segment, kind, context, &mut kept);
             }

@@ -314,6 +314,18 @@ fn extended_xmp_is_filtered_and_found() {
 }
 
 #[test]
+fn packets_behind_many_of_which_nothing_stays_go() {
+    let empty = xmp("<rdf:Description exif:GPSLatitude=\"latitude\"/>");
+    let rights = xmp("<rdf:Description dc:rights=\"A\"/>");
+    for (count, is_kept) in [(1, true), (15, true), (16, false)] {
+        let source = photo(&[vec![empty.clone(); count], vec![rights.clone()]].concat());
+        let (file, state) = stored(&source, Safe);
+        assert_eq!((contains(&file, b"dc:rights"), state), (is_kept, Stripped), "{count}");
+        assert!(!contains(&file, SECRET));
+    }
+}
+
+#[test]
 fn lengths_in_extended_xmp_are_set() {
     let map = photo(&[exif_segment()]);
     let directory = directory_of(0, &[("GainMap", "image/jpeg", map.len(), 0)]);
