@@ -22,6 +22,7 @@ const MAX_PACKETS: usize = 16;
 pub struct Kept<'a> {
     /// Whether the policy removed anything.
     pub stripped: bool,
+    pub(super) policy: MetadataPolicy,
     /// Whether something stays that the policy does not look into: a file inside of the XMP, one of another format.
     pub is_opaque: bool,
     /// What stays behind all, byte for byte.
@@ -88,6 +89,7 @@ impl<'a> Segments<'a> {
     fn filter_segments(&self, policy: MetadataPolicy, has_further_images: bool) -> Kept<'a> {
         let mut kept = Kept {
             stripped: false,
+            policy,
             is_opaque: false,
             rest: Rest::Nothing,
             segments: Vec::new(),

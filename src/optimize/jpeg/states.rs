@@ -6,6 +6,7 @@ use super::lists::Secondary;
 use super::mpf;
 use super::segments::tests::{jpeg, segment};
 use super::segments::{APP0, APP1, APP2, EXIF_ID, EXTENDED_XMP_ID, Segments, XMP_ID, contains};
+use super::splice::assemble;
 use super::trailing::Rest;
 use crate::optimize::metadata::ByteOrder;
 use crate::optimize::metadata::container::tests::{depth_directory, directory_of};
@@ -194,6 +195,18 @@ fn all_keeps_every_segment_and_all_that_follows() {
         assert_eq!(kinds(&source), kinds(&new), "{condition}");
         assert_eq!(files(&source).len(), files(&new).len(), "{condition}");
         assert_eq!(source.trailing.rest.bytes(), new.trailing.rest.bytes(), "{condition}");
+    }
+}
+
+#[test]
+fn all_keeps_adobes_segment_beside_jfif() {
+    let jfif = segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+    let encoded = photo(std::slice::from_ref(&jfif));
+    for (transform, policy, is_kept) in [(1, All, true), (1, Safe, false), (2, All, false)] {
+        let adobe = segment(0xEE, &[b"Adobe\0\x64\x80\0\0\0", &[transform][..]].concat());
+        let source = photo(&[jfif.clone(), adobe.clone()]);
+        let out = assemble(&encoded, &Segments::parse(&source).unwrap().filter(policy)).unwrap();
+        assert_eq!(contains(&out, &adobe), is_kept, "{transform} {policy:?}");
     }
 }
 
