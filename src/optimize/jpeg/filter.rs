@@ -14,11 +14,15 @@ use crate::optimize::options::MetadataPolicy;
 /// A JFIF header without its thumbnail (ITU-T T.871, 10.1), of which two bytes are the thumbnail's size.
 const JFIF_BYTES: usize = 14;
 
+/// Packets of XMP that are read until one is kept: each may promise an extended packet, and is compared with all parts.
+const MAX_PACKETS: usize = 16;
+
 /// What a policy keeps of a file besides the coded image.
 #[derive(Debug)]
 pub struct Kept<'a> {
     /// Whether the policy removed anything.
     pub stripped: bool,
+    pub(super) policy: MetadataPolicy,
     /// Whether something stays that the policy does not look into: a file inside of the XMP, one of another format.
     pub is_opaque: bool,
     /// What stays behind all, byte for byte.
@@ -85,6 +89,7 @@ impl<'a> Segments<'a> {
     fn filter_segments(&self, policy: MetadataPolicy, has_further_images: bool) -> Kept<'a> {
         let mut kept = Kept {
             stripped: false,
+            policy,
             is_opaque: false,
             rest: Rest::Nothing,
             segments: Vec::new(),
@@ -94,13 +99,15 @@ impl<'a> Segments<'a> {
         };
         let mut seen = Vec::new();
         let mut is_turned = false;
+        let mut packets = 0;
         for segment in &self.parts {
             let Some(kind) = segment.kind() else { continue };
             let before = kept.segments.len();
             if policy == MetadataPolicy::All {
                 kept.push(kind, segment.marker, segment.payload.into());
             } else {
-                let is_first = !seen.contains(&kind);
+                packets += usize::from(kind == Kind::Xmp);
+                let is_first = !seen.contains(&kind) && (kind != Kind::Xmp || packets <= MAX_PACKETS);
                 let context = SegmentContext { policy, has_further_images, is_first, is_turned };
                 self.filter_segment(segment, kind, context, &mut kept);
             }

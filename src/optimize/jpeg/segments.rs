@@ -377,7 +377,9 @@ fn box_kind(payload: &[u8]) -> Option<&[u8]> {
 /// Whether nothing but zeros, white space, fill bytes and end markers are there.
 pub(super) fn is_padding(bytes: &[u8]) -> bool {
     let is_end = |at: usize| bytes[at] == EOI && at > 0 && bytes[at - 1] == 0xFF;
-    (0..bytes.len()).all(|at| matches!(bytes[at], 0 | 0xFF) || bytes[at].is_ascii_whitespace() || is_end(at))
+    // Vertical tabs are white space as well (C, isspace), and no `is_ascii_whitespace`.
+    let is_filler = |byte: u8| matches!(byte, 0 | 0x0B | 0xFF) || byte.is_ascii_whitespace();
+    (0..bytes.len()).all(|at| is_filler(bytes[at]) || is_end(at))
 }
 
 pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -549,9 +551,16 @@ pub(super) mod tests {
 
     #[test]
     fn padding_is_white_space_fill_and_end_markers() {
-        for padding in
-            [&b""[..], b"\n", b"\r\n", b" \0\0", &[0xFF, EOI], &[0xFF, EOI, 0xFF, EOI, b'\n'], &[0xFF; 9], &[0, 0xFF]]
-        {
+        for padding in [
+            &b""[..],
+            b"\n",
+            b"\r\n\x0b",
+            b" \0\0",
+            &[0xFF, EOI],
+            &[0xFF, EOI, 0xFF, EOI, b'\n'],
+            &[0xFF; 9],
+            &[0, 0xFF],
+        ] {
             assert!(is_padding(padding), "{padding:?}");
         }
         for data in [&b"a"[..], &[EOI], &[0, EOI], &[0xFF, SOI], b"\n."] {

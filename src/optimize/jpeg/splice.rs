@@ -7,6 +7,10 @@ use super::filter::{Kept, Metadata};
 use super::mpf;
 use super::segments::{EOI, Kind, SOI, Segments, malformed};
 use crate::optimize::error::ImageError;
+use crate::optimize::options::MetadataPolicy;
+
+/// Where Adobe's segment, of 12 bytes at least, says how colours are coded (T.872, 6.5.3): 1 means YCbCr.
+const TRANSFORM_AT: usize = 11;
 
 impl Segments<'_> {
     /// The file with the kept metadata and the same coded image, byte for byte.
@@ -36,7 +40,11 @@ pub fn assemble(encoded: &[u8], kept: &Kept<'_>) -> Result<Vec<u8>, ImageError> 
         None => of_source(Kind::Jfif).filter(|_| image.frame.components.len() != 3),
     };
     let others = kept.segments.iter().filter(|s| !matches!(s.kind, Kind::Jfif | Kind::Adobe)).map(Metadata::borrowed);
-    let metadata: Vec<_> = jfif.into_iter().chain(others).chain(own(Kind::Adobe)).collect();
+    // The source's says more, and stays where all does, if it says the same of the samples.
+    let transform = own(Kind::Adobe).map_or(1, |adobe| adobe.payload[TRANSFORM_AT]);
+    let adobe = of_source(Kind::Adobe)
+        .filter(|adobe| kept.policy == MetadataPolicy::All && adobe.payload[TRANSFORM_AT] == transform);
+    let metadata: Vec<_> = jfif.into_iter().chain(others).chain(adobe.or_else(|| own(Kind::Adobe))).collect();
     write(&metadata, &image, kept)
 }
 

@@ -6,6 +6,7 @@ use super::lists::Secondary;
 use super::mpf;
 use super::segments::tests::{jpeg, segment};
 use super::segments::{APP0, APP1, APP2, EXIF_ID, EXTENDED_XMP_ID, Segments, XMP_ID, contains};
+use super::splice::assemble;
 use super::trailing::Rest;
 use crate::optimize::metadata::ByteOrder;
 use crate::optimize::metadata::container::tests::{depth_directory, directory_of};
@@ -198,6 +199,18 @@ fn all_keeps_every_segment_and_all_that_follows() {
 }
 
 #[test]
+fn all_keeps_adobes_segment_beside_jfif() {
+    let jfif = segment(APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+    let encoded = photo(std::slice::from_ref(&jfif));
+    for (transform, policy, is_kept) in [(1, All, true), (1, Safe, false), (2, All, false)] {
+        let adobe = segment(0xEE, &[b"Adobe\0\x64\x80\0\0\0", &[transform][..]].concat());
+        let source = photo(&[jfif.clone(), adobe.clone()]);
+        let out = assemble(&encoded, &Segments::parse(&source).unwrap().filter(policy)).unwrap();
+        assert_eq!(contains(&out, &adobe), is_kept, "{transform} {policy:?}");
+    }
+}
+
+#[test]
 fn what_is_padding_stops_no_recompression() {
     let photo = photo(&[]);
     for padding in [&b"\n"[..], b"\r\n \t", &[0; 40], &[0xFF, 0xD9], &[0xFF, 0xD9, 0, 0xFF, b'\n']] {
@@ -310,6 +323,18 @@ fn extended_xmp_is_filtered_and_found() {
         assert_eq!(contains(&packet, b"(c) A"), has_rights, "{policy}");
         assert_eq!(contains(&out, SECRET), policy == All, "{policy}");
         assert_eq!(image.trailing.rest, Rest::Movable(&video()), "{policy}");
+    }
+}
+
+#[test]
+fn packets_behind_many_of_which_nothing_stays_go() {
+    let empty = xmp("<rdf:Description exif:GPSLatitude=\"latitude\"/>");
+    let rights = xmp("<rdf:Description dc:rights=\"A\"/>");
+    for (count, is_kept) in [(1, true), (15, true), (16, false)] {
+        let source = photo(&[vec![empty.clone(); count], vec![rights.clone()]].concat());
+        let (file, state) = stored(&source, Safe);
+        assert_eq!((contains(&file, b"dc:rights"), state), (is_kept, Stripped), "{count}");
+        assert!(!contains(&file, SECRET));
     }
 }
 

@@ -11,6 +11,9 @@ use super::segments::{APP2, EXIF_ID, Kind, Segment, Segments, contains, is_paddi
 use crate::optimize::metadata::exif;
 use crate::optimize::options::MetadataPolicy;
 
+/// Previews whose first byte is another's: each is copied to be read.
+const MAX_COPIED: usize = 8;
+
 /// What follows the primary image's EOI.
 #[derive(Debug, Default)]
 pub struct Trailing<'a> {
@@ -129,8 +132,12 @@ fn holds_number(bytes: &[u8], number: usize) -> bool {
 
 /// Whether the bytes are whole JPEG images and padding, and none says of itself that it is more than a preview.
 fn are_previews(bytes: &[u8]) -> bool {
-    let mut at = 0;
+    let (mut at, mut copied) = (0, 0);
     while let Some((start, image)) = next_preview(bytes, at) {
+        copied += usize::from(matches!(image, Cow::Owned(_)));
+        if copied > MAX_COPIED {
+            return false;
+        }
         match Segments::parse_image(&image) {
             Ok((image, end)) if image.complete && !is_gain_map(&image) => at = start + end,
             _ => return false,
@@ -213,6 +220,16 @@ mod tests {
                 rest.starts_with(expected) && found.listed.files.len() == files,
                 "{found:?}, not {expected} of {tail:?}"
             );
+        }
+    }
+
+    #[test]
+    fn only_a_few_previews_of_another_first_byte_are_read() {
+        let preview = [&[7], &jpeg(&[])[1..]].concat();
+        for (count, expected) in [(MAX_COPIED, "Previews"), (MAX_COPIED + 1, "Unknown")] {
+            let file = [jpeg(&[]), preview.repeat(count)].concat();
+            let rest = format!("{:?}", Segments::parse(&file).unwrap().trailing.rest);
+            assert!(rest.starts_with(expected), "{count}: {rest}");
         }
     }
 

@@ -21,7 +21,8 @@ const HEADER_BYTES: usize = GUID_BYTES + 8;
 /// The sum by which a packet promises an extended packet.
 #[must_use]
 pub fn guid(packet: &[u8]) -> Option<[u8; GUID_BYTES]> {
-    let mut reader = NsReader::from_str(std::str::from_utf8(packet).ok()?);
+    let text = xmp::text(packet);
+    let mut reader = NsReader::from_str(&text);
     let mut found = None;
     let mut is_next = false;
     let is_promise = |namespace: &ResolveResult<'_>, name: &str| {

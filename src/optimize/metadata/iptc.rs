@@ -1,9 +1,14 @@
 //! Photoshop image resources and the IPTC record among them: keeps resolution, copyright and profile.
 //!
-//! Sources: Adobe Photoshop File Formats Specification, "Image Resource Blocks"; IPTC-NAA IIM 4.2, chapter 3.
+//! Sources: Adobe Photoshop File Formats Specification, "Image Resource Blocks", and `ExifTool`,
+//! `Image::ExifTool::Photoshop`, for the signatures; IPTC-NAA IIM 4.2, chapter 3.
 
 use super::Filtered;
 use crate::optimize::options::MetadataPolicy;
+
+/// What a resource begins with: Photoshop's own, and those of other Adobe programs, which are passed over.
+const SIGNATURES: [&[u8]; 5] = [OWN, b"PHUT", b"DCSR", b"AgHg", b"MeSa"];
+const OWN: &[u8] = b"8BIM";
 
 const RESOLUTION: u16 = 0x03ED;
 const IPTC_NAA: u16 = 0x0404;
@@ -21,6 +26,7 @@ pub fn filter(resources: &[u8], policy: MetadataPolicy) -> Filtered {
     let mut rest = resources;
     while let Some(resource) = Resource::read(&mut rest) {
         match (resource.id, policy) {
+            _ if !resource.raw.starts_with(OWN) => {}
             (ICC_PROFILE, _) | (RESOLUTION | COPYRIGHT_FLAG | URL, MetadataPolicy::Safe) => {
                 out.extend_from_slice(resource.raw);
             }
@@ -62,7 +68,8 @@ impl<'a> Resource<'a> {
     /// Takes the next resource; `None` at the end or where what follows is none.
     fn read(rest: &mut &'a [u8]) -> Option<Self> {
         let whole = *rest;
-        let id = u16::from_be_bytes(whole.strip_prefix(b"8BIM")?.first_chunk().copied()?);
+        let after = SIGNATURES.iter().find_map(|signature| whole.strip_prefix(*signature))?;
+        let id = u16::from_be_bytes(after.first_chunk().copied()?);
         // A Pascal string whose length byte and text are padded to an even size.
         let name = (usize::from(*whole.get(6)?) + 1).next_multiple_of(2);
         let size = u32::from_be_bytes(whole.get(6 + name..)?.first_chunk().copied()?) as usize;
@@ -183,6 +190,18 @@ pub(in crate::optimize) mod tests {
         assert_eq!(filter(&resource(IPTC_NAA, &nameless), Safe), Filtered::Drop);
         assert_eq!(filter_bare(&nameless, Safe), Filtered::Drop);
         assert_eq!(filter_bare(&kept, Safe), Filtered::Keep);
+    }
+
+    #[test]
+    fn what_follows_another_programs_resource_is_read() {
+        let kept = resource(IPTC_NAA, &dataset(2, 116, b"Anna"));
+        let mut other = resource(COPYRIGHT_FLAG, b"Paris");
+        for signature in &SIGNATURES[1..] {
+            other[..4].copy_from_slice(signature);
+            assert_eq!(filter(&[&other[..], &kept].concat(), Safe), Filtered::Replace(kept.clone()));
+        }
+        other[..4].copy_from_slice(b"none");
+        assert_eq!(filter(&[&other[..], &kept].concat(), Safe), Filtered::Drop);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! The packet is rewritten event by event: an element or attribute that is not in `TABLE` goes with all it contains.
 //! Entities are never expanded, and a document type is refused. Source: ISO 16684-1 (XMP), clause 7.
 
+use std::borrow::Cow;
+
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, QName, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -131,12 +133,27 @@ pub(super) fn filter_beside(packet: &[u8], policy: MetadataPolicy, keeps_extende
     if policy == MetadataPolicy::All {
         return Filtered::Keep;
     }
-    match std::str::from_utf8(packet).ok().and_then(|text| Rewriter::run(text, policy, keeps_extended)) {
+    let text = text(packet);
+    match Rewriter::run(&text, policy, keeps_extended) {
         Some(Rewriter { properties: 0, .. }) => Filtered::Drop,
-        Some(Rewriter { removed: false, .. }) => Filtered::Keep,
+        Some(Rewriter { removed: false, .. }) if matches!(text, Cow::Borrowed(_)) => Filtered::Keep,
         Some(Rewriter { out, .. }) => Filtered::Replace(out.into_bytes()),
         None => salvage_orientation(packet),
     }
+}
+
+/// A packet as text. Bytes that are no UTF-8 count as Latin-1, as Adobe's XMP toolkit reads them: a name that a program
+/// wrote so costs no other property.
+pub(super) fn text(packet: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(packet) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(packet.len());
+    for chunk in packet.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().copied().map(char::from));
+    }
+    text.into()
 }
 
 /// Whether a packet holds a file of its own, whose bytes no policy looks into.
@@ -471,6 +488,17 @@ pub(in crate::optimize) mod tests {
         ] {
             assert_eq!(holds_file(&packet(&inside)), expected, "{inside}");
         }
+    }
+
+    #[test]
+    fn a_name_in_latin_1_costs_no_other_property() {
+        let source = packet("<rdf:Description dc:creator=\"Ren~\" dc:rights=\"© A\"/>");
+        let source: Vec<u8> = source.into_iter().map(|byte| if byte == b'~' { 0xE9 } else { byte }).collect();
+        let Filtered::Replace(out) = filter(&source, Safe) else { panic!("kept or gone") };
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("dc:creator=\"René\"") && out.contains("dc:rights=\"© A\""), "{out}");
+        assert_eq!(filter(out.as_bytes(), Safe), Filtered::Keep);
+        assert_eq!(filter(&source, All), Filtered::Keep);
     }
 
     #[test]

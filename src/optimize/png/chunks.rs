@@ -35,6 +35,9 @@ const UNDERSTOOD: &[&[u8; 4]] = &[
     b"cLLI", b"sTER", b"acTL", b"fcTL", b"fdAT", b"iDOT", b"tIME", b"sPLT", b"sCAL", b"orNT",
 ];
 
+/// JPEG's word before EXIF, which some writers leave there; Pillow and `ExifTool` read on behind it.
+const EXIF_PREFIX: &[u8] = b"Exif\0\0";
+
 /// Sequence number, width, height, offsets (4 each), delay (2 each), disposal, blending (PNG, 11.3.4.2).
 const FRAME_CONTROL_BYTES: usize = 26;
 
@@ -158,7 +161,7 @@ impl Chunk<'_> {
     /// `None` where nothing of it is kept.
     fn filter(&self, policy: MetadataPolicy, header: Header) -> Option<Self> {
         let data = match &self.kind {
-            b"eXIf" => exif::filter(&self.data, policy).apply(&self.data)?.into_owned().into(),
+            b"eXIf" => filter_exif(&self.data, policy)?.into(),
             b"tEXt" | b"zTXt" | b"iTXt" => text::filter(self.kind, &self.data, policy)?.into_owned().into(),
             b"pHYs" if policy == MetadataPolicy::Safe => self.data.clone(),
             b"orNT" | b"caNv" | b"vpAg" if self.is_placed(header) => self.data.clone(),
@@ -186,6 +189,13 @@ impl Chunk<'_> {
         let is_unsafe = self.kind[3].is_ascii_uppercase() && !UNDERSTOOD.contains(&&self.kind);
         is_unsafe || self.kind == *b"PLTE" && header.color != Color::Indexed
     }
+}
+
+/// Filters a block of EXIF; the word before it stays, so that no reader turns the picture who did not before.
+fn filter_exif(data: &[u8], policy: MetadataPolicy) -> Option<Vec<u8>> {
+    let block = data.strip_prefix(EXIF_PREFIX).unwrap_or(data);
+    let prefix = &data[..data.len() - block.len()];
+    Some([prefix, &*exif::filter(block, policy).apply(block)?].concat())
 }
 
 pub(super) fn write<'c>(chunks: impl IntoIterator<Item = &'c Chunk<'c>>) -> Vec<u8> {
@@ -337,6 +347,19 @@ pub mod tests {
     /// A picture with these chunks between header and pixels.
     fn picture(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         file(&[&[(b"IHDR", &HEADER[..])], chunks, &[(b"IDAT", b"pixels"), (b"IEND", b"")]].concat())
+    }
+
+    #[test]
+    fn exif_behind_the_word_of_jpeg_is_filtered() {
+        let prefixed = [EXIF_PREFIX, &camera_block(ByteOrder::Big)].concat();
+        for policy in [Safe, Nothing] {
+            let kept = filter_exif(&prefixed, policy).unwrap();
+            let block = kept.strip_prefix(EXIF_PREFIX).unwrap();
+            assert_eq!(exif::orientation(block), exif::orientation(&camera_block(ByteOrder::Big)));
+            assert!(!kept.windows(8).any(|window| window == b"latitude"));
+            assert_eq!(filter_exif(&kept, policy), Some(kept));
+        }
+        assert_eq!(filter_exif(EXIF_PREFIX, Safe), None);
     }
 
     fn kinds(file: &[u8]) -> Vec<String> {

@@ -93,9 +93,11 @@ impl Kept<'_> {
     /// The chunk as it stands in a file of another header; `None` where it makes no sense there. A background that the
     /// palette lacks is added to it.
     fn translate<'c>(&self, chunk: &'c Chunk<'_>, header: Header, own: &mut [Chunk<'_>]) -> Option<Chunk<'c>> {
-        let (source, target) = (storage(self.header, &self.chunks), storage(header, own));
+        // Only for those: to find a palette costs a pass over all chunks.
+        let storages = || (storage(self.header, &self.chunks), storage(header, own));
         let data = match &chunk.kind {
             b"bKGD" => {
+                let (source, target) = storages();
                 let background = target.background(&source, &chunk.data)?;
                 if let Some(color) = background.added {
                     let palette = own.iter_mut().find(|chunk| chunk.kind == *b"PLTE")?;
@@ -103,7 +105,10 @@ impl Kept<'_> {
                 }
                 background.data.into()
             }
-            b"sBIT" => target.significant_bits(&source, &chunk.data)?.into(),
+            b"sBIT" => {
+                let (source, target) = storages();
+                target.significant_bits(&source, &chunk.data)?.into()
+            }
             _ => Cow::Borrowed(&*chunk.data),
         };
         Some(Chunk { kind: chunk.kind, data })

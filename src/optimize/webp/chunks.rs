@@ -163,6 +163,24 @@ impl<'a> Chunks<'a> {
         profile.map(|chunk| &*chunk.data)
     }
 
+    /// What the policy keeps behind the image: all but metadata that a program appended without counting it in the file's
+    /// size, which `ExifTool` reads there.
+    #[must_use]
+    pub fn tail_under(&self, policy: MetadataPolicy) -> Cow<'a, [u8]> {
+        let mut rest = self.tail;
+        let mut out = Vec::new();
+        while policy != MetadataPolicy::All && !without_padding(rest, &[]).is_empty() {
+            let Ok(chunk) = read_chunk(&mut rest) else { return self.tail.into() };
+            if !matches!(&chunk.kind, b"EXIF" | b"XMP ") {
+                return self.tail.into();
+            }
+            if let Some(kept) = chunk.filtered(policy) {
+                push(&mut out, kept.kind, &kept.data);
+            }
+        }
+        if policy == MetadataPolicy::All { self.tail.into() } else { out.into() }
+    }
+
     /// What the policy keeps.
     #[must_use]
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
@@ -196,9 +214,10 @@ impl Chunk<'_> {
 
     /// `None` where nothing of it is kept.
     fn filter(&self, policy: MetadataPolicy, extended: Option<[u8; 10]>) -> Option<Self> {
-        if !self.is_announced(extended) {
-            return None;
-        }
+        self.is_announced(extended).then(|| self.filtered(policy))?
+    }
+
+    fn filtered(&self, policy: MetadataPolicy) -> Option<Self> {
         let data: Cow<'_, [u8]> = match &self.kind {
             b"ICCP" => self.data.clone(),
             b"EXIF" => {
@@ -266,24 +285,25 @@ pub fn marked(file: &[u8]) -> Result<Vec<u8>, ImageError> {
 
 fn write<'c>(extended: Option<[u8; 10]>, chunks: impl Iterator<Item = &'c Chunk<'c>>) -> Vec<u8> {
     let mut out = b"RIFF\0\0\0\0WEBP".to_vec();
-    let mut push = |kind: [u8; 4], data: &[u8]| {
-        out.extend(kind);
-        // Never longer than what was read or encoded, whose length is of 32 bits.
-        out.extend((data.len() as u32).to_le_bytes());
-        out.extend_from_slice(data);
-        if !data.len().is_multiple_of(2) {
-            out.push(0);
-        }
-    };
     if let Some(data) = extended {
-        push(*b"VP8X", &data);
+        push(&mut out, *b"VP8X", &data);
     }
     for chunk in chunks {
-        push(chunk.kind, &chunk.data);
+        push(&mut out, chunk.kind, &chunk.data);
     }
     let size = (out.len() - 8) as u32;
     out[4..8].copy_from_slice(&size.to_le_bytes());
     out
+}
+
+fn push(out: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
+    out.extend(kind);
+    // Never longer than what was read or encoded, whose length is of 32 bits.
+    out.extend((data.len() as u32).to_le_bytes());
+    out.extend_from_slice(data);
+    if !data.len().is_multiple_of(2) {
+        out.push(0);
+    }
 }
 
 /// The one image of a file that is no animation, and which it is.
@@ -482,6 +502,26 @@ pub mod tests {
             assert_eq!((chunks.padded, chunks.tail), (padded, if padded { b"" } else { rest }));
             assert_eq!(filtered(&file, Safe).1, image);
         }
+    }
+
+    #[test]
+    fn metadata_behind_the_stated_end_is_filtered() {
+        let image = file(&[(b"VP8 ", LOSSY)]);
+        let whole = file(&[(b"VP8 ", LOSSY), (b"EXIF", &camera()), (b"XMP ", b"<x/>")]);
+        let behind = &whole[image.len()..];
+        let under = |behind: &[u8], policy| {
+            let source = [&image, behind].concat();
+            Chunks::parse(&source).unwrap().tail_under(policy).into_owned()
+        };
+        let safe = under(&[behind, &[0; 8]].concat(), Safe);
+        assert!(safe.starts_with(b"EXIF") && safe.len() < behind.len());
+        assert!(behind.windows(8).any(|window| window == b"latitude"));
+        assert!(!safe.windows(8).any(|window| window == b"latitude"));
+        assert_eq!((under(&safe, Safe), under(behind, All)), (safe, behind.to_vec()));
+        for unknown in [&b"PK\x03\x04"[..], &[behind, b"JUNK\0\0\0\0"].concat(), &behind[..behind.len() - 3]] {
+            assert_eq!(under(unknown, Safe), unknown);
+        }
+        assert_eq!(under(b"\n", Safe), b"");
     }
 
     #[test]

@@ -59,7 +59,9 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let cost = Cost::of(&chunks, source.len());
     cost.check(&options.limits)?;
 
-    let kept = chunks.filter(options.metadata);
+    let mut kept = chunks.filter(options.metadata);
+    let tail = chunks.tail_under(options.metadata);
+    kept.stripped |= tail != chunks.tail;
     let mut candidates = Vec::new();
     let mut budget_cut = false;
     let is_stripped = kept.stripped || chunks.padded;
@@ -70,7 +72,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
             (candidates, budget_cut) = job.recode()?;
         }
         None if !is_stripped => {
-            let metadata = if chunks.tail.is_empty() { unstripped(options.metadata) } else { MetadataState::Kept };
+            let metadata = if tail.is_empty() { unstripped(options.metadata) } else { MetadataState::Kept };
             let left = Unchanged { reason: Reason::CodingNotRewritten, info: Some(info), metadata, budget_cut };
             return Ok(Outcome::Unchanged(left));
         }
@@ -79,7 +81,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if is_stripped {
         candidates.push(Candidate::lossless(kept.splice(), Method::WebpStrip));
     }
-    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: chunks.tail, budget_cut };
+    let context = Context { bytes: source.len(), info, stripped: kept.stripped, tail: &tail, budget_cut };
     Ok(choose(context, candidates, options))
 }
 
