@@ -454,7 +454,7 @@ mod tests {
         let is_line = |x: usize, y: usize| x == y && x > 20;
         let drawn = |x: usize, y: usize, ground: [u8; 3]| if is_line(x, y) { [255, 0, 80] } else { ground };
         let photograph = opaque(|x, y| drawn(x, y, soft(x, y)));
-        let icon = |x: usize, y: usize| if x / 16 % 2 == 0 { soft(x, y) } else { [221, 46, 68] };
+        let icon = |x: usize, y: usize| if (x / 16).is_multiple_of(2) { soft(x, y) } else { [221, 46, 68] };
         let graphic = opaque(|x, y| drawn(x, y, icon(x, y)));
         for (pixels, is_graphic) in [(photograph, false), (graphic, true)] {
             let rounded = rounded_rgb(&pixels, is_graphic);
