@@ -105,7 +105,7 @@ pub fn to_target(pixels: &Pixels, to_srgb: Option<Arc<ToSrgb>>, aim: Aim, budget
     let rounds = if is_soft || has_palette(pixels) { &Rounding::BOTH[..1] } else { &Rounding::BOTH };
     for bits in BITS.into_iter().take(aim.trials.div_ceil(Rounding::BOTH.len())) {
         let begun = Instant::now();
-        let mut least = usize::MAX;
+        let (mut least, mut is_to_go_on) = (usize::MAX, false);
         for rounding in rounds {
             let file = rounding.encode(pixels, census, bits, aim.level)?;
             least = least.min(file.len());
@@ -118,12 +118,15 @@ pub fn to_target(pixels: &Pixels, to_srgb: Option<Arc<ToSrgb>>, aim: Aim, budget
             let score =
                 views.score(|y, row| row.copy_from_slice(decoded.row(y))).filter(|_| exact).unwrap_or(Score::REFUSED);
             let holds = score.effective(aim.target + ROUNDING) >= aim.target + ROUNDING;
-            if holds && keeps_solid(pixels, &decoded, census) {
+            let keeps_solid = keeps_solid(pixels, &decoded, census);
+            // Rounded less it may keep them, and still be the smaller one.
+            is_to_go_on |= holds && !keeps_solid;
+            if holds && keeps_solid {
                 lossy.found = Some((file, score));
             }
         }
         // What is rounded less is larger still.
-        if lossy.found.is_some() || least >= aim.most {
+        if lossy.found.is_some() && !is_to_go_on || least >= aim.most {
             break;
         }
         if !budget.allows(begun.elapsed()) {
