@@ -10,6 +10,7 @@ use rgb::{ColorComponentMap, RGBA8};
 use super::libwebp::{Source, Way, decode, encode};
 use super::lossy::{Lossy, ROUNDING};
 use crate::optimize::Budget;
+use crate::optimize::census::{self, Census, ColorMap};
 use crate::optimize::color::ToSrgb;
 use crate::optimize::score::Score;
 use crate::optimize::views::{Pixels, Views};
@@ -23,6 +24,8 @@ const PALETTE: usize = 256;
 const BITS: [u8; 5] = [5, 4, 3, 2, 1];
 /// Differences that libwebp takes for none, and so does this.
 const SMOOTH: u8 = 2;
+/// Solid colours may be off by so many levels of 255.
+const NEAR_SOLID: u8 = 4;
 /// libwebp's fastest level that tells what others come to.
 const QUICK_LEVEL: u8 = 1;
 /// What better levels leave of its bytes at the least, and what rounding does: of the graphics of the corpus .73 to .99,
@@ -90,14 +93,21 @@ impl Promise {
 pub fn to_target(pixels: &Pixels, to_srgb: Option<Arc<ToSrgb>>, aim: Aim, budget: Budget) -> Result<Lossy, String> {
     let mut lossy = Lossy { found: None, budget_cut: false };
     let views = Views::new(pixels, aim.orientation).shown_by(to_srgb);
+    let of_pixels;
+    let census = if let Some(census) = views.census() {
+        census
+    } else {
+        of_pixels = Census::of(pixels, true);
+        &of_pixels
+    };
     // libwebp rounds alpha as well, which is exact here.
     let is_soft = pixels.rgba.iter().any(|pixel| !matches!(pixel.a, 0 | u8::MAX));
     let rounds = if is_soft || has_palette(pixels) { &Rounding::BOTH[..1] } else { &Rounding::BOTH };
     for bits in BITS.into_iter().take(aim.trials.div_ceil(Rounding::BOTH.len())) {
         let begun = Instant::now();
-        let mut least = usize::MAX;
+        let (mut least, mut is_to_go_on) = (usize::MAX, false);
         for rounding in rounds {
-            let file = rounding.encode(pixels, bits, aim.level)?;
+            let file = rounding.encode(pixels, census, bits, aim.level)?;
             least = least.min(file.len());
             let best = lossy.found.as_ref().map_or(aim.most, |(best, _)| best.len());
             if file.len() >= best {
@@ -107,12 +117,16 @@ pub fn to_target(pixels: &Pixels, to_srgb: Option<Arc<ToSrgb>>, aim: Aim, budget
             let exact = decoded.rgba.iter().map(|pixel| pixel.a).eq(pixels.rgba.iter().map(|pixel| pixel.a));
             let score =
                 views.score(|y, row| row.copy_from_slice(decoded.row(y))).filter(|_| exact).unwrap_or(Score::REFUSED);
-            if score.effective(aim.target + ROUNDING) >= aim.target + ROUNDING {
+            let holds = score.effective(aim.target + ROUNDING) >= aim.target + ROUNDING;
+            let keeps_solid = keeps_solid(pixels, &decoded, census);
+            // Rounded less it may keep them, and still be the smaller one.
+            is_to_go_on |= holds && !keeps_solid;
+            if holds && keeps_solid {
                 lossy.found = Some((file, score));
             }
         }
         // What is rounded less is larger still.
-        if lossy.found.is_some() || least >= aim.most {
+        if lossy.found.is_some() && !is_to_go_on || least >= aim.most {
             break;
         }
         if !budget.allows(begun.elapsed()) {
@@ -135,18 +149,22 @@ enum Rounding {
 impl Rounding {
     const BOTH: [Self; 2] = [Self::Pixels, Self::Residuals];
 
-    fn encode(self, pixels: &Pixels, bits: u8, level: u8) -> Result<Vec<u8>, String> {
+    fn encode(self, pixels: &Pixels, census: &Census, bits: u8, level: u8) -> Result<Vec<u8>, String> {
         match self {
-            Self::Pixels => encode(&Source::Pixels(&rounded(pixels, bits)), Way::NearLossless { level, bits: 0 }),
+            Self::Pixels => {
+                encode(&Source::Pixels(&rounded(pixels, census, bits)), Way::NearLossless { level, bits: 0 })
+            }
             Self::Residuals => encode(&Source::Pixels(pixels), Way::NearLossless { level, bits }),
         }
     }
 }
 
-/// The pixels with samples of colour rounded to multiples of 2^`bits`, or of the largest smaller power that their neighbours differ
-/// by; pixels that differ from no neighbour by more than [`SMOOTH`] stay, and so do 0 and 255.
-fn rounded(pixels: &Pixels, bits: u8) -> Pixels {
+/// The pixels with samples of colour rounded to multiples of 2^`bits`, or of the largest smaller power that their neighbours
+/// differ by; pixels that differ from no neighbour by more than [`SMOOTH`] stay, solid colours of lines and text as well, and so do 0
+/// and 255.
+fn rounded(pixels: &Pixels, census: &Census, bits: u8) -> Pixels {
     let Pixels { width, height, .. } = *pixels;
+    let is_solid = |pixel: RGBA8| is_solid(census, pixel);
     let samples = |pixel: RGBA8| [pixel.r, pixel.g, pixel.b, pixel.a];
     let difference =
         |a: RGBA8, b: RGBA8| samples(a).into_iter().zip(samples(b)).map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0);
@@ -163,7 +181,7 @@ fn rounded(pixels: &Pixels, bits: u8) -> Pixels {
             .filter(|(is_inside, _)| *is_inside)
             .map(|(_, at)| difference(*pixel, pixels.rgba[at]));
         let most = most.max().unwrap_or(0);
-        if most <= SMOOTH {
+        if most <= SMOOTH || is_solid(*pixel) {
             return *pixel;
         }
         // The largest power of two below the difference, of 2^bits at the most.
@@ -176,6 +194,22 @@ fn rounded(pixels: &Pixels, bits: u8) -> Pixels {
 /// The multiple of `step` that is nearest to a sample, or 255.
 fn nearest(sample: u8, step: u16) -> u8 {
     ((u16::from(sample) + step / 2) / step * step).min(255) as u8
+}
+
+/// Whether a colour is one of lines, text, dots or areas: what tells things apart.
+fn is_solid(census: &Census, pixel: RGBA8) -> bool {
+    census.uses.get(&census::key(pixel)).is_some_and(|used| used.is_mark() || used.is_flat())
+}
+
+/// Whether every solid colour stays about what it was in most of its pixels.
+fn keeps_solid(pixels: &Pixels, result: &Pixels, census: &Census) -> bool {
+    let mut shifted: ColorMap<u32> = ColorMap::default();
+    for (pixel, shown) in pixels.rgba.iter().zip(&result.rgba) {
+        if census::distance(census::key(*pixel), census::key(*shown)) > NEAR_SOLID && is_solid(census, *pixel) {
+            *shifted.entry(census::key(*pixel)).or_default() += 1;
+        }
+    }
+    shifted.iter().all(|(key, shifted)| census.uses.get(key).is_some_and(|used| 2 * shifted <= used.count))
 }
 
 fn has_palette(pixels: &Pixels) -> bool {
@@ -218,7 +252,7 @@ pub mod tests {
         for alpha in [255, 90] {
             let pixels = discs(alpha);
             let lossless = encode(&Source::Pixels(&pixels), Way::Lossless { level: 6 }).unwrap();
-            let file = Rounding::Pixels.encode(&pixels, 5, 6).unwrap();
+            let file = Rounding::Pixels.encode(&pixels, &Census::of(&pixels, true), 5, 6).unwrap();
             assert!(file.len() * 10 < lossless.len() * 9, "{} of {}", file.len(), lossless.len());
             let decoded = decode(&file, 240, 200).unwrap();
             let is_flat = |at: &usize| {
@@ -243,12 +277,57 @@ pub mod tests {
         );
         let row = |samples: [u8; 6]| {
             let rgba = samples.map(|sample| RGBA8::new(sample, sample, sample, 255)).to_vec();
-            let rounded = rounded(&Pixels { width: 6, height: 1, rgba }, 5);
+            let pixels = Pixels { width: 6, height: 1, rgba };
+            let rounded = rounded(&pixels, &Census::of(&pixels, true), 5);
             rounded.rgba.iter().map(|pixel| pixel.r).collect::<Vec<_>>()
         };
         assert_eq!(row([9, 9, 11, 13, 13, 13]), [9, 9, 11, 13, 13, 13]);
         assert_eq!(row([9, 9, 9, 14, 19, 19]), [9, 9, 8, 16, 20, 19]);
         assert_eq!(row([9, 9, 209, 209, 209, 9]), [9, 0, 224, 209, 224, 0]);
+    }
+
+    /// Lines of one pixel in two near colours over discs and grain.
+    fn lines() -> Pixels {
+        let mut pixels = discs(255);
+        for (at, pixel) in pixels.rgba.iter_mut().enumerate() {
+            let (x, y) = (at % 240, at / 240);
+            let grain = (at as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0] / 2;
+            match (x, y) {
+                (20..220, 60) => *pixel = RGBA8::new(0, 100, 180, 255),
+                (20..220, 100) => *pixel = RGBA8::new(0, 110, 190, 255),
+                (160..240, 120..) => *pixel = RGBA8::new(60 + grain, 90 + grain / 2, 150 - grain / 2, 255),
+                _ => {}
+            }
+        }
+        pixels
+    }
+
+    #[test]
+    fn near_lossless_webp_keeps_thin_lines_apart() {
+        let pixels = lines();
+        for target in [40.0, 75.0, 85.0] {
+            let aim = Aim { target, ..AIM };
+            let (file, _) = to_target(&pixels, None, aim, Budget::UNLIMITED).unwrap().found.unwrap();
+            let shown = decode(&file, 240, 200).unwrap();
+            for y in [60, 100] {
+                let off = (20..220).filter(|x| {
+                    let at = y * 240 + x;
+                    census::distance(census::key(shown.rgba[at]), census::key(pixels.rgba[at])) > NEAR_SOLID
+                });
+                assert!(off.count() <= 100, "row {y} at {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn solid_colours_that_residuals_shift_are_refused() {
+        let pixels = lines();
+        let census = Census::of(&pixels, true);
+        let kept = |rounding: Rounding| {
+            let file = rounding.encode(&pixels, &census, 5, 6).unwrap();
+            keeps_solid(&pixels, &decode(&file, 240, 200).unwrap(), &census)
+        };
+        assert!(kept(Rounding::Pixels) && !kept(Rounding::Residuals));
     }
 
     #[test]

@@ -57,6 +57,8 @@ const SLOPE: f64 = 0.7;
 const TOLERANCE: f64 = 0.7;
 /// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
 pub const ROUNDING: f64 = 0.05;
+/// More trials where none held yet or all were too large: a search of two goes from too coarse to too large.
+const LAST_TRIALS: usize = 2;
 /// The sharpest loop filter: 0.5–1 % fewer bytes at the same score. No preset of libwebp has it, so that what went
 /// through this is told by it.
 const SHARPNESS: u8 = 7;
@@ -96,10 +98,12 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
         first: aim.first.into(),
         target,
         tolerance: TOLERANCE,
-        trials: aim.trials,
+        trials: if aim.trials > 1 { aim.trials + LAST_TRIALS } else { aim.trials },
         slope: SLOPE,
     };
+    let mut tried = 0;
     search.run(|step| {
+        tried += 1;
         let begun = Instant::now();
         let way = Way::Lossy { quality: step as u8, sharpness: SHARPNESS };
         let file = encode(&source, way)?;
@@ -117,7 +121,8 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
         }
         lossy.budget_cut = !budget.allows(begun.elapsed());
         // Finer ones are larger still.
-        let is_over = lossy.budget_cut || (!is_of_use && effective < target);
+        let is_hopeless = !is_of_use && effective < target;
+        let is_over = lossy.budget_cut || is_hopeless || tried >= aim.trials && lossy.found.is_some();
         Ok::<_, String>((effective, if is_over { Verdict::Stop } else { Verdict::Continue }))
     })?;
     Ok(lossy)
@@ -165,6 +170,18 @@ mod tests {
         assert!(search(Aim { finest: 30, target: 95.0, ..AIM }, Budget::UNLIMITED).found.is_none());
         let (file, _) = search(AIM, Budget::UNLIMITED).found.unwrap();
         assert!(search(Aim { most: file.len() / 2, ..AIM }, Budget::UNLIMITED).found.is_none());
+    }
+
+    #[test]
+    fn search_from_too_coarse_to_too_large_goes_on_between() {
+        let held = |trials, most| search(Aim { trials, most, target: 88.0, first: 40, ..AIM }, Budget::UNLIMITED).found;
+        let least = held(8, usize::MAX).unwrap().0.len();
+        let two =
+            search(Aim { trials: 2, target: 88.0, first: 40, most: least + least / 20, ..AIM }, Budget::UNLIMITED);
+        assert!(
+            two.found.is_some_and(|(file, score)| score.effective(88.0) >= 88.0 && file.len() <= least + least / 20)
+        );
+        assert!(held(1, least + least / 20).is_none());
     }
 
     #[test]
