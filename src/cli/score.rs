@@ -70,8 +70,8 @@ fn compare(args: &ScoreArgs) -> Result<Report, String> {
     let explained = |error| explain(&error, &args.reference, &args.distorted);
     let pair = Pair::decode(&read(&args.reference)?, &read(&args.distorted)?).map_err(explained)?;
     let unsure = |error| format!("{}; leave out --butteraugli", explained(error));
-    let Score { whole, worst, .. } = pair.ssimulacra2().map_err(explained)?;
     let distance = args.butteraugli.then(|| pair.butteraugli().map_err(unsure)).transpose()?;
+    let Score { whole, worst, .. } = pair.ssimulacra2().map_err(explained)?;
     Ok(Report {
         reference: args.reference.to_string_lossy().into_owned(),
         distorted: args.distorted.to_string_lossy().into_owned(),

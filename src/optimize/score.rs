@@ -18,7 +18,8 @@ pub struct Score {
     pub worst: f64,
     /// The score of all windows together that are not flat.
     busy: f64,
-    /// The score of the picture mirrored at its edges, where the metric misses scales for want of pixels.
+    /// The score of the picture mirrored at its edges, where the metric misses scales for want of pixels, and of the samples as
+    /// they are stored, where a profile shows them quite otherwise.
     mirrored: f64,
     /// What the metric forgives and eyes do not.
     gates: Gates,
@@ -52,6 +53,12 @@ impl Score {
     #[must_use]
     pub fn at_all_scales(self) -> f64 {
         self.whole.min(self.mirrored)
+    }
+
+    /// Reaches a target only where this whole does, too.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self { mirrored: self.mirrored.min(other.whole), ..self }
     }
 
     /// Points that all that is not flat lacks together, for a target of the whole.

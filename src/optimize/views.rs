@@ -126,11 +126,19 @@ impl<'a> Views<'a> {
             fill(y, row);
             watch.push(self.pixels.row(y), row);
         };
-        let score = if self.orientation == 1 { self.score_rows(watched) } else { self.score_upright(watched) }?;
-        Some(score.gated(watch.finish()))
+        let score = self.score_shown(watched, self.to_srgb.as_deref())?.gated(watch.finish());
+        match &self.to_srgb {
+            // Programs that ignore profiles show, and score, samples as they are stored.
+            Some(to_srgb) if to_srgb.is_far() => Some(score.with(self.score_shown(fill, None)?)),
+            _ => Some(score),
+        }
     }
 
-    fn score_rows(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
+    fn score_shown(&self, fill: impl FnMut(usize, &mut [RGBA8]), to_srgb: Option<&ToSrgb>) -> Option<Score> {
+        if self.orientation == 1 { self.score_rows(fill, to_srgb) } else { self.score_upright(fill, to_srgb) }
+    }
+
+    fn score_rows(&self, mut fill: impl FnMut(usize, &mut [RGBA8]), to_srgb: Option<&ToSrgb>) -> Option<Score> {
         let Pixels { width, height, .. } = *self.pixels;
         let new_judge = |background: &u8| Some((*background, Judge::new(width, height)?));
         let mut judges = self.backgrounds.iter().map(new_judge).collect::<Option<Vec<_>>>()?;
@@ -138,7 +146,7 @@ impl<'a> Views<'a> {
         for y in 0..height {
             fill(y, &mut candidate);
             let mut reference = Cow::Borrowed(self.pixels.row(y));
-            if let Some(to_srgb) = &self.to_srgb {
+            if let Some(to_srgb) = to_srgb {
                 to_srgb.pixels(reference.to_mut());
                 to_srgb.pixels(&mut candidate);
             }
@@ -151,12 +159,12 @@ impl<'a> Views<'a> {
     }
 
     /// The same for what viewers turn: whole pictures are needed for that.
-    fn score_upright(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
+    fn score_upright(&self, mut fill: impl FnMut(usize, &mut [RGBA8]), to_srgb: Option<&ToSrgb>) -> Option<Score> {
         let Pixels { width, height, .. } = *self.pixels;
         let mut rgba = vec![RGBA8::default(); width * height];
         rgba.chunks_exact_mut(width).enumerate().for_each(|(y, row)| fill(y, row));
         let candidate = Pixels { width, height, rgba };
-        let (reference, candidate) = match &self.to_srgb {
+        let (reference, candidate) = match to_srgb {
             None => (Cow::Borrowed(self.pixels), candidate),
             Some(to_srgb) => (Cow::Owned(self.pixels.clone().convert(to_srgb)), candidate.convert(to_srgb)),
         };

@@ -166,10 +166,18 @@ impl<'a> Recompressor<'a> {
     #[must_use]
     pub fn score(&self, setting: &Setting, orientation: u8, threads: usize) -> Option<(Score, Windows)> {
         let (width, height) = upright::size(self.source.layout(), orientation);
-        let judge = Judge::new(width, height)?.shown_by(self.to_srgb.clone());
         let made = self.at(setting);
-        let judge = spread::judged(judge, threads, |sink| self.compare(&made, orientation, sink))?;
-        Some(judge.finish_with_windows(MAX_DRIFT))
+        let scores = |to_srgb: Option<Arc<ToSrgb>>| {
+            let judge = Judge::new(width, height)?.shown_by(to_srgb);
+            let judge = spread::judged(judge, threads, |sink| self.compare(&made, orientation, sink))?;
+            Some(judge.finish_with_windows(MAX_DRIFT))
+        };
+        let (score, windows) = scores(self.to_srgb.clone())?;
+        match &self.to_srgb {
+            // Programs that ignore profiles show, and score, samples as they are stored.
+            Some(to_srgb) if to_srgb.is_far() => Some((score.with(scores(None)?.0), windows)),
+            _ => Some((score, windows)),
+        }
     }
 
     /// The windows of parts of the upright picture, at a setting: those of `known` with what was seen in the parts; `None`
