@@ -156,7 +156,9 @@ impl Windows {
                 sum(1) - sum(0) * sum(0) < FLAT_DEVIATION * FLAT_DEVIATION
             });
             (!is_flat).then(|| {
-                cells.iter().for_each(|i| is_busy[*i] = true);
+                for i in &cells {
+                    is_busy[*i] = true;
+                }
                 score_of(&cells, &|scale| area.pixels(grid, size, scale)) as f32
             })
         };
