@@ -10,6 +10,7 @@ use super::trailing::Trailing;
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
 use crate::optimize::metadata::exif;
+use crate::optimize::padding::without_padding;
 
 /// Longest payload of a segment: its length field counts itself (T.81, B.1.1.4).
 pub(super) const MAX_PAYLOAD: usize = 65_533;
@@ -376,10 +377,7 @@ fn box_kind(payload: &[u8]) -> Option<&[u8]> {
 
 /// Whether nothing but zeros, white space, fill bytes and end markers are there.
 pub(super) fn is_padding(bytes: &[u8]) -> bool {
-    let is_end = |at: usize| bytes[at] == EOI && at > 0 && bytes[at - 1] == 0xFF;
-    // Vertical tabs are white space as well (C, isspace), and no `is_ascii_whitespace`.
-    let is_filler = |byte: u8| matches!(byte, 0 | 0x0B | 0xFF) || byte.is_ascii_whitespace();
-    (0..bytes.len()).all(|at| is_filler(bytes[at]) || is_end(at))
+    without_padding(bytes, &[0xFF, EOI]).is_empty()
 }
 
 pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {

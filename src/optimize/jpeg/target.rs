@@ -69,8 +69,6 @@ pub enum Near {
     Sampled(Trial),
 }
 
-/// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
-pub const ROUNDING: f64 = 0.05;
 /// Whole trials at the most, where each is one.
 pub const WHOLE_TRIALS: usize = 7;
 /// A score this much above the target is near enough for a search.

@@ -55,8 +55,6 @@ const LOSSLESS_FROM: f64 = 0.6;
 /// Nanoseconds that packing a byte of uncompressed pixels without loss takes, and the proof; measured.
 const THOROUGH_NANOS: u64 = 400;
 const QUICK_NANOS: u64 = 150;
-/// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
-const ROUNDING: f64 = 0.05;
 
 /// Makes a PNG file lighter.
 ///
@@ -205,7 +203,7 @@ fn aim<'a>(
         Some(_) => Profile::Rgb,
     };
     let (orientation, effort, trials) = (orientation(chunks), options.effort, trials(cost, options.effort));
-    let target = target + ROUNDING;
+    let target = target + metric::ROUNDING;
     (!kept.pinned).then_some(Aim { target, orientation, to_srgb, profile, effort, trials })
 }
 

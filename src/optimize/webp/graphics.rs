@@ -8,15 +8,13 @@ use std::time::Instant;
 use rgb::{ColorComponentMap, RGBA8};
 
 use super::libwebp::{Source, Way, decode, encode};
-use super::lossy::{Lossy, ROUNDING};
+use super::lossy::Lossy;
 use crate::optimize::Budget;
 use crate::optimize::census::{self, Census, ColorMap};
 use crate::optimize::color::ToSrgb;
-use crate::optimize::score::Score;
+use crate::optimize::score::{ROUNDING, Score};
 use crate::optimize::views::{Pixels, Views};
 
-/// Of photographs up to 48 % of all pixels repeat a neighbour, of graphics 55 % and more (the corpus of the bench).
-const REPEATS: f64 = 0.5;
 /// Of so many colours or fewer libwebp makes a palette, and rounds nothing itself.
 const PALETTE: usize = 256;
 /// The lower bits of a sample that are rounded away, the most first: five are the most that libwebp can, and nearly always
@@ -46,19 +44,6 @@ pub struct Aim {
     pub trials: usize,
     /// Bytes from which a file is not worth having.
     pub most: usize,
-}
-
-/// Whether most pixels repeat the one on the left or above.
-#[must_use]
-pub fn is_graphic(pixels: &Pixels) -> bool {
-    let is_same = |a: RGBA8, b: RGBA8| a == b || a.a == 0 && b.a == 0;
-    let repeats = (1..pixels.height).map(|y| {
-        let (above, row) = (pixels.row(y - 1), pixels.row(y));
-        let repeated = (1..row.len()).filter(|&x| is_same(row[x], row[x - 1]) || is_same(row[x], above[x]));
-        repeated.count()
-    });
-    let all = pixels.width.saturating_sub(1) * pixels.height.saturating_sub(1);
-    repeats.sum::<usize>() as f64 > all as f64 * REPEATS
 }
 
 /// Which ways may end below so many bytes.
@@ -367,8 +352,8 @@ pub mod tests {
 
     #[test]
     fn flat_areas_make_a_graphic() {
-        assert!(is_graphic(&discs(255)) && !is_graphic(&waves(160, 96, 255)));
+        assert!(discs(255).is_graphic() && !waves(160, 96, 255).is_graphic());
         let line = Pixels { width: 9, height: 1, rgba: vec![RGBA8::new(0, 0, 0, 255); 9] };
-        assert!(!is_graphic(&line));
+        assert!(!line.is_graphic());
     }
 }

@@ -8,7 +8,7 @@ use super::libwebp::{Source, Way, decode, encode};
 use super::yuv::Yuv;
 use crate::optimize::Budget;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::score::Score;
+use crate::optimize::score::{ROUNDING, Score};
 use crate::optimize::search::{Search, Verdict};
 use crate::optimize::views::{Pixels, Views};
 
@@ -55,8 +55,6 @@ pub const FINEST: u8 = 97;
 /// Points of score that a step brings near the usual targets.
 const SLOPE: f64 = 0.7;
 const TOLERANCE: f64 = 0.7;
-/// The floor is a promise by anyone's arithmetic: decoders and metrics differ by a few hundredths.
-pub const ROUNDING: f64 = 0.05;
 /// More trials where none held yet or all were too large: a search of two goes from too coarse to too large.
 const LAST_TRIALS: usize = 2;
 /// The sharpest loop filter: 0.5–1 % fewer bytes at the same score. No preset of libwebp has it, so that what went

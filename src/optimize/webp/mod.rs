@@ -242,7 +242,7 @@ impl Job<'_> {
     ) -> Result<bool, ImageError> {
         let pixels = &picture.pixels;
         let is_lossless = self.still.coding == Coding::Lossless;
-        let target = self.target().filter(|_| graphics::is_graphic(pixels));
+        let target = self.target().filter(|_| pixels.is_graphic());
         if !is_lossless && target.is_none() {
             return Ok(false);
         }
