@@ -2,7 +2,7 @@
 
 use crate::optimize::ImageError;
 use crate::pipeline::{EventError, PlanError, Skip};
-use crate::s3::{Kind, Operation, S3Error};
+use crate::s3::{Operation, S3Error, S3ErrorKind};
 
 /// What can go wrong with one object.
 #[derive(Debug, thiserror::Error)]
@@ -52,28 +52,28 @@ impl Error {
 /// gone, is nobody's fault.
 fn class_of_s3(error: &S3Error) -> Class {
     match error.kind {
-        Kind::NotFound if is_about_source(error) => Class::Skip(Skip::SourceGone),
-        Kind::PreconditionFailed if is_about_source(error) => Class::Skip(Skip::SourceReplaced),
-        Kind::NotFound
-        | Kind::PreconditionFailed
-        | Kind::NoSuchBucket
-        | Kind::NoSuchUpload
-        | Kind::Conflict
-        | Kind::AccessDenied
-        | Kind::Credentials
-        | Kind::WrongRegion { .. }
-        | Kind::Archived { .. }
-        | Kind::CustomerKey
-        | Kind::KmsDenied
-        | Kind::Throttled
-        | Kind::Unavailable
-        | Kind::Timeout
-        | Kind::Connection
-        | Kind::Truncated { .. }
-        | Kind::Corrupted
-        | Kind::NotSupported
-        | Kind::TooLarge
-        | Kind::InvalidRequest => Class::Retryable,
+        S3ErrorKind::NotFound if is_about_source(error) => Class::Skip(Skip::SourceGone),
+        S3ErrorKind::PreconditionFailed if is_about_source(error) => Class::Skip(Skip::SourceReplaced),
+        S3ErrorKind::NotFound
+        | S3ErrorKind::PreconditionFailed
+        | S3ErrorKind::NoSuchBucket
+        | S3ErrorKind::NoSuchUpload
+        | S3ErrorKind::Conflict
+        | S3ErrorKind::AccessDenied
+        | S3ErrorKind::Credentials
+        | S3ErrorKind::WrongRegion { .. }
+        | S3ErrorKind::Archived { .. }
+        | S3ErrorKind::CustomerKey
+        | S3ErrorKind::KmsDenied
+        | S3ErrorKind::Throttled
+        | S3ErrorKind::Unavailable
+        | S3ErrorKind::Timeout
+        | S3ErrorKind::Connection
+        | S3ErrorKind::Truncated { .. }
+        | S3ErrorKind::Corrupted
+        | S3ErrorKind::NotSupported
+        | S3ErrorKind::TooLarge
+        | S3ErrorKind::InvalidRequest => Class::Retryable,
     }
 }
 

@@ -44,8 +44,8 @@ pub async fn main() -> ExitCode {
 }
 
 async fn make(settings: &Settings) -> Pipeline {
-    let Settings { transfer, rate_limits, buckets, policy, source_access, destination_access, .. } = settings.clone();
-    let store = Store::connect(&source_access, &destination_access, transfer).await;
+    let Settings { transfer, rate_limits, buckets, policy, source_client, destination_client, .. } = settings.clone();
+    let store = Store::connect(&source_client, &destination_client, transfer).await;
     Pipeline::new(store.with_buckets(buckets).with_rate_limits(rate_limits), policy)
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use bytes::Bytes;
 use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use karui::s3::{Attributes, Checksum, Condition, ObjectRef, Store, Transfer};
+use karui::s3::{Attributes, Condition, ObjectRef, Store, TransferConfig, UploadChecksum};
 use serde_json::Value;
 use support::ministack::{self, MiniStack};
 use support::{MIB, SOURCE, TestS3, noise, source};
@@ -16,16 +16,16 @@ use support::{MIB, SOURCE, TestS3, noise, source};
 /// A server, its buckets, and what a client needs to find it.
 struct World {
     store: Store,
-    checksum: Checksum,
+    checksum: UploadChecksum,
     environment: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
     programs: PathBuf,
 }
 
 impl World {
-    fn new(client: aws_sdk_s3::Client, checksum: Checksum, environment: Vec<(&'static str, String)>) -> Self {
+    fn new(client: aws_sdk_s3::Client, checksum: UploadChecksum, environment: Vec<(&'static str, String)>) -> Self {
         let (multipart_threshold, part_size) = (6 * MIB as u64, 5 * MIB as u64);
-        let transfer = Transfer { multipart_threshold, part_size, checksum, ..Transfer::default() };
+        let transfer = TransferConfig { multipart_threshold, part_size, checksum, ..TransferConfig::default() };
         let programs = std::env::var("KARUI_CLIENTS").expect(
             "KARUI_CLIENTS must name a folder with python (and boto3) and aws; `make test` installs them and sets it",
         );
@@ -70,7 +70,7 @@ impl World {
             assert_eq!(seen["cache_control"], "max-age=60");
             assert_eq!(seen["metadata"]["author"], "karui");
             // boto3 validates no checksum of checksums.
-            let is_composite = self.checksum == Checksum::Sha256 && size > 6 * MIB;
+            let is_composite = self.checksum == UploadChecksum::Sha256 && size > 6 * MIB;
             assert_eq!(seen["validated"], !is_composite, "{key}");
             self.run("aws", &["s3", "cp", "--quiet", "--checksum-mode", "ENABLED", &url(key), "read by the CLI"]);
             assert!(std::fs::read(self.folder.path().join("read by the CLI")).unwrap() == noise(size), "{key}");
@@ -116,8 +116,11 @@ async fn on_a_folder() {
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
         ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
     ];
-    let world =
-        World::new(s3.client(1), Checksum::default(), environment.map(|(name, value)| (name, value.to_owned())).into());
+    let world = World::new(
+        s3.client(1),
+        UploadChecksum::default(),
+        environment.map(|(name, value)| (name, value.to_owned())).into(),
+    );
     world.is_read_by_clients().await;
     world.reads_what_clients_write().await;
 }

@@ -8,7 +8,9 @@ use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_s3::Client;
-use karui::s3::{Attributes, Checksum, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Store, Transfer};
+use karui::s3::{
+    Attributes, Condition, CopyTags, ETag, Head, ObjectRef, S3ErrorKind, Store, TransferConfig, UploadChecksum,
+};
 use support::ministack::{self, MiniStack};
 use support::{DESTINATION, MIB, SOURCE, TestS3, noise};
 
@@ -40,12 +42,12 @@ impl World {
     fn new(
         client: Client,
         [source, destination]: [&str; 2],
-        checksum: Checksum,
+        checksum: UploadChecksum,
         lacks: &'static [Feature],
         running: Box<dyn Any>,
     ) -> Self {
         let (multipart_threshold, part_size) = (6 * MIB as u64, 5 * MIB as u64);
-        let transfer = Transfer { multipart_threshold, part_size, checksum, ..Transfer::default() };
+        let transfer = TransferConfig { multipart_threshold, part_size, checksum, ..TransferConfig::default() };
         let store = Store::new(client.clone(), transfer).with_copy_limit(6 * MIB as u64);
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let prefix = format!("karui-contract-{nanos}/");
@@ -59,7 +61,7 @@ impl World {
             return vec![Self::new(
                 karui::s3::client().await,
                 [source, destination],
-                Checksum::default(),
+                UploadChecksum::default(),
                 &[],
                 Box::new(()),
             )];
@@ -75,7 +77,7 @@ impl World {
             Self::new(
                 folder.client(3),
                 buckets,
-                Checksum::default(),
+                UploadChecksum::default(),
                 &[Feature::Tags, Feature::ListUploads],
                 Box::new(folder),
             ),
@@ -229,10 +231,10 @@ async fn conditions_hold() {
             let stale = || Condition::Unmodified(ETag::new("stale"));
             let attributes = Attributes::default();
             for (condition, kind) in [
-                (stale(), Some(Kind::PreconditionFailed)),
+                (stale(), Some(S3ErrorKind::PreconditionFailed)),
                 (Condition::Absent, None),
-                (Condition::Absent, Some(Kind::PreconditionFailed)),
-                (stale(), Some(Kind::PreconditionFailed)),
+                (Condition::Absent, Some(S3ErrorKind::PreconditionFailed)),
+                (stale(), Some(S3ErrorKind::PreconditionFailed)),
             ] {
                 let put = world.store.put(&to, noise(size), &attributes, &condition).await;
                 assert_eq!(put.err().map(|error| error.kind), kind, "put, {condition:?}, {size} bytes");
@@ -243,7 +245,11 @@ async fn conditions_hold() {
                 for condition in [Condition::Absent, stale()] {
                     let copy = world.store.copy(&from, &head, &to, &attributes, CopyTags::Drop, &condition).await;
                     let error = copy.unwrap_err();
-                    assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, to.clone()), "{condition:?}");
+                    assert_eq!(
+                        (error.kind, error.object),
+                        (S3ErrorKind::PreconditionFailed, to.clone()),
+                        "{condition:?}"
+                    );
                 }
             }
         }
@@ -259,10 +265,10 @@ async fn an_object_that_was_replaced_is_neither_read_nor_copied() {
             let old = world.put(&from, size, &attributes).await;
             world.put(&from, size + 1, &attributes).await;
             let error = world.store.get(&from, Some(&old.etag)).await.unwrap_err();
-            assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, from.clone()));
+            assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, from.clone()));
             let copy = world.store.copy(&from, &old, &to, &attributes, CopyTags::Drop, &Condition::None).await;
             let error = copy.unwrap_err();
-            assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, from.clone()));
+            assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, from.clone()));
             assert_eq!(world.store.head(&to).await.unwrap(), None);
         }
     })
@@ -274,17 +280,17 @@ async fn what_is_missing_is_told_apart() {
     on_every_store(async |world| {
         let (missing, attributes) = (world.source("missing"), Attributes::default());
         assert_eq!(world.store.head(&missing).await.unwrap(), None);
-        assert_eq!(world.store.get(&missing, None).await.unwrap_err().kind, Kind::NotFound);
+        assert_eq!(world.store.get(&missing, None).await.unwrap_err().kind, S3ErrorKind::NotFound);
         let head = world.put(&world.source("gone"), 10, &attributes).await;
         let gone = world.source("gone");
         world.client.delete_object().bucket(&gone.bucket).key(&gone.key).send().await.unwrap();
         let to = world.destination("to");
         let copy = world.store.copy(&gone, &head, &to, &attributes, CopyTags::Drop, &Condition::None).await;
         let error = copy.unwrap_err();
-        assert_eq!((error.kind, error.object), (Kind::NotFound, gone));
+        assert_eq!((error.kind, error.object), (S3ErrorKind::NotFound, gone));
         let nowhere = ObjectRef::new(format!("{}-that-is-not-there", world.destination), "a");
         let put = world.store.put(&nowhere, noise(10), &attributes, &Condition::None).await;
-        assert_eq!(put.unwrap_err().kind, Kind::NoSuchBucket);
+        assert_eq!(put.unwrap_err().kind, S3ErrorKind::NoSuchBucket);
     })
     .await;
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use expected::{Expected, FAULTS, expected_of, told};
 use futures_util::{StreamExt, stream};
-use karui::s3::{Kind, Operation};
+use karui::s3::{Operation, S3ErrorKind};
 use support::faults::Fault;
 use task::{Calls, Failure, JOBS, Task, VERBS, World};
 
@@ -33,7 +33,7 @@ struct Cell {
     fault: Fault,
     expected: Expected,
     /// How it fails, if it does.
-    kind: Kind,
+    kind: S3ErrorKind,
 }
 
 fn cells(tasks: &'static [(Task, Calls)]) -> impl Iterator<Item = Cell> {
@@ -77,7 +77,7 @@ async fn changed_bytes_are_told_and_stored_nowhere() {
             }
             _ => return None,
         };
-        Some(Cell { task, operation, times, nth, fault, expected: Expected::Fails, kind: Kind::Corrupted })
+        Some(Cell { task, operation, times, nth, fault, expected: Expected::Fails, kind: S3ErrorKind::Corrupted })
     });
     hold(changed, fails_once).await;
 }
@@ -117,7 +117,7 @@ async fn a_refusal_leaves_no_upload_open_either() {
         matches!(task, Task::PutInParts | Task::CopyInParts) && *operation != Operation::AbortMultipartUpload
     });
     let refused = in_parts.map(|(task, operation, times, nth)| {
-        let (fault, kind) = (Fault::Error(403, "AccessDenied"), Kind::AccessDenied);
+        let (fault, kind) = (Fault::Error(403, "AccessDenied"), S3ErrorKind::AccessDenied);
         Cell { task, operation, times, nth, fault, expected: Expected::Fails, kind }
     });
     hold(refused, fails_once).await;

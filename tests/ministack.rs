@@ -3,7 +3,7 @@
 
 mod support;
 
-use karui::s3::{Attributes, Condition, CopyTags, Kind, Store, Transfer};
+use karui::s3::{Attributes, Condition, CopyTags, S3ErrorKind, Store, TransferConfig};
 use support::ministack::{self, MiniStack};
 use support::{DESTINATION, MIB, SOURCE, destination, noise, source};
 
@@ -19,12 +19,12 @@ async fn world() -> World {
     for bucket in [SOURCE, DESTINATION] {
         client.create_bucket().bucket(bucket).send().await.unwrap();
     }
-    let transfer = Transfer {
+    let transfer = TransferConfig {
         multipart_threshold: 6 * MIB as u64,
         part_size: 5 * MIB as u64,
         concurrency: 2,
         checksum: ministack::CHECKSUM,
-        ..Transfer::default()
+        ..TransferConfig::default()
     };
     let store = Store::new(client.clone(), transfer).with_copy_limit(6 * MIB as u64);
     World { _ministack: ministack, client, store }
@@ -66,14 +66,14 @@ async fn in_a_bucket_with_versions_only_the_newest_counts() {
     let old = store.head(&from).await.unwrap().unwrap();
     store.put(&from, noise(11), &attributes, &Condition::None).await.unwrap();
 
-    assert_eq!(store.get(&from, Some(&old.etag)).await.unwrap_err().kind, Kind::PreconditionFailed);
+    assert_eq!(store.get(&from, Some(&old.etag)).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
     let copy = store.copy(&from, &old, &destination("a"), &attributes, CopyTags::Drop, &Condition::None).await;
     let error = copy.unwrap_err();
-    assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, from.clone()));
+    assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, from.clone()));
 
     client.delete_object().bucket(SOURCE).key("a").send().await.unwrap();
     assert_eq!(store.head(&from).await.unwrap(), None);
-    assert_eq!(store.get(&from, None).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(store.get(&from, None).await.unwrap_err().kind, S3ErrorKind::NotFound);
 }
 
 /// A folder has no file for it, and a console made it on purpose. The in-process S3 takes no such keys.

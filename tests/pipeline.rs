@@ -13,7 +13,7 @@ use karui::lambda::handle;
 use karui::optimize::{ImageError, Limit, MetadataPolicy, Quality, score};
 use karui::pipeline::report::{Outcome, Report};
 use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, Task, Unstrippable};
-use karui::s3::{Buckets, ETag, Encryption, ObjectRef, Operation, Store, Transfer};
+use karui::s3::{Buckets, ETag, Encryption, ObjectRef, Operation, Store, TransferConfig};
 use serde_json::{Value, json};
 use support::faults::Fault;
 use support::{DESTINATION, MIB, SOURCE, TestS3, eventually};
@@ -658,7 +658,7 @@ async fn each_side_has_a_principal_of_its_own() {
         let (near, far) = (World::new().await, World::new().await);
         let job = near.job("a", body).await;
         far.s3.faults.always(Operation::CopyObject, DENIED);
-        let store = Store::between(near.s3.client(1), far.s3.client(1), Transfer::default());
+        let store = Store::with_clients(near.s3.client(1), far.s3.client(1), TransferConfig::default());
         let report = Pipeline::new(store, Policy::to_bucket(DESTINATION)).run(&job, None).await;
 
         assert_ne!(report.outcome, Outcome::Failed, "{report:?}");

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use karui::s3::{
-    Attributes, Checksum, Condition, CopyTags, ETag, Head, Kind, ObjectRef, Operation, Progress, RateLimits, S3Error,
-    ScatterError, Store, Transfer,
+    Attributes, Condition, CopyTags, ETag, Head, ObjectRef, Operation, Progress, RateLimits, S3Error, S3ErrorKind,
+    Store, TransferConfig, UnorderedReadError, UploadChecksum,
 };
 use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
 use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
@@ -182,14 +182,14 @@ async fn what_is_missing_is_told_apart() {
     let nowhere = ObjectRef::new("nowhere", "a");
     assert_eq!(store.head(&source("a")).await.unwrap(), None);
     assert_eq!(store.head(&nowhere).await.unwrap(), None);
-    assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, Kind::NotFound);
-    assert_eq!(store.get(&nowhere, None).await.unwrap_err().kind, Kind::NoSuchBucket);
+    assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, S3ErrorKind::NotFound);
+    assert_eq!(store.get(&nowhere, None).await.unwrap_err().kind, S3ErrorKind::NoSuchBucket);
     for size in [1, 7 * MIB] {
         let put = store.put(&nowhere, noise(size), &Attributes::default(), &Condition::None).await;
-        assert_eq!(put.unwrap_err().kind, Kind::NoSuchBucket);
+        assert_eq!(put.unwrap_err().kind, S3ErrorKind::NoSuchBucket);
     }
     assert!(!s3.folder.path().join("nowhere").exists());
-    assert_eq!(store.tags(&source("a")).await.unwrap_err().kind, Kind::NotSupported);
+    assert_eq!(store.tags(&source("a")).await.unwrap_err().kind, S3ErrorKind::NotSupported);
 }
 
 #[tokio::test]
@@ -205,15 +205,15 @@ async fn conditions_hold_for_every_way_to_write() {
         };
         let stale = Condition::Unmodified(ETag::new("stale"));
 
-        assert_eq!(put(stale.clone()).await.unwrap_err().kind, Kind::PreconditionFailed);
+        assert_eq!(put(stale.clone()).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
         put(Condition::Absent).await.unwrap();
-        assert_eq!(put(Condition::Absent).await.unwrap_err().kind, Kind::PreconditionFailed);
-        assert_eq!(put(stale.clone()).await.unwrap_err().kind, Kind::PreconditionFailed);
+        assert_eq!(put(Condition::Absent).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
+        assert_eq!(put(stale.clone()).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
         put(Condition::Unmodified(head(&store, &to).await.etag)).await.unwrap();
 
         for condition in [Condition::Absent, stale] {
             let error = copy(&store, &from, &to, &condition).await.unwrap_err();
-            assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, to.clone()));
+            assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, to.clone()));
         }
         copy(&store, &from, &to, &Condition::Unmodified(head(&store, &to).await.etag)).await.unwrap();
         assert!(s3.open_uploads().is_empty());
@@ -228,7 +228,7 @@ async fn an_object_that_changed_since_its_event_is_not_read() {
     let seen = head(&store, &source("a")).await.etag;
     assert!(store.get(&source("a"), Some(&seen)).await.is_ok());
     s3.put(&source("a"), &noise(11)).await;
-    assert_eq!(store.get(&source("a"), Some(&seen)).await.unwrap_err().kind, Kind::PreconditionFailed);
+    assert_eq!(store.get(&source("a"), Some(&seen)).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
 }
 
 #[tokio::test]
@@ -243,11 +243,11 @@ async fn a_copy_says_when_its_source_is_at_fault() {
 
         s3.put(&from, &noise(size + 1)).await;
         let error = copy().await.unwrap_err();
-        assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, from.clone()));
+        assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, from.clone()));
 
         std::fs::remove_file(s3.file(&from)).unwrap();
         let error = copy().await.unwrap_err();
-        assert_eq!((error.kind, error.object), (Kind::NotFound, from.clone()));
+        assert_eq!((error.kind, error.object), (S3ErrorKind::NotFound, from.clone()));
         assert!(s3.open_uploads().is_empty());
     }
 }
@@ -260,19 +260,20 @@ async fn short_and_changed_bodies_are_noticed() {
     for after in [0, 1, 99_999] {
         s3.faults.on(Operation::GetObject, 1, Fault::Cut(after));
         let error = store.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
-        let Kind::Truncated { expected: 100_000, got } = error.kind else { panic!("{error}") };
+        let S3ErrorKind::Truncated { expected: 100_000, got } = error.kind else { panic!("{error}") };
         assert!(got <= after as u64, "{got}");
     }
     let mut changed = noise(100_000).to_vec();
     changed[50_000] ^= 1;
     std::fs::write(s3.file(&source("a")), changed).unwrap();
     let error = store.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
-    assert_eq!(error.kind, Kind::Corrupted);
+    assert_eq!(error.kind, S3ErrorKind::Corrupted);
 }
 
 /// Parts of 5 MiB by four requests at once.
 fn parallel(s3: &TestS3, attempts: u32) -> Store {
-    let transfer = Transfer { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..Transfer::default() };
+    let transfer =
+        TransferConfig { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..TransferConfig::default() };
     Store::new(s3.client(attempts), transfer)
 }
 
@@ -301,7 +302,7 @@ async fn a_part_that_is_cut_short_is_resumed_by_itself() {
         assert!(parallel(&s3, 2).get(&object, None).await.unwrap().read_all().await.unwrap() == body);
         s3.faults.on(Operation::GetObject, nth, Fault::Cut(MIB));
         let error = parallel(&s3, 1).get(&object, None).await.unwrap().read_all().await.unwrap_err();
-        assert!(matches!(error.kind, Kind::Truncated { .. }), "{error}");
+        assert!(matches!(error.kind, S3ErrorKind::Truncated { .. }), "{error}");
     }
 }
 
@@ -313,7 +314,7 @@ async fn a_large_object_that_changes_on_its_way_is_not_put_together_from_two() {
     let mut download = parallel(&s3, 1).get(&object, None).await.unwrap();
     download.peek(16).await.unwrap();
     s3.put(&object, &noise(31 * MIB + 1)).await;
-    assert_eq!(download.read_all().await.unwrap_err().kind, Kind::PreconditionFailed);
+    assert_eq!(download.read_all().await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
 }
 
 #[tokio::test]
@@ -326,17 +327,20 @@ async fn a_large_object_with_a_wrong_byte_is_noticed() {
     std::fs::write(s3.file(&object), changed).unwrap();
     let store = parallel(&s3, 2);
     let error = store.get(&object, None).await.unwrap().read_all().await.unwrap_err();
-    assert_eq!(error.kind, Kind::Corrupted);
+    assert_eq!(error.kind, S3ErrorKind::Corrupted);
 
     let seen = head(&store, &object).await;
-    let scattered = store.scatter(&object, &seen, |_| Ok(std::io::sink())).await;
-    assert!(matches!(scattered, Err(ScatterError::S3(S3Error { kind: Kind::Corrupted, .. }))), "{scattered:?}");
-    let pieces: Vec<_> = store.pieces(&object, &seen).collect().await;
-    assert_eq!(pieces.last().unwrap().as_ref().unwrap_err().kind, Kind::Corrupted, "{} pieces", pieces.len());
+    let scattered = store.read_unordered(&object, &seen, |_| Ok(std::io::sink())).await;
+    assert!(
+        matches!(scattered, Err(UnorderedReadError::S3(S3Error { kind: S3ErrorKind::Corrupted, .. }))),
+        "{scattered:?}"
+    );
+    let pieces: Vec<_> = store.read_ordered(&object, &seen).collect().await;
+    assert_eq!(pieces.last().unwrap().as_ref().unwrap_err().kind, S3ErrorKind::Corrupted, "{} pieces", pieces.len());
     s3.put(&destination("a"), &noise(10)).await;
     let to = destination("a");
     let error = store.relay(&object, &seen, &to, &attributes(), &Condition::None).await.unwrap_err();
-    assert_eq!((error.kind, error.object), (Kind::Corrupted, object));
+    assert_eq!((error.kind, error.object), (S3ErrorKind::Corrupted, object));
     assert!(s3.body(&to).await == noise(10) && s3.open_uploads().is_empty(), "nothing was stored");
 }
 
@@ -362,23 +366,23 @@ impl std::io::Write for Place {
 async fn every_byte_is_scattered_to_its_place_and_verified() {
     let s3 = TestS3::start().await;
     let object = source("a");
-    for checksum in [Checksum::Crc64Nvme, Checksum::Crc32c, Checksum::Sha256] {
+    for checksum in [UploadChecksum::Crc64Nvme, UploadChecksum::Crc32c, UploadChecksum::Sha256] {
         for size in [0, 10, 16 * MIB + 3] {
-            let at_once = Transfer { checksum, multipart_threshold: u64::MAX, ..Transfer::default() };
+            let at_once = TransferConfig { checksum, multipart_threshold: u64::MAX, ..TransferConfig::default() };
             let writer = Store::new(s3.client(1), at_once);
             writer.put(&object, noise(size), &attributes(), &Condition::None).await.unwrap();
             let store = parallel(&s3, 2);
             let seen = head(&store, &object).await;
-            assert_eq!(seen.comes_in_any_order(), checksum != Checksum::Sha256);
+            assert_eq!(seen.can_read_unordered(), checksum != UploadChecksum::Sha256);
             s3.faults.clear();
             s3.faults.on(Operation::GetObject, 2, Fault::Cut(1000));
             let bytes = Arc::new(std::sync::Mutex::new(vec![0; size]));
             let places = Arc::clone(&bytes);
             let open = move |at: u64| Ok(Place { bytes: Arc::clone(&places), at: usize::try_from(at).unwrap() });
-            store.scatter(&object, &seen, open).await.unwrap();
+            store.read_unordered(&object, &seen, open).await.unwrap();
             assert!(*bytes.lock().unwrap() == noise(size), "{checksum:?}, {size} bytes");
-            let told = store.scatter(&object, &seen, |_| Ok(std::io::Cursor::new([]))).await;
-            assert!(size == 0 || matches!(told, Err(ScatterError::Place(_))), "{told:?}");
+            let told = store.read_unordered(&object, &seen, |_| Ok(std::io::Cursor::new([]))).await;
+            assert!(size == 0 || matches!(told, Err(UnorderedReadError::Place(_))), "{told:?}");
         }
     }
 }
@@ -388,7 +392,8 @@ async fn every_byte_is_scattered_to_its_place_and_verified() {
 async fn a_relay_verifies_whatever_checksum_there_is() {
     let s3 = TestS3::start().await;
     let (from, to) = (source("a"), destination("a"));
-    let theirs = Transfer { checksum: Checksum::Crc32c, multipart_threshold: u64::MAX, ..Transfer::default() };
+    let theirs =
+        TransferConfig { checksum: UploadChecksum::Crc32c, multipart_threshold: u64::MAX, ..TransferConfig::default() };
     Store::new(s3.client(1), theirs).put(&from, noise(11 * MIB), &attributes(), &Condition::None).await.unwrap();
     let store = parallel(&s3, 1);
     let seen = head(&store, &from).await;
@@ -397,15 +402,15 @@ async fn a_relay_verifies_whatever_checksum_there_is() {
     s3.faults.clear();
     s3.faults.on(Operation::GetObject, 2, Fault::Flip(7));
     let error = store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap_err();
-    assert_eq!((error.kind, error.object), (Kind::Corrupted, from));
+    assert_eq!((error.kind, error.object), (S3ErrorKind::Corrupted, from));
     assert!(s3.open_uploads().is_empty());
 }
 
 #[tokio::test]
 async fn every_checksum_is_taken_and_verified() {
     let s3 = TestS3::start().await;
-    for checksum in [Checksum::Crc64Nvme, Checksum::Crc32c, Checksum::Sha256, Checksum::Md5] {
-        let transfer = Transfer { checksum, multipart_threshold: 6 * MIB as u64, ..Transfer::default() };
+    for checksum in [UploadChecksum::Crc64Nvme, UploadChecksum::Crc32c, UploadChecksum::Sha256, UploadChecksum::Md5] {
+        let transfer = TransferConfig { checksum, multipart_threshold: 6 * MIB as u64, ..TransferConfig::default() };
         let store = Store::new(s3.client(1), transfer);
         for size in [0, 10, 17 * MIB] {
             store.put(&source("a"), noise(size), &attributes(), &Condition::None).await.unwrap();
@@ -445,7 +450,7 @@ async fn a_stream_of_unknown_length_arrives_whole_or_not_at_all() {
     let broken = [Ok(noise(12 * MIB)), Err(std::io::Error::other("the pipe is gone"))];
     let error =
         store.put_stream(&object, stream::iter(broken), None, &attributes(), &Condition::None).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Connection);
+    assert_eq!(error.kind, S3ErrorKind::Connection);
     assert!(s3.open_uploads().is_empty());
     assert!(s3.body(&object).await == noise(17 * MIB + 3), "the old object is there still");
 }
@@ -474,7 +479,7 @@ async fn a_stream_of_known_length_goes_in_even_parts() {
         for length in [(size + 1) as u64, size.saturating_sub(1) as u64].into_iter().filter(|n| *n != size as u64) {
             let put = store.put_stream(&object, stream(size), Some(length), &attributes(), &Condition::None).await;
             let error = put.expect_err("a length that is not its own");
-            assert!(error.to_string().contains("than it was said to be"), "{size} for {length}: {error}");
+            assert!(error.to_string().contains("than its stated length"), "{size} for {length}: {error}");
             assert!(s3.body(&object).await == noise(16 * MIB + 3) && s3.open_uploads().is_empty());
         }
     }
@@ -513,7 +518,7 @@ async fn a_relay_brings_the_source_as_it_was_seen() {
 
         s3.put(&from, &noise(size + 1)).await;
         let error = store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap_err();
-        assert_eq!((error.kind, error.object), (Kind::PreconditionFailed, from.clone()));
+        assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, from.clone()));
         assert!(s3.open_uploads().is_empty());
         assert!(s3.body(&to).await == noise(size), "{size} bytes");
     }
@@ -522,8 +527,9 @@ async fn a_relay_brings_the_source_as_it_was_seen() {
 #[tokio::test]
 async fn a_relay_goes_from_store_to_store() {
     let (near, far) = (TestS3::start().await, TestS3::start().await);
-    let transfer = Transfer { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..Transfer::default() };
-    let store = Store::between(near.client(1), far.client(1), transfer);
+    let transfer =
+        TransferConfig { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..TransferConfig::default() };
+    let store = Store::with_clients(near.client(1), far.client(1), transfer);
     for size in [10, 16 * MIB] {
         near.put(&source("a"), &noise(size)).await;
         let seen = store.get(&source("a"), None).await.unwrap().head;
@@ -544,7 +550,7 @@ async fn every_byte_of_a_large_object_is_told_of_once() {
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
     let progress = Progress::new(move |bytes| _ = count.fetch_add(bytes, Ordering::Relaxed));
-    let store = s3.store(2).telling(progress);
+    let store = s3.store(2).with_progress(progress);
     let (from, to, body) = (source("a"), destination("a"), noise(16 * MIB + 1));
     let told = || told.swap(0, Ordering::Relaxed);
     // One part of each way comes twice.
@@ -556,7 +562,7 @@ async fn every_byte_of_a_large_object_is_told_of_once() {
     copy(&store, &from, &to, &Condition::None).await.unwrap();
     assert_eq!(told(), body.len() as u64);
     let seen = head(&store, &from).await;
-    let pieces: Vec<Bytes> = store.pieces(&from, &seen).try_collect().await.unwrap();
+    let pieces: Vec<Bytes> = store.read_ordered(&from, &seen).try_collect().await.unwrap();
     assert!(pieces.concat() == body);
     assert_eq!(told(), body.len() as u64);
     store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap();
@@ -571,7 +577,7 @@ async fn a_copy_that_is_not_its_source_is_told() {
     s3.put(&from, &noise(10)).await;
     s3.put(&to, &noise(11)).await;
     let etag = head(&store, &to).await.etag;
-    for (etag, kind) in [(etag.as_str(), Kind::Corrupted), ("another", Kind::Conflict)] {
+    for (etag, kind) in [(etag.as_str(), S3ErrorKind::Corrupted), ("another", S3ErrorKind::Conflict)] {
         let answer = format!("<CopyObjectResult><ETag>&quot;{etag}&quot;</ETag></CopyObjectResult>");
         s3.faults.on(Operation::CopyObject, 1, Fault::Lie(answer));
         let error = copy(&store, &from, &to, &Condition::None).await.unwrap_err();
@@ -582,7 +588,7 @@ async fn a_copy_that_is_not_its_source_is_told() {
     let etag = head(&store, &to).await.etag;
     let answer = format!("<CopyObjectResult><ETag>&quot;{etag}&quot;</ETag></CopyObjectResult>");
     s3.faults.on(Operation::CopyObject, 1, Fault::Lie(answer));
-    assert_eq!(copy(&store, &from, &to, &Condition::None).await.unwrap_err().kind, Kind::Corrupted);
+    assert_eq!(copy(&store, &from, &to, &Condition::None).await.unwrap_err().kind, S3ErrorKind::Corrupted);
 
     // What may not be looked at is believed: the first HEAD is of the source, in `copy`.
     s3.faults.on(Operation::HeadObject, 2, Fault::Error(403, "AccessDenied"));
@@ -605,7 +611,7 @@ async fn a_body_that_breaks_off_is_read_again_unless_the_object_is_another_one_b
         }
         match download.read_all().await {
             Ok(body) => assert!(!replaced && body == noise(100_000)),
-            Err(error) => assert!(replaced && error.kind == Kind::PreconditionFailed, "{error}"),
+            Err(error) => assert!(replaced && error.kind == S3ErrorKind::PreconditionFailed, "{error}"),
         }
         assert_eq!(s3.faults.calls(Operation::GetObject), 2);
     }
@@ -615,14 +621,14 @@ async fn a_body_that_breaks_off_is_read_again_unless_the_object_is_another_one_b
 async fn refusals_have_their_kind() {
     let s3 = TestS3::start().await;
     s3.put(&source("a"), &noise(10)).await;
-    let region = Kind::WrongRegion { bucket_region: None };
+    let region = S3ErrorKind::WrongRegion { bucket_region: None };
     for (fault, kind) in [
-        (Fault::Error(403, "AccessDenied"), Kind::AccessDenied),
+        (Fault::Error(403, "AccessDenied"), S3ErrorKind::AccessDenied),
         (Fault::Error(301, "PermanentRedirect"), region.clone()),
         (Fault::Error(400, "AuthorizationHeaderMalformed"), region),
-        (Fault::Error(403, "InvalidObjectState"), Kind::Archived { storage_class: None }),
-        (Fault::Error(403, "ExpiredToken"), Kind::Credentials),
-        (Fault::Error(400, "KMS.DisabledException"), Kind::KmsDenied),
+        (Fault::Error(403, "InvalidObjectState"), S3ErrorKind::Archived { storage_class: None }),
+        (Fault::Error(403, "ExpiredToken"), S3ErrorKind::Credentials),
+        (Fault::Error(400, "KMS.DisabledException"), S3ErrorKind::KmsDenied),
     ] {
         s3.faults.on(Operation::GetObject, 1, fault.clone());
         let error = s3.store(1).get(&source("a"), None).await.unwrap_err();
@@ -677,7 +683,7 @@ async fn a_lost_completion_counts_only_if_the_object_is_there() {
     s3.put(&object, &noise(10)).await;
     s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::Error(404, "NoSuchUpload"));
     let error = s3.store(1).put(&object, noise(7 * MIB), &attributes(), &Condition::None).await.unwrap_err();
-    assert_eq!(error.kind, Kind::NoSuchUpload);
+    assert_eq!(error.kind, S3ErrorKind::NoSuchUpload);
     assert_eq!(s3.body(&object).await, noise(10));
 }
 
@@ -716,7 +722,7 @@ async fn a_header_that_is_no_utf8_does_not_hide_the_object() {
     });
     let s3 = TestS3::start().await;
     let client = aws_sdk_s3::Client::from_conf(s3.server.config().endpoint_url(endpoint).build());
-    let head = head(&Store::new(client, Transfer::default()), &source("a")).await;
+    let head = head(&Store::new(client, TransferConfig::default()), &source("a")).await;
     assert_eq!((head.size, head.attributes.content_disposition), (3, None));
     assert_eq!(head.attributes.content_type.as_deref(), Some("image/png"));
     server.await.unwrap();
@@ -752,7 +758,7 @@ async fn a_stopped_server_answers_no_more() {
     let store = s3.store(1);
     s3.put(&source("a"), &Bytes::from_static(b"x")).await;
     s3.server.stop().await;
-    assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, Kind::Connection);
+    assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, S3ErrorKind::Connection);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use karui::s3::{Attributes, ObjectRef, Operation, Store, Transfer};
+use karui::s3::{Attributes, ObjectRef, Operation, Store, TransferConfig};
 use serde_json::Value;
 use support::faults::{Fault, INTERNAL_ERROR};
 use support::{DESTINATION, MIB, SOURCE, TestS3, attributes, destination, eventually, noise, source};
@@ -853,7 +853,7 @@ async fn exact_goes_by_checksums_where_etags_are_of_parts() {
     let (here, there) = (source("x"), destination("x"));
     world.write("up/x", &noise(17 * MIB));
     for (to, multipart_threshold) in [(&here, u64::MAX), (&there, 0)] {
-        let transfer = Transfer { multipart_threshold, ..Transfer::default() };
+        let transfer = TransferConfig { multipart_threshold, ..TransferConfig::default() };
         let store = Store::new(world.s3.client(1), transfer);
         store.put(to, noise(17 * MIB), &attributes(), &karui::s3::Condition::None).await.unwrap();
     }

@@ -11,7 +11,7 @@ use std::fmt;
 use tracing::level_filters::LevelFilter;
 
 use crate::pipeline::Policy;
-use crate::s3::{Access, Buckets, RateLimits, Transfer};
+use crate::s3::{Buckets, ClientConfig, RateLimits, TransferConfig};
 
 pub use vars::{VARS, Var, markdown};
 
@@ -21,15 +21,15 @@ pub struct Settings {
     /// What the pipeline does with an object.
     pub policy: Policy,
     /// How bytes go to S3.
-    pub transfer: Transfer,
+    pub transfer: TransferConfig,
     /// How fast, at the most.
     pub rate_limits: RateLimits,
     /// Whose the buckets are, and what protects the results.
     pub buckets: Buckets,
     /// As whom the source is read.
-    pub source_access: Access,
+    pub source_client: ClientConfig,
     /// As whom, and where, results are written.
-    pub destination_access: Access,
+    pub destination_client: ClientConfig,
     /// The bucket whose events arrive; `None` where it was not told.
     pub source_bucket: Option<String>,
     /// The prefix that the trigger filters on.
@@ -72,7 +72,7 @@ pub fn readable(environment: impl IntoIterator<Item = (OsString, OsString)>) -> 
 /// [`Faults`], all of them at once.
 pub fn transfer(
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<(Transfer, RateLimits, Buckets), Faults> {
+) -> Result<(TransferConfig, RateLimits, Buckets), Faults> {
     let given: BTreeMap<_, _> = environment.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let mut settings = Settings::blank();
     let vars = VARS.iter().filter(|var| TRANSFER_VARS.contains(&var.name));
@@ -109,11 +109,11 @@ impl Settings {
     fn blank() -> Self {
         Self {
             policy: Policy::to_bucket(""),
-            transfer: Transfer::default(),
+            transfer: TransferConfig::default(),
             rate_limits: RateLimits::default(),
             buckets: Buckets::default(),
-            source_access: Access::default(),
-            destination_access: Access::default(),
+            source_client: ClientConfig::default(),
+            destination_client: ClientConfig::default(),
             source_bucket: None,
             source_prefix: String::new(),
             log: LevelFilter::INFO,
@@ -135,7 +135,7 @@ impl Settings {
                 source = self.source_prefix,
             ));
         }
-        for (side, access) in [("SOURCE", &self.source_access), ("DESTINATION", &self.destination_access)] {
+        for (side, access) in [("SOURCE", &self.source_client), ("DESTINATION", &self.destination_client)] {
             if access.external_id.is_some() && access.role.is_none() {
                 let (id, role) = (format!("KARUI_{side}_EXTERNAL_ID"), format!("KARUI_{side}_ROLE_ARN"));
                 faults.push(format!("{id}: set without {role}, want both or neither"));
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
     use crate::optimize::{Effort, MetadataPolicy, Options, Quality};
     use crate::pipeline::{KeyTemplate, Overwrite, TagPolicy, Unstrippable};
-    use crate::s3::{Checksum, Encryption};
+    use crate::s3::{Encryption, UploadChecksum};
 
     fn parse(vars: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
         Settings::parse(vars.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())))
@@ -229,12 +229,15 @@ mod tests {
     fn documented_defaults_are_the_engines() {
         let settings = parse(&[("KARUI_DESTINATION_BUCKET", "light-images"), ("PATH", "/bin")]).unwrap();
         assert_eq!(settings.policy.options, Options::default());
-        assert_eq!(settings.transfer, Transfer::default());
+        assert_eq!(settings.transfer, TransferConfig::default());
         assert_eq!(settings.rate_limits, RateLimits::default());
         assert_eq!(settings.buckets, Buckets::default());
         assert_eq!(settings.policy.destination_bucket, "light-images");
         assert_eq!(settings.policy, Policy::to_bucket("light-images"));
-        assert_eq!((settings.source_access, settings.destination_access), (Access::default(), Access::default()));
+        assert_eq!(
+            (settings.source_client, settings.destination_client),
+            (ClientConfig::default(), ClientConfig::default())
+        );
         assert_eq!(settings.policy.unstrippable, Unstrippable::Copy);
         assert_eq!(settings.policy.tags, TagPolicy::Copy);
         assert_eq!(settings.log, LevelFilter::INFO);
@@ -248,7 +251,7 @@ mod tests {
         let parse = |vars: &[(&str, &str)]| {
             transfer(vars.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())))
         };
-        let defaults = (Transfer::default(), RateLimits::default(), Buckets::default());
+        let defaults = (TransferConfig::default(), RateLimits::default(), Buckets::default());
         assert_eq!(parse(&[("KARUI_QUALITY", "!"), ("KARUI_X", "")]), Ok(defaults));
         let (transfer, limits, buckets) = parse(&[
             ("KARUI_SOURCE_OWNER", "111111111111"),
@@ -262,12 +265,12 @@ mod tests {
             ("KARUI_MAX_BYTES_PER_SECOND", "3MiB"),
         ])
         .unwrap();
-        let wanted = Transfer {
+        let wanted = TransferConfig {
             multipart_threshold: 32 << 20,
             part_size: 16 << 20,
             concurrency: 2,
             download_concurrency: 3,
-            checksum: Checksum::Md5,
+            checksum: UploadChecksum::Md5,
         };
         assert_eq!(transfer, wanted);
         let wanted = RateLimits { requests_per_second: NonZeroU32::new(500), kib_per_second: NonZeroU32::new(3 << 10) };
@@ -328,15 +331,15 @@ mod tests {
             acl: Some("bucket-owner-full-control".into()),
         };
         assert_eq!(settings.buckets, buckets);
-        let access = |role: &str, external_id: &str, region: Option<&str>| Access {
+        let access = |role: &str, external_id: &str, region: Option<&str>| ClientConfig {
             role: Some(role.into()),
             external_id: Some(external_id.into()),
             region: region.map(Into::into),
-            ..Access::default()
+            ..ClientConfig::default()
         };
-        assert_eq!(settings.source_access, access("arn:aws:iam::111111111111:role/path/reader", "karui+1", None));
+        assert_eq!(settings.source_client, access("arn:aws:iam::111111111111:role/path/reader", "karui+1", None));
         let writer = access("arn:aws-cn:iam::222222222222:role/writer", "karui:2", Some("eu-west-1"));
-        assert_eq!(settings.destination_access, writer);
+        assert_eq!(settings.destination_client, writer);
         assert_eq!(settings.policy.storage_class.as_deref(), Some("GLACIER_IR"));
         assert_eq!(settings.policy.cache_control.as_deref(), Some("max-age=60"));
         assert_eq!(settings.policy.overwrite, Overwrite::Never);
@@ -350,12 +353,12 @@ mod tests {
         assert_eq!(options.limits.pixels, 1_000_000);
         assert_eq!(options.limits.scans, 20);
         assert_eq!(options.limits.frames, 30);
-        let transfer = Transfer {
+        let transfer = TransferConfig {
             multipart_threshold: 32 << 20,
             part_size: 10 << 20,
             concurrency: 2,
             download_concurrency: 3,
-            checksum: Checksum::Md5,
+            checksum: UploadChecksum::Md5,
         };
         assert_eq!(settings.transfer, transfer);
         let limits = RateLimits { requests_per_second: 500.try_into().ok(), kib_per_second: 3072.try_into().ok() };

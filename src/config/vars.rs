@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use super::Settings;
 use crate::pipeline::{KeyTemplate, Overwrite, TagPolicy, Unstrippable};
-use crate::s3::{Checksum, Encryption};
+use crate::s3::{Encryption, UploadChecksum};
 
 /// One environment variable.
 pub struct Var {
@@ -134,35 +134,35 @@ pub const VARS: &[Var] = &[
         default: Some(""),
         doc: "Assumed to read sources, where the function's own role may not. Where S3 may then not copy, since neither role \
               may do both, the bytes pass through the function.",
-        read: |s, text| put_optional(&mut s.source_access.role, text, role),
+        read: |s, text| put_optional(&mut s.source_client.role, text, role),
     },
     Var {
         name: "KARUI_SOURCE_EXTERNAL_ID",
         format: EXTERNAL_ID,
         default: Some(""),
         doc: "What that role's trust policy asks for.",
-        read: |s, text| put_optional(&mut s.source_access.external_id, text, external_id),
+        read: |s, text| put_optional(&mut s.source_client.external_id, text, external_id),
     },
     Var {
         name: "KARUI_DESTINATION_ROLE_ARN",
         format: ROLE,
         default: Some(""),
         doc: "Assumed to write results, to see what is there, and to copy.",
-        read: |s, text| put_optional(&mut s.destination_access.role, text, role),
+        read: |s, text| put_optional(&mut s.destination_client.role, text, role),
     },
     Var {
         name: "KARUI_DESTINATION_EXTERNAL_ID",
         format: EXTERNAL_ID,
         default: Some(""),
         doc: "What that role's trust policy asks for.",
-        read: |s, text| put_optional(&mut s.destination_access.external_id, text, external_id),
+        read: |s, text| put_optional(&mut s.destination_client.external_id, text, external_id),
     },
     Var {
         name: "KARUI_DESTINATION_REGION",
         format: "an AWS region, such as eu-west-1",
         default: Some(""),
         doc: "The destination bucket's, where it is not the function's own.",
-        read: |s, text| put_optional(&mut s.destination_access.region, text, region),
+        read: |s, text| put_optional(&mut s.destination_client.region, text, region),
     },
     Var {
         name: "KARUI_STORAGE_CLASS",
@@ -313,10 +313,10 @@ pub const VARS: &[Var] = &[
               know nothing else.",
         read: |s, text| {
             let words = [
-                ("crc64nvme", Checksum::Crc64Nvme),
-                ("crc32c", Checksum::Crc32c),
-                ("sha256", Checksum::Sha256),
-                ("md5", Checksum::Md5),
+                ("crc64nvme", UploadChecksum::Crc64Nvme),
+                ("crc32c", UploadChecksum::Crc32c),
+                ("sha256", UploadChecksum::Sha256),
+                ("md5", UploadChecksum::Md5),
             ];
             put(&mut s.transfer.checksum, one_of(text, &words))
         },

@@ -16,7 +16,7 @@ use super::{Ending, Job, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPo
 use crate::error::Error;
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options};
-use crate::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Seen, Store};
+use crate::s3::{Attributes, Condition, CopyTags, Existing, Head, ObjectRef, S3Error, S3ErrorKind, Store};
 
 /// How often a result is written that another one overtakes, before its event has to come back.
 const ROUNDS: u32 = 3;
@@ -152,17 +152,17 @@ impl Pipeline {
         removes && self.policy.unstrippable == Unstrippable::Withhold && verdict.metadata() == MetadataState::Kept
     }
 
-    async fn look_at(&self, target: &ObjectRef) -> Result<Seen, Error> {
+    async fn look_at(&self, target: &ObjectRef) -> Result<Existing, Error> {
         if self.policy.overwrite == Overwrite::Always {
-            return Ok(Seen::Unknown);
+            return Ok(Existing::Unknown);
         }
         // What may not be looked at may still be replaced.
-        Ok(Seen::of(self.store.head(target).await)?)
+        Ok(Existing::from_head(self.store.head(target).await)?)
     }
 
     /// Why nothing need be written, if so.
-    fn suffices(&self, seen: &Seen, job: &Job) -> Option<Skip> {
-        let Seen::Object(head) = seen else { return None };
+    fn suffices(&self, seen: &Existing, job: &Job) -> Option<Skip> {
+        let Existing::Present(head) = seen else { return None };
         if marker::answers(&head.attributes.metadata, job, &self.options_hash) {
             return Some(Skip::AlreadyStored);
         }
@@ -170,11 +170,13 @@ impl Pipeline {
     }
 
     /// What must still be so when the result is written: of two at work on one key, the slower one decides again.
-    fn condition(&self, seen: &Seen) -> Condition {
+    fn condition(&self, seen: &Existing) -> Condition {
         match (self.policy.overwrite, seen) {
-            (Overwrite::Never, _) | (Overwrite::IfOlder | Overwrite::Always, Seen::Nothing) => Condition::Absent,
-            (Overwrite::IfOlder | Overwrite::Always, Seen::Unknown) => Condition::None,
-            (Overwrite::IfOlder | Overwrite::Always, Seen::Object(head)) => Condition::Unmodified(head.etag.clone()),
+            (Overwrite::Never, _) | (Overwrite::IfOlder | Overwrite::Always, Existing::Absent) => Condition::Absent,
+            (Overwrite::IfOlder | Overwrite::Always, Existing::Unknown) => Condition::None,
+            (Overwrite::IfOlder | Overwrite::Always, Existing::Present(head)) => {
+                Condition::Unmodified(head.etag.clone())
+            }
         }
     }
 
@@ -244,7 +246,7 @@ impl Pipeline {
                 return Ok(Settled::Skipped(skip));
             }
             // What may not be seen is there all the same.
-            if self.policy.overwrite == Overwrite::Never && error.kind == Kind::PreconditionFailed {
+            if self.policy.overwrite == Overwrite::Never && error.kind == S3ErrorKind::PreconditionFailed {
                 return Ok(Settled::Skipped(Skip::NotOverwritten));
             }
             // Whose source is still there is the newer one: the other was put, and is replaced, before.
@@ -265,7 +267,7 @@ impl Pipeline {
         let tagged = delivery.clone();
         let mut result = self.write(&delivery).await;
         if let Err(error) = &result
-            && error.may_be_for_tags()
+            && error.may_be_about_tags()
             && self.policy.tags == TagPolicy::Copy
             && delivery.drop_tags()
         {
@@ -275,7 +277,7 @@ impl Pipeline {
         }
         match result {
             Ok(()) => Ok(Route::Direct),
-            Err(error) if delivery.body.is_none() && error.may_be_for_two() => {
+            Err(error) if delivery.body.is_none() && error.may_be_cross_principal() => {
                 self.relay(tagged, error, warnings).await
             }
             Err(error) => Err(error.into()),
@@ -291,7 +293,7 @@ impl Pipeline {
     ) -> Result<Route, Error> {
         let mut result = self.write_through(&delivery).await;
         if let Err(error) = &result
-            && error.may_be_for_tags()
+            && error.may_be_about_tags()
             && self.policy.tags == TagPolicy::Copy
             && !std::mem::take(&mut delivery.attributes.tags).is_empty()
         {
@@ -302,7 +304,7 @@ impl Pipeline {
         match result {
             Ok(()) => Ok(Route::Relay),
             // The copy says what to grant on either side.
-            Err(error) if error.may_be_for_two() => Err(refusal.into()),
+            Err(error) if error.may_be_cross_principal() => Err(refusal.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -343,7 +345,7 @@ pub(crate) async fn judge(bytes: Bytes, options: Options, budget: Budget) -> Ver
 
 /// Whether something came to, or left, the destination after it was looked at.
 fn is_overtaken(error: &S3Error, target: &ObjectRef) -> bool {
-    matches!(error.kind, Kind::PreconditionFailed | Kind::Conflict) && error.object == *target
+    matches!(error.kind, S3ErrorKind::PreconditionFailed | S3ErrorKind::Conflict) && error.object == *target
 }
 
 /// Shortly before the deadline the work is dropped, which aborts its upload: what Lambda kills aborts nothing.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::s3::{Head, Kind, ObjectRef, S3Error, Store};
+use crate::s3::{Head, ObjectRef, S3Error, S3ErrorKind, Store};
 
 type Tags = Vec<(String, String)>;
 
@@ -34,8 +34,8 @@ impl TagReader {
         }
         let tags = match self.store.tags(source).await {
             // A store that knows no tags has none to lose.
-            Err(S3Error { kind: Kind::NotSupported, .. }) if head.tag_count == 0 && !required => Tags::new(),
-            Err(error) if error.may_be_for_tags() && !required => {
+            Err(S3Error { kind: S3ErrorKind::NotSupported, .. }) if head.tag_count == 0 && !required => Tags::new(),
+            Err(error) if error.may_be_about_tags() && !required => {
                 return Ok((None, Some(format!("tags dropped, if there were any: {error}"))));
             }
             answer => answer?,

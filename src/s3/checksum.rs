@@ -1,7 +1,8 @@
-//! Checksums as S3 knows them: of what is written, part by part and whole, and of what is kept beside an object. Pure.
+//! Checksums of S3: computed for uploads by part and as a whole, and verified against stored ones. Pure.
 //!
-//! The SDK's own are switched off, for they would be computed a second time: it knows no checksum of a whole upload, and
-//! none of bytes that come by several requests. The arithmetic is its crates', so that nothing more is linked.
+//! The SDK's own checksums are switched off, since they would be computed twice: it supports no checksum of a whole
+//! multipart upload, and none across several range requests. The arithmetic comes from the SDK's crates, so that
+//! nothing more is linked.
 
 use std::io::{self, Read};
 
@@ -12,46 +13,46 @@ use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
 
-/// Bytes of a file that are read at a time.
-const READ_AT_ONCE: usize = 256 << 10;
+/// Bytes read from a file at a time.
+const READ_BUFFER: usize = 256 << 10;
 
-/// Proves to S3 that the bytes it received are those that were sent.
+/// Checksum that is sent with uploads, so that S3 can verify the bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Checksum {
-    /// S3's own choice, of the whole object also where it is written in parts.
+pub enum UploadChecksum {
+    /// S3's default. Covers the whole object, also for multipart uploads.
     #[default]
     Crc64Nvme,
-    /// The same in 32 bits, for clients that know no other.
+    /// CRC-32C of the whole object, for stores that have no CRC64NVME.
     Crc32c,
-    /// Of an object in parts S3 keeps the checksum of their checksums.
+    /// SHA-256. For a multipart upload, S3 keeps the checksum of the parts' checksums.
     Sha256,
-    /// As Content-MD5, which S3 compares and does not keep: for stores that know nothing else.
+    /// Content-MD5, which S3 verifies but does not keep: for stores that support nothing else.
     Md5,
 }
 
-/// The checksum of some bytes, as they are written.
+/// Checksum of some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sum {
-    algorithm: Checksum,
+pub(super) struct Checksum {
+    algorithm: UploadChecksum,
     /// Most significant byte first.
     bytes: Bytes,
-    /// How many bytes it is the checksum of.
+    /// Number of bytes that it covers.
     length: u64,
 }
 
-impl Checksum {
-    pub(super) fn of(self, data: &[u8]) -> Sum {
+impl UploadChecksum {
+    pub(super) fn of(self, data: &[u8]) -> Checksum {
         let bytes = match self {
             Self::Crc64Nvme => compute(Arithmetic::Crc64Nvme, data),
             Self::Crc32c => compute(Arithmetic::Crc32c, data),
             Self::Sha256 => compute(Arithmetic::Sha256, data),
             Self::Md5 => Bytes::copy_from_slice(&Md5::digest(data)),
         };
-        Sum { algorithm: self, bytes, length: data.len() as u64 }
+        Checksum { algorithm: self, bytes, length: data.len() as u64 }
     }
 
-    /// What S3 keeps of an object that was written in these parts, in order; `None` where it keeps nothing.
-    pub(super) fn of_parts(self, parts: &[Sum]) -> Option<Stored> {
+    /// Checksum that S3 keeps of an object uploaded in these parts, in order; `None` if it keeps none.
+    pub(super) fn of_parts(self, parts: &[Checksum]) -> Option<StoredChecksum> {
         let crc = |algorithm| parts.iter().map(|part| (number(&part.bytes), part.length)).reduce(combine(algorithm));
         let value = match self {
             Self::Crc64Nvme => base64::encode(crc(CrcAlgorithm::Crc64Nvme)?.0.to_be_bytes()),
@@ -62,11 +63,11 @@ impl Checksum {
             }
             Self::Md5 => return None,
         };
-        Some(Stored { algorithm: self.named()?, value })
+        Some(StoredChecksum { algorithm: self.algorithm()?, value })
     }
 
-    /// As requests name it; MD5 is none of the checksums that S3 keeps.
-    pub(super) fn named(self) -> Option<ChecksumAlgorithm> {
+    /// Algorithm as requests name it; `None` for MD5, which S3 does not keep.
+    pub(super) fn algorithm(self) -> Option<ChecksumAlgorithm> {
         match self {
             Self::Crc64Nvme => Some(ChecksumAlgorithm::Crc64Nvme),
             Self::Crc32c => Some(ChecksumAlgorithm::Crc32C),
@@ -75,8 +76,8 @@ impl Checksum {
         }
     }
 
-    /// What an upload in parts is to have of it.
-    pub(super) fn kept(self) -> Option<ChecksumType> {
+    /// Checksum type that a multipart upload requests.
+    pub(super) fn checksum_type(self) -> Option<ChecksumType> {
         match self {
             Self::Crc64Nvme | Self::Crc32c => Some(ChecksumType::FullObject),
             Self::Sha256 => Some(ChecksumType::Composite),
@@ -85,69 +86,69 @@ impl Checksum {
     }
 }
 
-impl Sum {
-    /// The value of Content-MD5, where that is what it is.
+impl Checksum {
+    /// Value of Content-MD5, if this is an MD5.
     pub(super) fn md5(&self) -> Option<String> {
-        (self.algorithm == Checksum::Md5).then(|| base64::encode(&self.bytes))
+        (self.algorithm == UploadChecksum::Md5).then(|| base64::encode(&self.bytes))
     }
 
-    /// As S3 keeps it of a part, or of an object that was written at once.
-    pub(super) fn stored(&self) -> Option<Stored> {
-        Some(Stored { algorithm: self.algorithm.named()?, value: base64::encode(&self.bytes) })
+    /// Checksum that S3 keeps of a part, or of an object stored by one request.
+    pub(super) fn stored(&self) -> Option<StoredChecksum> {
+        Some(StoredChecksum { algorithm: self.algorithm.algorithm()?, value: base64::encode(&self.bytes) })
     }
 }
 
-/// The checksum of two stretches in a row, from theirs: no byte is looked at twice.
+/// Combines the checksums of two adjacent byte ranges without reading a byte again.
 fn combine(algorithm: CrcAlgorithm) -> impl Fn((u64, u64), (u64, u64)) -> (u64, u64) {
     move |(first, length), (second, more)| (crc_fast::checksum_combine(algorithm, first, second, more), length + more)
 }
 
 /// The checksum that S3 keeps of an object, in base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredChecksum {
     algorithm: ChecksumAlgorithm,
     value: String,
 }
 
-impl Stored {
-    /// The first of these that an answer has.
+impl StoredChecksum {
+    /// Returns the first checksum that a response has.
     pub(super) fn first<const N: usize>(answer: [(ChecksumAlgorithm, Option<&str>); N]) -> Option<Self> {
         let stored = |(algorithm, value): (_, Option<&str>)| Some(Self { algorithm, value: value?.to_owned() });
         answer.into_iter().find_map(stored)
     }
 
-    /// Whether these are the object's bytes; `None` where it cannot tell, being made of the checksums of parts.
-    pub(super) fn proves(&self, data: &[u8]) -> Option<bool> {
-        let mut proof = self.proof()?;
-        proof.update(data);
-        Some(proof.holds())
+    /// Whether `data` matches; `None` if this is a checksum of the parts' checksums, which cannot tell.
+    pub(super) fn verify_bytes(&self, data: &[u8]) -> Option<bool> {
+        let mut verifier = self.verifier()?;
+        verifier.update(data);
+        Some(verifier.verify())
     }
 
-    /// The same of all that is read.
+    /// Whether all bytes of a reader match; `None` as for [`Self::verify_bytes`].
     ///
     /// # Errors
     /// The reader's.
-    pub fn proves_all(&self, mut data: impl Read) -> io::Result<Option<bool>> {
-        let Some(mut proof) = self.proof() else { return Ok(None) };
-        let mut chunk = vec![0; READ_AT_ONCE];
+    pub fn verify_reader(&self, mut data: impl Read) -> io::Result<Option<bool>> {
+        let Some(mut verifier) = self.verifier() else { return Ok(None) };
+        let mut chunk = vec![0; READ_BUFFER];
         loop {
             match data.read(&mut chunk) {
-                Ok(0) => return Ok(Some(proof.holds())),
-                Ok(read) => proof.update(&chunk[..read]),
+                Ok(0) => return Ok(Some(verifier.verify())),
+                Ok(read) => verifier.update(&chunk[..read]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// The same of bytes that come one after the other.
-    pub(super) fn proof(&self) -> Option<Proof> {
+    /// Returns a verifier for bytes that come in order.
+    pub(super) fn verifier(&self) -> Option<Verifier> {
         let arithmetic = self.arithmetic()?;
-        self.is_of_the_whole().then(|| Proof { sum: arithmetic.into_impl(), value: self.value.clone() })
+        self.is_full_object().then(|| Verifier { sum: arithmetic.into_impl(), value: self.value.clone() })
     }
 
-    /// The same of parts that come in any order, where two CRCs make a third.
-    pub(super) fn proof_by_parts(&self) -> Option<PartProof> {
+    /// Returns a verifier for parts that come in any order; only CRCs can be combined.
+    pub(super) fn parts_verifier(&self) -> Option<PartsVerifier> {
         let crc = match self.algorithm {
             ChecksumAlgorithm::Crc64Nvme => CrcAlgorithm::Crc64Nvme,
             ChecksumAlgorithm::Crc32C => CrcAlgorithm::Crc32Iscsi,
@@ -155,7 +156,7 @@ impl Stored {
             _ => return None,
         };
         let arithmetic = self.arithmetic()?;
-        self.is_of_the_whole().then(|| PartProof { arithmetic, crc, value: self.value.clone() })
+        self.is_full_object().then(|| PartsVerifier { arithmetic, crc, value: self.value.clone() })
     }
 
     fn arithmetic(&self) -> Option<Arithmetic> {
@@ -169,71 +170,71 @@ impl Stored {
         })
     }
 
-    /// Whether it takes an object's bytes in any order, if it takes them at all.
-    pub(super) fn takes_any_order(&self) -> bool {
-        self.proof().is_none() || self.proof_by_parts().is_some()
+    /// Whether an unordered download can be verified as well as an ordered one.
+    pub(super) fn supports_unordered(&self) -> bool {
+        self.verifier().is_none() || self.parts_verifier().is_some()
     }
 
-    /// Whether two objects have the same bytes; `None` where these two cannot tell.
-    pub(super) fn agrees(&self, other: &Self) -> Option<bool> {
-        let comparable = self.algorithm == other.algorithm && self.is_of_the_whole() == other.is_of_the_whole();
+    /// Whether two objects have the same bytes; `None` if these checksums are not comparable.
+    pub(super) fn matches(&self, other: &Self) -> Option<bool> {
+        let comparable = self.algorithm == other.algorithm && self.is_full_object() == other.is_full_object();
         comparable.then(|| self.value == other.value)
     }
 
-    /// S3 writes the number of parts behind a checksum of their checksums.
-    pub(super) fn is_of_the_whole(&self) -> bool {
+    /// Whether it covers the whole object. S3 appends `-` and the number of parts to a checksum of checksums.
+    pub(super) fn is_full_object(&self) -> bool {
         !self.value.contains('-')
     }
 
-    /// Its value, where it is of this algorithm.
-    pub(super) fn as_a(&self, algorithm: &ChecksumAlgorithm) -> Option<String> {
+    /// Returns its value, if it is of this algorithm.
+    pub(super) fn value_for(&self, algorithm: &ChecksumAlgorithm) -> Option<String> {
         (self.algorithm == *algorithm).then(|| self.value.clone())
     }
 
-    /// Of a source: whether a copy of it in parts has the same.
-    pub(super) fn is_of_a_copy(&self, checksum: Checksum) -> bool {
-        let same = checksum.named().as_ref() == Some(&self.algorithm);
-        same && checksum.kept() == Some(ChecksumType::FullObject) && self.is_of_the_whole()
+    /// Whether a multipart copy of the object has the same checksum.
+    pub(super) fn survives_multipart_copy(&self, checksum: UploadChecksum) -> bool {
+        let same = checksum.algorithm().as_ref() == Some(&self.algorithm);
+        same && checksum.checksum_type() == Some(ChecksumType::FullObject) && self.is_full_object()
     }
 }
 
-/// Whether an object's bytes are those of its checksum, found out as they come.
-pub(super) struct Proof {
+/// Compares bytes with a checksum as they arrive.
+pub(super) struct Verifier {
     sum: Box<dyn aws_smithy_checksums::http::HttpChecksum>,
     value: String,
 }
 
-impl Proof {
+impl Verifier {
     pub(super) fn update(&mut self, data: &[u8]) {
         self.sum.update(data);
     }
 
-    pub(super) fn holds(self) -> bool {
+    pub(super) fn verify(self) -> bool {
         base64::encode(self.sum.finalize()) == self.value
     }
 }
 
-/// The same of parts, each by itself.
+/// Compares parts with a CRC of the whole object, each part by itself.
 #[derive(Debug)]
-pub(super) struct PartProof {
+pub(super) struct PartsVerifier {
     arithmetic: Arithmetic,
     crc: CrcAlgorithm,
     value: String,
 }
 
-/// The CRC of one part, as it comes.
-pub(super) struct PartSum {
+/// CRC of one part, updated as it arrives.
+pub(super) struct PartDigest {
     sum: Box<dyn aws_smithy_checksums::http::HttpChecksum>,
     length: u64,
 }
 
-impl PartProof {
-    pub(super) fn begin(&self) -> PartSum {
-        PartSum { sum: self.arithmetic.into_impl(), length: 0 }
+impl PartsVerifier {
+    pub(super) fn begin(&self) -> PartDigest {
+        PartDigest { sum: self.arithmetic.into_impl(), length: 0 }
     }
 
-    /// Whether the parts, in order, are the object.
-    pub(super) fn holds(self, parts: impl Iterator<Item = PartSum>) -> bool {
+    /// Whether the parts, in order, match the object's CRC.
+    pub(super) fn verify(self, parts: impl Iterator<Item = PartDigest>) -> bool {
         let parts = parts.map(|part| (part.sum.finalize(), part.length));
         let width = if self.crc == CrcAlgorithm::Crc64Nvme { 8 } else { 4 };
         let whole = parts.map(|(bytes, length)| (number(&bytes), length)).reduce(combine(self.crc));
@@ -242,7 +243,7 @@ impl PartProof {
     }
 }
 
-impl PartSum {
+impl PartDigest {
     pub(super) fn update(&mut self, data: &[u8]) {
         self.sum.update(data);
         self.length += data.len() as u64;
@@ -266,55 +267,61 @@ mod tests {
 
     const DATA: &[u8] = b"123456789";
 
-    fn value(stored: Option<Stored>) -> String {
+    fn value(stored: Option<StoredChecksum>) -> String {
         stored.unwrap().value
     }
 
-    /// The check values of the CRC catalogue, and of RFC 1321 and FIPS 180's tools.
+    /// Check values of the CRC catalogue, of RFC 1321 and of FIPS 180's tools.
     #[test]
-    fn checksums_are_the_ones_of_the_book() {
+    fn checksums_match_published_check_values() {
         let base64 = |bytes: &[u8]| Some(base64::encode(bytes));
-        let of = |algorithm: Checksum| algorithm.of(DATA).stored().map(|stored| stored.value);
-        assert_eq!(of(Checksum::Crc64Nvme), base64(&0xae8b_1486_0a79_9888_u64.to_be_bytes()));
-        assert_eq!(of(Checksum::Crc32c), base64(&0xe306_9283_u32.to_be_bytes()));
-        assert_eq!(Checksum::Md5.of(DATA).md5().as_deref(), Some("JfnnlDI7RTiF9RgfG2JNCw=="));
-        assert_eq!(of(Checksum::Md5), None);
-        assert_eq!(of(Checksum::Sha256).as_deref(), Some("FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="));
+        let of = |algorithm: UploadChecksum| algorithm.of(DATA).stored().map(|stored| stored.value);
+        assert_eq!(of(UploadChecksum::Crc64Nvme), base64(&0xae8b_1486_0a79_9888_u64.to_be_bytes()));
+        assert_eq!(of(UploadChecksum::Crc32c), base64(&0xe306_9283_u32.to_be_bytes()));
+        assert_eq!(UploadChecksum::Md5.of(DATA).md5().as_deref(), Some("JfnnlDI7RTiF9RgfG2JNCw=="));
+        assert_eq!(of(UploadChecksum::Md5), None);
+        assert_eq!(of(UploadChecksum::Sha256).as_deref(), Some("FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="));
     }
 
     #[test]
-    fn parts_make_the_checksum_of_the_whole() {
-        for algorithm in [Checksum::Crc64Nvme, Checksum::Crc32c] {
+    fn crcs_of_parts_combine_to_crc_of_whole() {
+        for algorithm in [UploadChecksum::Crc64Nvme, UploadChecksum::Crc32c] {
             for cut in 1..DATA.len() {
                 let parts = [&DATA[..cut], &DATA[cut..], b""].map(|part| algorithm.of(part));
                 assert_eq!(algorithm.of_parts(&parts), algorithm.of(DATA).stored(), "{algorithm:?} at {cut}");
             }
         }
-        assert_eq!(Checksum::Crc64Nvme.of_parts(&[]), None);
-        assert_eq!(Checksum::Md5.of_parts(&[Checksum::Md5.of(DATA)]), None);
+        assert_eq!(UploadChecksum::Crc64Nvme.of_parts(&[]), None);
+        assert_eq!(UploadChecksum::Md5.of_parts(&[UploadChecksum::Md5.of(DATA)]), None);
     }
 
     #[test]
-    fn sha256_of_parts_is_one_of_their_checksums() {
-        let whole = Checksum::Sha256.of_parts(&[Checksum::Sha256.of(b"1234"), Checksum::Sha256.of(b"56789")]).unwrap();
+    fn sha256_of_parts_is_composite() {
+        let whole = UploadChecksum::Sha256
+            .of_parts(&[UploadChecksum::Sha256.of(b"1234"), UploadChecksum::Sha256.of(b"56789")])
+            .unwrap();
         assert!(whole.value.ends_with("=-2"), "{whole:?}");
-        assert_eq!(whole.proves(DATA), None);
-        assert_eq!(whole.agrees(&Checksum::Sha256.of(DATA).stored().unwrap()), None);
-        assert_eq!(whole.agrees(&whole), Some(true));
+        assert_eq!(whole.verify_bytes(DATA), None);
+        assert_eq!(whole.matches(&UploadChecksum::Sha256.of(DATA).stored().unwrap()), None);
+        assert_eq!(whole.matches(&whole), Some(true));
     }
 
     #[test]
-    fn what_is_kept_proves_the_bytes() {
-        for algorithm in [Checksum::Crc64Nvme, Checksum::Crc32c, Checksum::Sha256] {
+    fn stored_checksum_verifies_bytes() {
+        for algorithm in [UploadChecksum::Crc64Nvme, UploadChecksum::Crc32c, UploadChecksum::Sha256] {
             let stored = algorithm.of(DATA).stored().unwrap();
-            assert_eq!((stored.proves(DATA), stored.proves(b"12345678")), (Some(true), Some(false)), "{algorithm:?}");
+            assert_eq!(
+                (stored.verify_bytes(DATA), stored.verify_bytes(b"12345678")),
+                (Some(true), Some(false)),
+                "{algorithm:?}"
+            );
         }
-        let crc32 = Stored::first([
+        let crc32 = StoredChecksum::first([
             (ChecksumAlgorithm::Sha1, None),
             (ChecksumAlgorithm::Crc32, Some("y/Q5Jg==")),
             (ChecksumAlgorithm::Crc32, Some("no such")),
         ]);
-        assert_eq!(crc32.as_ref().and_then(|stored| stored.proves(DATA)), Some(true));
+        assert_eq!(crc32.as_ref().and_then(|stored| stored.verify_bytes(DATA)), Some(true));
         assert_eq!(value(crc32), "y/Q5Jg==");
     }
 }

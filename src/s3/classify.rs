@@ -1,4 +1,5 @@
-//! From the SDK's errors to ours. Where S3 gives a code, the code decides, else the status: a HEAD has no body.
+//! Maps the SDK's errors to [`S3Error`]. If S3 gives a code, the code decides; else the status, since a HEAD has no
+//! body.
 
 use std::error::Error;
 
@@ -6,40 +7,42 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::error::{Kind, Operation, S3Error};
+use super::error::{Operation, S3Error, S3ErrorKind};
 use super::object::ObjectRef;
 
-/// What failed, in the words of [`S3Error`].
+/// Converts an SDK error to an [`S3Error`].
 pub(super) fn failed<E>(operation: Operation, object: &ObjectRef, error: SdkError<E, HttpResponse>) -> S3Error
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let (kind, message) = match &error {
         SdkError::ServiceError(service) => {
-            let answer = Answer::of(operation, service.err(), service.raw());
-            // Some say no more than their code.
+            let answer = ErrorResponse::of(operation, service.err(), service.raw());
+            // Some stores send only a code.
             (answer.kind(), service.err().message().or(answer.code).map(Box::from))
         }
-        SdkError::TimeoutError(_) => (Kind::Timeout, None),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => (Kind::Timeout, None),
-        SdkError::DispatchFailure(failure) if failure.is_user() => (Kind::InvalidRequest, Some(in_full(&error))),
-        SdkError::DispatchFailure(_) => match without_credentials(&error) {
-            Some(why) => (Kind::Credentials, Some(why)),
-            None => (Kind::Connection, Some(in_full(&error))),
+        SdkError::TimeoutError(_) => (S3ErrorKind::Timeout, None),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => (S3ErrorKind::Timeout, None),
+        SdkError::DispatchFailure(failure) if failure.is_user() => {
+            (S3ErrorKind::InvalidRequest, Some(error_chain(&error)))
+        }
+        SdkError::DispatchFailure(_) => match missing_credentials(&error) {
+            Some(why) => (S3ErrorKind::Credentials, Some(why)),
+            None => (S3ErrorKind::Connection, Some(error_chain(&error))),
         },
-        SdkError::ConstructionFailure(_) => (Kind::InvalidRequest, Some(in_full(&error))),
-        // A ResponseError, whose answer makes no sense; and the SDK's enum is open to more.
-        _ => (Kind::Unavailable, Some(in_full(&error))),
+        SdkError::ConstructionFailure(_) => (S3ErrorKind::InvalidRequest, Some(error_chain(&error))),
+        // A ResponseError (invalid response); the SDK's enum is non-exhaustive.
+        _ => (S3ErrorKind::Unavailable, Some(error_chain(&error))),
     };
-    S3Error { message, ..S3Error::new(operation, object, kind).caused_by(error) }
+    S3Error { message, ..S3Error::new(operation, object, kind).with_source(error) }
 }
 
-/// Why there was nothing to sign with: no profile, no environment, or a role that may not be assumed.
-fn without_credentials(error: &(dyn Error + 'static)) -> Option<Box<str>> {
-    if error.is::<CredentialsError>() { Some(in_full(error)) } else { without_credentials(error.source()?) }
+/// Reason for missing credentials: no profile, no environment, or a role that may not be assumed.
+fn missing_credentials(error: &(dyn Error + 'static)) -> Option<Box<str>> {
+    if error.is::<CredentialsError>() { Some(error_chain(error)) } else { missing_credentials(error.source()?) }
 }
 
-fn in_full(error: &(dyn Error + 'static)) -> Box<str> {
+fn error_chain(error: &(dyn Error + 'static)) -> Box<str> {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -50,8 +53,8 @@ fn in_full(error: &(dyn Error + 'static)) -> Box<str> {
     text.into()
 }
 
-/// What of S3's answer tells its meaning.
-struct Answer<'a> {
+/// The parts of an S3 error response that decide its kind.
+struct ErrorResponse<'a> {
     operation: Operation,
     status: u16,
     code: Option<&'a str>,
@@ -61,7 +64,7 @@ struct Answer<'a> {
     storage_class: Option<Box<str>>,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ErrorResponse<'a> {
     fn of(operation: Operation, error: &'a impl ProvideErrorMetadata, response: &HttpResponse) -> Self {
         let body = response.body().bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
         let header = response.headers().get("x-amz-bucket-region").map(Box::from);
@@ -76,15 +79,15 @@ impl<'a> Answer<'a> {
     }
 
     /// Codes: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList>
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> S3ErrorKind {
         match self.code {
             Some("NoSuchKey" | "NotFound" | "NoSuchVersion") => self.missing(),
-            Some("NoSuchBucket") => Kind::NoSuchBucket,
-            Some("NoSuchUpload") => Kind::NoSuchUpload,
-            Some("PreconditionFailed") => Kind::PreconditionFailed,
-            Some("ConditionalRequestConflict" | "OperationAborted") => Kind::Conflict,
-            Some("AccessDenied") if self.message.contains("kms:") => Kind::KmsDenied,
-            Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => Kind::AccessDenied,
+            Some("NoSuchBucket") => S3ErrorKind::NoSuchBucket,
+            Some("NoSuchUpload") => S3ErrorKind::NoSuchUpload,
+            Some("PreconditionFailed") => S3ErrorKind::PreconditionFailed,
+            Some("ConditionalRequestConflict" | "OperationAborted") => S3ErrorKind::Conflict,
+            Some("AccessDenied") if self.message.contains("kms:") => S3ErrorKind::KmsDenied,
+            Some("AccessDenied" | "AllAccessDisabled" | "AccountProblem") => S3ErrorKind::AccessDenied,
             Some(
                 "InvalidAccessKeyId"
                 | "SignatureDoesNotMatch"
@@ -92,7 +95,7 @@ impl<'a> Answer<'a> {
                 | "InvalidToken"
                 | "TokenRefreshRequired"
                 | "RequestTimeTooSkewed",
-            ) => Kind::Credentials,
+            ) => S3ErrorKind::Credentials,
             Some(
                 "PermanentRedirect"
                 | "TemporaryRedirect"
@@ -101,49 +104,49 @@ impl<'a> Answer<'a> {
                 | "IllegalLocationConstraintException",
             ) => self.wrong_region(),
             Some("InvalidObjectState" | "ObjectNotInActiveTierError") => self.archived(),
-            Some(code) if code.starts_with("KMS") => Kind::KmsDenied,
+            Some(code) if code.starts_with("KMS") => S3ErrorKind::KmsDenied,
             Some("SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests") => {
-                Kind::Throttled
+                S3ErrorKind::Throttled
             }
-            Some("InternalError" | "ServiceUnavailable" | "ServiceFailure") => Kind::Unavailable,
-            Some("RequestTimeout") => Kind::Timeout,
+            Some("InternalError" | "ServiceUnavailable" | "ServiceFailure") => S3ErrorKind::Unavailable,
+            Some("RequestTimeout") => S3ErrorKind::Timeout,
             Some(
                 "BadDigest"
                 | "InvalidDigest"
                 | "IncompleteBody"
                 | "XAmzContentChecksumMismatch"
                 | "XAmzContentSHA256Mismatch",
-            ) => Kind::Corrupted,
-            Some("EntityTooLarge" | "MaxMessageLengthExceeded") => Kind::TooLarge,
-            Some("NotImplemented" | "MethodNotAllowed") => Kind::NotSupported,
+            ) => S3ErrorKind::Corrupted,
+            Some("EntityTooLarge" | "MaxMessageLengthExceeded") => S3ErrorKind::TooLarge,
+            Some("NotImplemented" | "MethodNotAllowed") => S3ErrorKind::NotSupported,
             Some("InvalidRequest") => self.invalid_request(),
             Some(_) | None => self.kind_of_status(),
         }
     }
 
-    fn kind_of_status(&self) -> Kind {
+    fn kind_of_status(&self) -> S3ErrorKind {
         match self.status {
             301 | 307 | 308 => self.wrong_region(),
             400 if self.operation == Operation::HeadObject => self.bad_head(),
-            401 | 403 => Kind::AccessDenied,
+            401 | 403 => S3ErrorKind::AccessDenied,
             404 => self.missing(),
-            405 | 501 => Kind::NotSupported,
-            408 => Kind::Timeout,
-            409 => Kind::Conflict,
-            412 => Kind::PreconditionFailed,
-            413 => Kind::TooLarge,
-            429 => Kind::Throttled,
+            405 | 501 => S3ErrorKind::NotSupported,
+            408 => S3ErrorKind::Timeout,
+            409 => S3ErrorKind::Conflict,
+            412 => S3ErrorKind::PreconditionFailed,
+            413 => S3ErrorKind::TooLarge,
+            429 => S3ErrorKind::Throttled,
             // An error inside a 200 is S3's own, unless its code says otherwise.
-            200..=299 | 500..=599 => Kind::Unavailable,
-            _ => Kind::InvalidRequest,
+            200..=299 | 500..=599 => S3ErrorKind::Unavailable,
+            _ => S3ErrorKind::InvalidRequest,
         }
     }
 
-    /// A conditional write finds nothing where If-Match expects something.
-    fn missing(&self) -> Kind {
+    /// A conditional write with If-Match answers 404 if the object is missing.
+    fn missing(&self) -> S3ErrorKind {
         match self.operation {
-            Operation::PutObject | Operation::CompleteMultipartUpload => Kind::PreconditionFailed,
-            Operation::UploadPart | Operation::AbortMultipartUpload => Kind::NoSuchUpload,
+            Operation::PutObject | Operation::CompleteMultipartUpload => S3ErrorKind::PreconditionFailed,
+            Operation::UploadPart | Operation::AbortMultipartUpload => S3ErrorKind::NoSuchUpload,
             Operation::HeadObject
             | Operation::GetObject
             | Operation::GetObjectTagging
@@ -152,36 +155,37 @@ impl<'a> Answer<'a> {
             | Operation::UploadPartCopy
             | Operation::ListObjectsV2
             | Operation::ListMultipartUploads
-            | Operation::DeleteObject => Kind::NotFound,
+            | Operation::DeleteObject => S3ErrorKind::NotFound,
         }
     }
 
-    /// A HEAD without the customer's key answers 400 and nothing else; so does one to another region, with a header.
-    fn bad_head(&self) -> Kind {
-        if self.bucket_region.is_some() { self.wrong_region() } else { Kind::CustomerKey }
+    /// HEAD of an SSE-C object without the key answers 400 and nothing else; so does a HEAD to another region, with a
+    /// header.
+    fn bad_head(&self) -> S3ErrorKind {
+        if self.bucket_region.is_some() { self.wrong_region() } else { S3ErrorKind::CustomerKey }
     }
 
-    /// S3 has one code for many faults, and tells them apart in words only.
-    fn invalid_request(&self) -> Kind {
+    /// S3 uses this code for many faults, which only the message tells apart.
+    fn invalid_request(&self) -> S3ErrorKind {
         if self.message.contains("Server Side Encryption") {
-            Kind::CustomerKey
+            S3ErrorKind::CustomerKey
         } else if self.message.contains("larger than the maximum") {
-            Kind::TooLarge
+            S3ErrorKind::TooLarge
         } else {
-            Kind::InvalidRequest
+            S3ErrorKind::InvalidRequest
         }
     }
 
-    fn wrong_region(&self) -> Kind {
-        Kind::WrongRegion { bucket_region: self.bucket_region.clone() }
+    fn wrong_region(&self) -> S3ErrorKind {
+        S3ErrorKind::WrongRegion { bucket_region: self.bucket_region.clone() }
     }
 
-    fn archived(&self) -> Kind {
-        Kind::Archived { storage_class: self.storage_class.clone() }
+    fn archived(&self) -> S3ErrorKind {
+        S3ErrorKind::Archived { storage_class: self.storage_class.clone() }
     }
 }
 
-/// The text of the first such element of S3's short error documents.
+/// Text of the first such element in S3's short error documents.
 fn element(xml: &str, name: &str) -> Option<Box<str>> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once("</")?;
@@ -192,53 +196,53 @@ fn element(xml: &str, name: &str) -> Option<Box<str>> {
 mod tests {
     use super::*;
 
-    fn kind(operation: Operation, status: u16, code: Option<&str>, message: &str) -> Kind {
-        Answer { operation, status, code, message, bucket_region: None, storage_class: None }.kind()
+    fn kind(operation: Operation, status: u16, code: Option<&str>, message: &str) -> S3ErrorKind {
+        ErrorResponse { operation, status, code, message, bucket_region: None, storage_class: None }.kind()
     }
 
     #[test]
-    fn codes_decide() {
+    fn kind_of_error_with_code_follows_code() {
         let get = |status, code, message| kind(Operation::GetObject, status, Some(code), message);
-        assert_eq!(get(404, "NoSuchKey", ""), Kind::NotFound);
-        assert_eq!(get(404, "NoSuchBucket", ""), Kind::NoSuchBucket);
-        assert_eq!(get(403, "AccessDenied", "Access Denied"), Kind::AccessDenied);
-        assert_eq!(get(403, "AccessDenied", "not authorized to perform: kms:Decrypt on"), Kind::KmsDenied);
-        assert_eq!(get(400, "KMS.DisabledException", ""), Kind::KmsDenied);
-        assert_eq!(get(403, "InvalidObjectState", ""), Kind::Archived { storage_class: None });
-        assert_eq!(get(412, "PreconditionFailed", ""), Kind::PreconditionFailed);
-        assert_eq!(get(503, "SlowDown", ""), Kind::Throttled);
-        assert_eq!(get(500, "InternalError", ""), Kind::Unavailable);
-        assert_eq!(get(301, "PermanentRedirect", ""), Kind::WrongRegion { bucket_region: None });
-        assert_eq!(get(501, "NotImplemented", ""), Kind::NotSupported);
-        assert_eq!(get(400, "ExpiredToken", ""), Kind::Credentials);
-        assert_eq!(get(400, "BadDigest", ""), Kind::Corrupted);
-        assert_eq!(get(400, "InvalidArgument", ""), Kind::InvalidRequest);
+        assert_eq!(get(404, "NoSuchKey", ""), S3ErrorKind::NotFound);
+        assert_eq!(get(404, "NoSuchBucket", ""), S3ErrorKind::NoSuchBucket);
+        assert_eq!(get(403, "AccessDenied", "Access Denied"), S3ErrorKind::AccessDenied);
+        assert_eq!(get(403, "AccessDenied", "not authorized to perform: kms:Decrypt on"), S3ErrorKind::KmsDenied);
+        assert_eq!(get(400, "KMS.DisabledException", ""), S3ErrorKind::KmsDenied);
+        assert_eq!(get(403, "InvalidObjectState", ""), S3ErrorKind::Archived { storage_class: None });
+        assert_eq!(get(412, "PreconditionFailed", ""), S3ErrorKind::PreconditionFailed);
+        assert_eq!(get(503, "SlowDown", ""), S3ErrorKind::Throttled);
+        assert_eq!(get(500, "InternalError", ""), S3ErrorKind::Unavailable);
+        assert_eq!(get(301, "PermanentRedirect", ""), S3ErrorKind::WrongRegion { bucket_region: None });
+        assert_eq!(get(501, "NotImplemented", ""), S3ErrorKind::NotSupported);
+        assert_eq!(get(400, "ExpiredToken", ""), S3ErrorKind::Credentials);
+        assert_eq!(get(400, "BadDigest", ""), S3ErrorKind::Corrupted);
+        assert_eq!(get(400, "InvalidArgument", ""), S3ErrorKind::InvalidRequest);
         let ssec =
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided";
-        assert_eq!(get(400, "InvalidRequest", ssec), Kind::CustomerKey);
+        assert_eq!(get(400, "InvalidRequest", ssec), S3ErrorKind::CustomerKey);
         let large = "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120";
-        assert_eq!(kind(Operation::CopyObject, 400, Some("InvalidRequest"), large), Kind::TooLarge);
+        assert_eq!(kind(Operation::CopyObject, 400, Some("InvalidRequest"), large), S3ErrorKind::TooLarge);
     }
 
     #[test]
-    fn statuses_decide_where_there_is_no_code() {
+    fn kind_of_error_without_code_follows_status() {
         let head = |status| kind(Operation::HeadObject, status, None, "");
-        assert_eq!(head(400), Kind::CustomerKey);
-        assert_eq!(head(403), Kind::AccessDenied);
-        assert_eq!(head(404), Kind::NotFound);
-        assert_eq!(head(503), Kind::Unavailable);
-        assert_eq!(kind(Operation::PutObject, 409, None, ""), Kind::Conflict);
-        assert_eq!(kind(Operation::CopyObject, 200, Some("SomethingNew"), ""), Kind::Unavailable);
+        assert_eq!(head(400), S3ErrorKind::CustomerKey);
+        assert_eq!(head(403), S3ErrorKind::AccessDenied);
+        assert_eq!(head(404), S3ErrorKind::NotFound);
+        assert_eq!(head(503), S3ErrorKind::Unavailable);
+        assert_eq!(kind(Operation::PutObject, 409, None, ""), S3ErrorKind::Conflict);
+        assert_eq!(kind(Operation::CopyObject, 200, Some("SomethingNew"), ""), S3ErrorKind::Unavailable);
     }
 
     #[test]
-    fn a_conditional_write_to_a_missing_key_has_lost_its_object() {
-        assert_eq!(kind(Operation::PutObject, 404, Some("NoSuchKey"), ""), Kind::PreconditionFailed);
-        assert_eq!(kind(Operation::UploadPart, 404, Some("NoSuchUpload"), ""), Kind::NoSuchUpload);
+    fn kind_of_404_to_conditional_write_is_precondition_failed() {
+        assert_eq!(kind(Operation::PutObject, 404, Some("NoSuchKey"), ""), S3ErrorKind::PreconditionFailed);
+        assert_eq!(kind(Operation::UploadPart, 404, Some("NoSuchUpload"), ""), S3ErrorKind::NoSuchUpload);
     }
 
     #[test]
-    fn the_region_is_found_in_the_body() {
+    fn element_of_error_body_is_found() {
         let xml = "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>";
         assert_eq!(element(xml, "Region").as_deref(), Some("eu-west-1"));
         assert_eq!(element(xml, "StorageClass"), None);

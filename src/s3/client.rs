@@ -1,5 +1,5 @@
-//! The client of S3 that the environment, or a command line, asks for: region and credentials as every AWS tool finds
-//! them.
+//! Builds an S3 client from the environment and from command-line options. Finds region and credentials as every AWS
+//! tool does.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,47 +19,48 @@ use aws_sdk_s3::config::{Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
 
-use super::silence;
+use super::idle_timeout;
 
-/// The first attempt and its repeats, enough for a storm that fails three requests of ten. Adaptive retry paces all
-/// requests of a client while S3 answers 503 `SlowDown`.
+/// Attempts per request, including the first: enough if three requests of ten fail. Adaptive retry slows all requests
+/// of a client while S3 answers 503 `SlowDown`.
 const ATTEMPTS: u32 = 8;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// In which nothing goes out and no answer comes, per attempt, or nothing of an answer's body, which is the SDK's
-/// stalled-stream protection's.
+/// Longest time per attempt in which no byte is sent and no response arrives. Also the grace period of the SDK's
+/// stalled-stream protection for response bodies.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Times the read timeout, where S3 may answer only when it has moved gigabytes.
-const PATIENCE: u32 = 10;
+/// Factor on the read timeout for requests that S3 may answer only after it has moved gigabytes.
+const LONG_TIMEOUT_FACTOR: u32 = 10;
 
-/// As whom, and where, S3 is spoken to. What is `None` is found as every AWS tool finds it.
+/// Identity and place of one side. A field that is `None` is found as every AWS tool finds it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Access {
-    /// Of `~/.aws/config` and `~/.aws/credentials`. One that is named goes before credentials in the environment.
+pub struct ClientConfig {
+    /// Profile in `~/.aws/config` and `~/.aws/credentials`. A named profile takes precedence over credentials in the
+    /// environment.
     pub profile: Option<String>,
     pub region: Option<String>,
-    /// The URL of a store that is not AWS's own.
+    /// URL of an S3-compatible store that is not AWS.
     pub endpoint: Option<String>,
-    /// The ARN of a role to assume, by the credentials that were found.
+    /// ARN of a role to assume with the credentials that were found.
     pub role: Option<String>,
-    /// What the role wants to be told by who assumes it.
+    /// External ID that the role's trust policy requires.
     pub external_id: Option<String>,
 }
 
-/// Reads region, credentials and `AWS_ENDPOINT_URL` from the environment. An endpoint on `localhost` or an IP address is
-/// spoken to in path style, since it has no host name per bucket.
+/// Connects with region, credentials and `AWS_ENDPOINT_URL` from the environment. Uses path style for an endpoint on
+/// `localhost` or an IP address, since such a host has no subdomain per bucket.
 pub async fn client() -> Client {
-    Box::pin(client_as(&Access::default())).await
+    Box::pin(client_with(&ClientConfig::default())).await
 }
 
-/// The same, but for what `access` says.
-pub async fn client_as(access: &Access) -> Client {
+/// Connects like [`client`]; fields set in `config` take precedence.
+pub async fn client_with(access: &ClientConfig) -> Client {
     connection(access).await.0
 }
 
-/// With the store that it speaks to, as [`store_of`] tells it.
-pub(super) async fn connection(access: &Access) -> (Client, String) {
+/// Returns the client and the store that it addresses, as named by [`store_of`].
+pub(super) async fn connection(access: &ClientConfig) -> (Client, String) {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let http = silence::bounded(http);
+    let http = idle_timeout::with_idle_timeout(http);
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
@@ -73,7 +74,7 @@ pub(super) async fn connection(access: &Access) -> (Client, String) {
             let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(of_profile);
             region = chain.region().await;
         }
-        // Of the STS that a chain of roles asks.
+        // For the STS calls of a chain of roles.
         let provider = ProviderConfig::without_region().with_http_client(http).with_region(region.clone());
         let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
         loader = loader.profile_name(profile).credentials_provider(credentials);
@@ -83,8 +84,9 @@ pub(super) async fn connection(access: &Access) -> (Client, String) {
     }
     let shared = loader.load().await;
     let endpoint = access.endpoint.clone().or_else(|| endpoint(&shared));
-    let path_style = endpoint.as_ref().is_some_and(|url| has_no_bucket_hosts(url));
-    // The SDK's own bucket is empty after some fifty repeats, whoever made them, and everything else then fails at once.
+    let path_style = endpoint.as_ref().is_some_and(|url| needs_path_style(url));
+    // The SDK's default token bucket, shared by all clients, is empty after some fifty retries; then every request
+    // fails at once.
     let repeats = RetryPartition::custom("karui").token_bucket(TokenBucket::unlimited()).build();
     let mut config = aws_sdk_s3::config::Builder::from(&shared).force_path_style(path_style).retry_partition(repeats);
     if let Some(endpoint) = &access.endpoint {
@@ -99,12 +101,12 @@ pub(super) async fn connection(access: &Access) -> (Client, String) {
     (Client::from_conf(config.build()), store)
 }
 
-/// Ours is the watch over what goes out.
+/// Uploads are watched by `idle_timeout` instead.
 fn stalled_downloads() -> StalledStreamProtectionConfig {
     StalledStreamProtectionConfig::enabled().upload_enabled(false).grace_period(READ_TIMEOUT).build()
 }
 
-/// As the SDK finds it: a profile's or the environment's for S3 alone goes before the one for all services.
+/// Finds the endpoint as the SDK does: an endpoint for S3 alone takes precedence over the one for all services.
 fn endpoint(shared: &SdkConfig) -> Option<String> {
     let key =
         ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
@@ -112,8 +114,8 @@ fn endpoint(shared: &SdkConfig) -> Option<String> {
     of_s3.or_else(|| shared.endpoint_url().map(str::to_owned))
 }
 
-/// What tells one store from another, however its URL is written: the host, or of AWS the partition, since S3 copies between
-/// regions and never between partitions.
+/// Names a store independently of how its URL is written: the host, or the partition for AWS, since S3 copies between
+/// regions but never between partitions.
 fn store_of(url: Option<&str>, region: &str) -> String {
     let of_aws = || format!("AWS {}", partition(region));
     let Some(url) = url.map(str::to_ascii_lowercase) else { return of_aws() };
@@ -127,8 +129,7 @@ fn store_of(url: Option<&str>, region: &str) -> String {
     authority.replace("localhost", "127.0.0.1")
 }
 
-/// As the ARNs of a region name it:
-/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
+/// Partition of a region, as its ARNs name it:
 fn partition(region: &str) -> &'static str {
     const OTHERS: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
@@ -142,18 +143,18 @@ fn partition(region: &str) -> &'static str {
     OTHERS.iter().find(|(begins, _)| region.starts_with(begins)).map_or("aws", |(_, partition)| partition)
 }
 
-/// The client's timeouts, more patient, for a request during which S3 itself moves an object's bytes: it may send little
-/// or nothing until it is done.
-pub(super) fn patient(client: &Client) -> aws_sdk_s3::config::Builder {
+/// Overrides the client's timeouts for requests during which S3 itself moves an object's bytes: it may send nothing
+/// until it has finished.
+pub(super) fn with_long_timeout(client: &Client) -> aws_sdk_s3::config::Builder {
     let mut timeouts = client.config().timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
     let read = client.config().timeout_config().and_then(TimeoutConfig::read_timeout);
-    timeouts.set_read_timeout(read.map(|read| read * PATIENCE));
+    timeouts.set_read_timeout(read.map(|read| read * LONG_TIMEOUT_FACTOR));
     aws_sdk_s3::config::Builder::new()
         .timeout_config(timeouts.build())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-fn has_no_bucket_hosts(url: &str) -> bool {
+fn needs_path_style(url: &str) -> bool {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split('/').next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_the_same_however_its_url_is_written() {
+    fn store_of_equivalent_urls_is_equal() {
         let of = |url| store_of(Some(url), "eu-west-1");
         for url in ["http://minio:9000", "http://MinIO:9000/", "http://minio:9000//"] {
             assert_eq!(of(url), "minio:9000", "{url}");
@@ -179,19 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn partitions_are_stores_of_their_own() {
+    fn store_of_each_partition_differs() {
         let regions = ["", "cn-north-1", "us-gov-west-1", "us-isob-east-1", "eusc-de-east-1"];
         let stores = regions.map(|region| store_of(None, region));
         assert_eq!(stores, ["AWS aws", "AWS aws-cn", "AWS aws-us-gov", "AWS aws-iso-b", "AWS aws-eusc"]);
     }
 
     #[test]
-    fn addresses_have_no_host_per_bucket() {
+    fn ip_addresses_and_localhost_use_path_style() {
         for url in ["http://127.0.0.1:9000", "http://localhost:4566/", "http://[::1]:80", "10.0.0.1"] {
-            assert!(has_no_bucket_hosts(url), "{url}");
+            assert!(needs_path_style(url), "{url}");
         }
         for url in ["https://s3.eu-west-1.amazonaws.com", "https://account.r2.example.com:443/x", ""] {
-            assert!(!has_no_bucket_hosts(url), "{url}");
+            assert!(!needs_path_style(url), "{url}");
         }
     }
 }

@@ -1,41 +1,41 @@
-//! Copying inside S3: no byte passes through here.
+//! Server-side copy: no byte passes through this process.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{AnnotationDirective, ChecksumAlgorithm, MetadataDirective, TaggingDirective};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::checksum::Stored;
+use super::checksum::StoredChecksum;
 use super::classify::failed;
-use super::client::patient;
-use super::error::{Kind, Operation, S3Error};
+use super::client::with_long_timeout;
+use super::error::{Operation, S3Error, S3ErrorKind};
 use super::get::Written;
 use super::multipart::{SentPart, Upload};
 use super::object::{Attributes, Condition, ETag, Head, ObjectRef};
 use super::parts::{Part, PartPlan};
 use super::{Buckets, Store};
 
-/// What becomes of the source's tags.
+/// What happens to the source's tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyTags {
-    /// They arrive. A copy in parts takes them from [`Attributes::tags`], since S3 does not.
+    /// Copied. A multipart copy takes them from [`Attributes::tags`], since S3 does not copy them.
     Copy,
-    /// They are left behind.
+    /// Dropped.
     Drop,
 }
 
-/// Parts that a copy aims at: S3 moves the bytes, so large parts cost nothing.
+/// Target number of parts of a multipart copy. S3 moves the bytes, so large parts cost nothing.
 const COPY_PARTS: u64 = 100;
 
 impl Store {
-    /// Copies an object as it was when `head` was seen, with new attributes: in one request up to 5 GiB, in parts above. At
-    /// the end the copy is looked at, where that is allowed, and compared with its source.
+    /// Copies the version that `head` describes, with new attributes: by one request up to 5 GiB, in parts above. Then
+    /// sends HEAD for the copy, if that is allowed, and compares it with the source.
     ///
     /// # Errors
-    /// [`S3Error`], whose object is the source where the source is at fault: of kind [`Kind::PreconditionFailed`] if it
-    /// is another one by now, [`Kind::NotFound`] if it is gone, [`Kind::Archived`]. With the destination's name,
-    /// [`Kind::PreconditionFailed`] says that `condition` does not hold, [`Kind::Conflict`] that the copy is gone or replaced
-    /// already, [`Kind::Corrupted`] that it has not the source's bytes.
+    /// [`S3Error`], with the source's name if the source is at fault: kind [`S3ErrorKind::PreconditionFailed`] if it
+    /// has changed, [`S3ErrorKind::NotFound`] if it is gone, [`S3ErrorKind::Archived`]. With the destination's name,
+    /// [`S3ErrorKind::PreconditionFailed`] means that `condition` does not hold, [`S3ErrorKind::Conflict`] that the
+    /// copy is already gone or replaced, [`S3ErrorKind::Corrupted`] that its bytes differ from the source's.
     pub async fn copy(
         &self,
         from: &ObjectRef,
@@ -45,18 +45,18 @@ impl Store {
         tags: CopyTags,
         condition: &Condition,
     ) -> Result<(), S3Error> {
-        let copied = if self.copies_at_once(head.size) {
-            self.copy_at_once(from, head, to, attributes, tags, condition).await
+        let copied = if self.fits_single_copy(head.size) {
+            self.copy_object(from, head, to, attributes, tags, condition).await
         } else {
-            self.copy_in_parts(from, head, to, attributes, tags, condition).await
+            self.copy_multipart(from, head, to, attributes, tags, condition).await
         };
         let etag = match copied {
             Ok(etag) => etag,
             Err(error) => {
-                let error = self.whose_fault(error, from, head).await;
+                let error = self.find_culprit(error, from, head).await;
                 let owner = self.buckets.destination_owner.as_ref();
                 let written = Written { size: head.size, checksum: head.checksum.as_ref(), attributes, condition };
-                if error.object != *to || !written.explains(&error, &self.client, to, owner).await {
+                if error.object != *to || !written.succeeded_despite(&error, &self.client, to, owner).await {
                     return Err(error);
                 }
                 None
@@ -65,23 +65,23 @@ impl Store {
         self.compare(head, to, etag.as_ref()).await
     }
 
-    /// S3 has said that the copy is made; what is there has to say so as well.
+    /// Compares the finished copy with its source by HEAD.
     async fn compare(&self, source: &Head, to: &ObjectRef, etag: Option<&ETag>) -> Result<(), S3Error> {
         let found = match self.head(to).await {
-            // What may not be looked at is believed.
-            Err(S3Error { kind: Kind::AccessDenied, .. }) => return Ok(()),
+            // Without permission to send HEAD, S3's answer is trusted.
+            Err(S3Error { kind: S3ErrorKind::AccessDenied, .. }) => return Ok(()),
             found => found?,
         };
         let wrong = |kind| Err(S3Error::new(Operation::HeadObject, to, kind));
         let Some(copy) = found.filter(|copy| etag.is_none_or(|etag| copy.etag == *etag)) else {
-            return wrong(Kind::Conflict);
+            return wrong(S3ErrorKind::Conflict);
         };
         let sums = source.checksum.as_ref().zip(copy.checksum.as_ref());
-        let differ = copy.size != source.size || sums.and_then(|(ours, theirs)| ours.agrees(theirs)) == Some(false);
-        if differ { wrong(Kind::Corrupted) } else { Ok(()) }
+        let differ = copy.size != source.size || sums.and_then(|(ours, theirs)| ours.matches(theirs)) == Some(false);
+        if differ { wrong(S3ErrorKind::Corrupted) } else { Ok(()) }
     }
 
-    async fn copy_at_once(
+    async fn copy_object(
         &self,
         from: &ObjectRef,
         head: &Head,
@@ -101,19 +101,20 @@ impl Store {
             .copy_source_if_match(head.etag.quoted())
             .metadata_directive(MetadataDirective::Replace)
             .tagging_directive(directive)
-            // They come with no other way of writing, and by default want permissions of their own.
+            // No other way of writing copies annotations, and by default they need permissions of their own.
             .annotation_directive(AnnotationDirective::Exclude)
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match());
-        let sent = with_expires!(request, attributes).config_override(patient(&self.client)).send().await;
+        let sent = with_expires!(request, attributes).config_override(with_long_timeout(&self.client)).send().await;
         let output = sent.map_err(|error| self.failed_copy(Operation::CopyObject, to, error))?;
         match output.copy_object_result.and_then(|result| result.e_tag) {
             Some(etag) => Ok(Some(ETag::new(&etag))),
-            None => Err(S3Error::new(Operation::CopyObject, to, Kind::Unavailable).saying("an answer without ETag")),
+            None => Err(S3Error::new(Operation::CopyObject, to, S3ErrorKind::Unavailable)
+                .with_message("a response without ETag")),
         }
     }
 
-    async fn copy_in_parts(
+    async fn copy_multipart(
         &self,
         from: &ObjectRef,
         head: &Head,
@@ -123,7 +124,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<Option<ETag>, S3Error> {
         let plan = PartPlan::new(head.size, self.transfer.part_size.max(head.size.div_ceil(COPY_PARTS)))
-            .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, to, Kind::TooLarge))?;
+            .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, to, S3ErrorKind::TooLarge))?;
         let untagged = Attributes { tags: Vec::new(), ..attributes.clone() };
         let attributes = if tags == CopyTags::Copy { attributes } else { &untagged };
         let upload = Upload::create(self, to, attributes).await?;
@@ -138,18 +139,18 @@ impl Store {
         }
     }
 
-    /// A copy's 404 and 412 do not say which of its two objects they mean: a look at the source does.
-    async fn whose_fault(&self, mut error: S3Error, from: &ObjectRef, head: &Head) -> S3Error {
+    /// Finds out by HEAD whether a copy's 404 or 412 means the source or the destination, since S3 does not say.
+    async fn find_culprit(&self, mut error: S3Error, from: &ObjectRef, head: &Head) -> S3Error {
         if matches!(error.operation, Operation::CopyObject | Operation::UploadPartCopy) {
             error.copied_from = Some(Box::new(from.clone()));
             match error.kind {
-                Kind::Archived { .. } | Kind::CustomerKey => error.object = from.clone(),
-                Kind::NotFound | Kind::PreconditionFailed => match self.head_source(from).await {
-                    Ok(None) => (error.object, error.kind) = (from.clone(), Kind::NotFound),
+                S3ErrorKind::Archived { .. } | S3ErrorKind::CustomerKey => error.object = from.clone(),
+                S3ErrorKind::NotFound | S3ErrorKind::PreconditionFailed => match self.head_source(from).await {
+                    Ok(None) => (error.object, error.kind) = (from.clone(), S3ErrorKind::NotFound),
                     Ok(Some(now)) if now.etag != head.etag => {
-                        (error.object, error.kind) = (from.clone(), Kind::PreconditionFailed);
+                        (error.object, error.kind) = (from.clone(), S3ErrorKind::PreconditionFailed);
                     }
-                    Ok(Some(_)) => error.kind = Kind::PreconditionFailed,
+                    Ok(Some(_)) => error.kind = S3ErrorKind::PreconditionFailed,
                     Err(_) => {}
                 },
                 _ => {}
@@ -170,14 +171,15 @@ impl Store {
             .copy_source_range(format!("bytes={}-{}", part.range.start, part.range.end - 1))
             .copy_source_if_match(head.etag.quoted())
             .customize()
-            .config_override(patient(&upload.client))
+            .config_override(with_long_timeout(&upload.client))
             .send()
             .await;
         let output = sent.map_err(|error| self.failed_copy(operation, &upload.object, error))?;
         let Some(result) = output.copy_part_result.filter(|result| result.e_tag.is_some()) else {
-            return Err(S3Error::new(operation, &upload.object, Kind::Unavailable).saying("an answer without ETag"));
+            return Err(S3Error::new(operation, &upload.object, S3ErrorKind::Unavailable)
+                .with_message("a response without ETag"));
         };
-        let checksum = Stored::first([
+        let checksum = StoredChecksum::first([
             (ChecksumAlgorithm::Crc64Nvme, result.checksum_crc64_nvme.as_deref()),
             (ChecksumAlgorithm::Crc32C, result.checksum_crc32_c.as_deref()),
             (ChecksumAlgorithm::Sha256, result.checksum_sha256.as_deref()),
@@ -186,12 +188,14 @@ impl Store {
         Ok(SentPart { number: part.number, etag: result.e_tag, checksum, sum: None })
     }
 
-    /// S3 does not say which of the two owners it found to be another.
+    /// Names both expected owners, since S3 does not say which one differs.
     fn failed_copy<E>(&self, operation: Operation, to: &ObjectRef, error: SdkError<E, HttpResponse>) -> S3Error
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let Buckets { source_owner, destination_owner, .. } = &self.buckets;
-        failed(operation, to, error).expecting(source_owner.as_ref()).expecting(destination_owner.as_ref())
+        failed(operation, to, error)
+            .with_expected_owner(source_owner.as_ref())
+            .with_expected_owner(destination_owner.as_ref())
     }
 }

@@ -1,7 +1,7 @@
-//! Bringing an object here: one request begins it, several end it where it is large, all into one buffer.
+//! Downloads an object into one buffer: one request begins it; large objects take several.
 //!
-//! The first request asks for the whole object, since its answer tells size and checksum at once, and a store answers no
-//! range of what is empty. It is read from the front; ranges are asked for from the back; where they meet, all is there.
+//! The first request asks for the whole object, since its response has size and checksum, and S3 refuses a range of an
+//! empty object. Its body is read from the front; ranges are requested from the back until both meet.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -14,37 +14,37 @@ use futures_util::future::{try_join, try_join_all};
 use tokio::task::JoinSet;
 
 use super::Store;
-use super::error::{Kind, Operation, S3Error};
+use super::error::{Operation, S3Error, S3ErrorKind};
 use super::object::{Head, ObjectRef};
 use super::parts::PartPlan;
 
-/// Smaller objects are checked where they are, without a thread that may wait.
-const CHECKED_AT_ONCE: usize = 1 << 20;
+/// Objects up to this size are verified on the current thread, without waiting for another one.
+const VERIFIED_INLINE: usize = 1 << 20;
 
-/// An object on its way. Dropped early, it costs what has come so far.
+/// An object being downloaded. Dropped early, it costs only what has arrived.
 #[derive(Debug)]
 pub struct Download {
     pub head: Head,
     store: Store,
     object: ObjectRef,
     body: Body,
-    /// The SDK repeats requests, and not what breaks off once their answer has begun.
+    /// Retries of bodies that break off: the SDK retries only requests.
     pub(super) repeats: u32,
 }
 
-/// What an answer still has to give.
+/// Rest of a response body.
 #[derive(Debug, Default)]
 struct Body {
-    /// What came, and was not used yet.
+    /// Bytes received but not consumed.
     ready: BytesMut,
     stream: ByteStream,
-    /// Where in the object it ends.
+    /// Offset in the object at which the body ends.
     end: u64,
 }
 
-/// A stretch of the object, and its own stretch of the one buffer.
+/// A byte range of the object, and its part of the buffer.
 #[derive(Debug)]
-struct Piece {
+struct Segment {
     range: Range<u64>,
     buffer: BytesMut,
 }
@@ -56,10 +56,10 @@ impl Download {
         Self { head, store: store.clone(), object: object.clone(), body, repeats: attempts.saturating_sub(1) }
     }
 
-    /// The first `n` bytes, or as many as there are.
+    /// Returns the first `n` bytes, or fewer if the object is smaller.
     ///
     /// # Errors
-    /// [`S3Error`] if they do not come, as for [`Download::read_all`].
+    /// [`S3Error`] if they do not arrive, as for [`Download::read_all`].
     pub async fn peek(&mut self, n: usize) -> Result<&[u8], S3Error> {
         let wanted = n.min(usize::try_from(self.head.size).unwrap_or(n));
         let mut repeats = self.repeats;
@@ -72,31 +72,32 @@ impl Download {
         Ok(&self.body.ready[..wanted])
     }
 
-    /// The whole object, in one buffer of its size, its length and (where S3 has one) its checksum verified: up to the
-    /// multipart threshold in one request, above it in several at once.
+    /// Returns the whole object in one buffer of its size. Verifies the length and, if S3 has one, the checksum. Takes
+    /// one request up to the multipart threshold, several concurrent requests above. A body that breaks off is
+    /// requested again, a range of a large object by itself.
     ///
     /// # Errors
-    /// [`S3Error`]: of kind [`Kind::Truncated`] if a body ends early time and again, [`Kind::Corrupted`] if the checksum is
-    /// wrong, [`Kind::TooLarge`] if there is no memory for it; of any kind that [`Store::get`] knows, for what broke off is
-    /// asked for again, and a part of a large object for itself.
+    /// [`S3Error`] as for [`Store::get`], and: kind [`S3ErrorKind::Truncated`] if a body ends early in every attempt,
+    /// [`S3ErrorKind::Corrupted`] if the checksum does not match, [`S3ErrorKind::TooLarge`] if there is not enough
+    /// memory.
     pub async fn read_all(mut self) -> Result<Bytes, S3Error> {
         let buffer = self.allocate()?;
-        let pieces = Mutex::new(divide(buffer, self.ranges()));
+        let pieces = Mutex::new(split_buffer(buffer, self.ranges()));
         let body = std::mem::take(&mut self.body);
-        let others = (1..self.store.transfer.download_concurrency).map(|_| self.back(&pieces));
-        let (front, back) = try_join(self.front(&pieces, body), try_join_all(others)).await?;
-        self.verified(unite(front.into_iter().chain(back.into_iter().flatten()).collect())).await
+        let others = (1..self.store.transfer.download_concurrency).map(|_| self.read_from_back(&pieces));
+        let (front, back) = try_join(self.read_from_front(&pieces, body), try_join_all(others)).await?;
+        self.verify(join_segments(front.into_iter().chain(back.into_iter().flatten()).collect())).await
     }
 
-    /// Some of its bytes, asked for by themselves.
+    /// Reads a byte range by a request of its own.
     pub(super) async fn read_range(&self, range: Range<u64>) -> Result<Bytes, S3Error> {
-        let length = usize::try_from(range.end - range.start).map_err(|_| self.error(Kind::TooLarge))?;
-        let piece = Piece { range, buffer: BytesMut::with_capacity(length) };
+        let length = usize::try_from(range.end - range.start).map_err(|_| self.error(S3ErrorKind::TooLarge))?;
+        let piece = Segment { range, buffer: BytesMut::with_capacity(length) };
         Ok(self.fill(piece, None).await?.0.buffer.freeze())
     }
 
-    /// By a task, which goes on while nobody waits for it, and ends when this is dropped.
-    pub(super) async fn on_its_own<T, E>(
+    /// Runs `work` in a task, which makes progress while nobody polls this future, and is aborted when it is dropped.
+    pub(super) async fn in_own_task<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>> + Send + 'static,
     ) -> Result<T, E>
@@ -108,16 +109,16 @@ impl Download {
         task.spawn(work);
         match task.join_next().await {
             Some(Ok(done)) => done,
-            Some(Err(lost)) => Err(self.error(Kind::Connection).caused_by(lost).into()),
-            None => Err(self.error(Kind::Connection).into()),
+            Some(Err(lost)) => Err(self.error(S3ErrorKind::Connection).with_source(lost).into()),
+            None => Err(self.error(S3ErrorKind::Connection).into()),
         }
     }
 
-    /// A large object may be more than there is memory, and the system then says no, where it can.
+    /// Allocates the buffer. A large object may exceed the memory; the system then refuses, if it can.
     fn allocate(&self) -> Result<BytesMut, S3Error> {
-        let size = usize::try_from(self.head.size).map_err(|_| self.error(Kind::TooLarge))?;
-        // BytesMut itself could but abort.
-        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| self.error(Kind::TooLarge))?;
+        let size = usize::try_from(self.head.size).map_err(|_| self.error(S3ErrorKind::TooLarge))?;
+        // BytesMut would abort the process.
+        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| self.error(S3ErrorKind::TooLarge))?;
         Ok(BytesMut::with_capacity(size))
     }
 
@@ -130,7 +131,7 @@ impl Download {
         }
     }
 
-    async fn front(&self, pieces: &Mutex<VecDeque<Piece>>, body: Body) -> Result<Vec<Piece>, S3Error> {
+    async fn read_from_front(&self, pieces: &Mutex<VecDeque<Segment>>, body: Body) -> Result<Vec<Segment>, S3Error> {
         let (mut done, mut body) = (Vec::new(), Some(body));
         while let Some(piece) = next(pieces, VecDeque::pop_front) {
             let (piece, rest) = self.fill(piece, body.take()).await?;
@@ -140,7 +141,7 @@ impl Download {
         Ok(done)
     }
 
-    async fn back(&self, pieces: &Mutex<VecDeque<Piece>>) -> Result<Vec<Piece>, S3Error> {
+    async fn read_from_back(&self, pieces: &Mutex<VecDeque<Segment>>) -> Result<Vec<Segment>, S3Error> {
         let mut done = Vec::new();
         while let Some(piece) = next(pieces, VecDeque::pop_back) {
             done.push(self.fill(piece, None).await?.0);
@@ -148,8 +149,9 @@ impl Download {
         Ok(done)
     }
 
-    /// Out of `body`, which begins with the piece; else, and where that breaks off, by a request for what is missing.
-    async fn fill(&self, mut piece: Piece, body: Option<Body>) -> Result<(Piece, Body), S3Error> {
+    /// Fills the segment from `body`, which starts at the segment. Without a body, or if it breaks off, requests what
+    /// is missing.
+    async fn fill(&self, mut piece: Segment, body: Option<Body>) -> Result<(Segment, Body), S3Error> {
         let mut repeats = self.repeats;
         let mut body = match body {
             Some(body) => body,
@@ -163,7 +165,7 @@ impl Download {
     }
 
     pub(super) async fn ask(&self, range: Range<u64>) -> Result<ByteStream, S3Error> {
-        // On the heap: a request is large, and there are several in one future.
+        // Boxed: a request is large, and one future holds several.
         Box::pin(self.store.get_range(&self.object, &self.head.etag, range)).await
     }
 
@@ -171,13 +173,13 @@ impl Download {
         &self,
         missing: Range<u64>,
         repeats: &mut u32,
-        cause: Cause,
+        cause: BodyError,
     ) -> Result<ByteStream, S3Error> {
         if *repeats == 0 {
-            let kind = Kind::Truncated { expected: self.head.size, got: missing.start };
+            let kind = S3ErrorKind::Truncated { expected: self.head.size, got: missing.start };
             let error = self.error(kind);
             return Err(match cause {
-                Some(cause) => error.caused_by(cause),
+                Some(cause) => error.with_source(cause),
                 None => error,
             });
         }
@@ -185,32 +187,32 @@ impl Download {
         self.ask(missing).await
     }
 
-    async fn verified(&self, bytes: Bytes) -> Result<Bytes, S3Error> {
+    async fn verify(&self, bytes: Bytes) -> Result<Bytes, S3Error> {
         let Some(stored) = self.head.checksum.clone() else { return Ok(bytes) };
         let data = bytes.clone();
-        let proof = if data.len() <= CHECKED_AT_ONCE {
-            stored.proves(&data)
+        let verifier = if data.len() <= VERIFIED_INLINE {
+            stored.verify_bytes(&data)
         } else {
-            let work = tokio::task::spawn_blocking(move || stored.proves(&data));
-            work.await.map_err(|lost| self.error(Kind::Corrupted).caused_by(lost))?
+            let work = tokio::task::spawn_blocking(move || stored.verify_bytes(&data));
+            work.await.map_err(|lost| self.error(S3ErrorKind::Corrupted).with_source(lost))?
         };
-        if proof == Some(false) { Err(self.error(Kind::Corrupted)) } else { Ok(bytes) }
+        if verifier == Some(false) { Err(self.error(S3ErrorKind::Corrupted)) } else { Ok(bytes) }
     }
 
-    pub(super) fn error(&self, kind: Kind) -> S3Error {
+    pub(super) fn error(&self, kind: S3ErrorKind) -> S3Error {
         S3Error::new(Operation::GetObject, &self.object, kind)
     }
 }
 
-/// Why a body ended early, where it said so.
-pub(super) type Cause = Option<ByteStreamError>;
+/// Error with which a body broke off, if it gave one.
+pub(super) type BodyError = Option<ByteStreamError>;
 
 impl Body {
     fn of(stream: ByteStream, end: u64) -> Self {
         Self { ready: BytesMut::new(), stream, end }
     }
 
-    async fn read_more(&mut self) -> Result<(), Cause> {
+    async fn read_more(&mut self) -> Result<(), BodyError> {
         match self.stream.try_next().await {
             Ok(Some(chunk)) if self.ready.is_empty() => self.ready = BytesMut::from(chunk),
             Ok(Some(chunk)) => self.ready.extend_from_slice(&chunk),
@@ -221,13 +223,13 @@ impl Body {
     }
 }
 
-impl Piece {
-    /// What is still to come.
+impl Segment {
+    /// Byte range that is still missing.
     fn missing(&self) -> Range<u64> {
         self.range.start + self.buffer.len() as u64..self.range.end
     }
 
-    async fn take_from(&mut self, body: &mut Body) -> Result<(), Cause> {
+    async fn take_from(&mut self, body: &mut Body) -> Result<(), BodyError> {
         loop {
             let missing = self.missing();
             let left = usize::try_from(missing.end - missing.start).unwrap_or(usize::MAX);
@@ -242,22 +244,22 @@ impl Piece {
     }
 }
 
-fn next(pieces: &Mutex<VecDeque<Piece>>, pop: fn(&mut VecDeque<Piece>) -> Option<Piece>) -> Option<Piece> {
+fn next(pieces: &Mutex<VecDeque<Segment>>, pop: fn(&mut VecDeque<Segment>) -> Option<Segment>) -> Option<Segment> {
     pop(&mut pieces.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Stretches of the one buffer, which they are until [`unite`] joins them, without a byte being moved.
-fn divide(mut buffer: BytesMut, ranges: Vec<Range<u64>>) -> VecDeque<Piece> {
-    let mut pieces: VecDeque<Piece> = ranges
+/// Splits one buffer into segments; [`join_segments`] joins them again without moving a byte.
+fn split_buffer(mut buffer: BytesMut, ranges: Vec<Range<u64>>) -> VecDeque<Segment> {
+    let mut pieces: VecDeque<Segment> = ranges
         .into_iter()
         .rev()
-        .map(|range| Piece { buffer: buffer.split_off(usize::try_from(range.start).unwrap_or(usize::MAX)), range })
+        .map(|range| Segment { buffer: buffer.split_off(usize::try_from(range.start).unwrap_or(usize::MAX)), range })
         .collect();
     pieces.make_contiguous().reverse();
     pieces
 }
 
-fn unite(mut pieces: Vec<Piece>) -> Bytes {
+fn join_segments(mut pieces: Vec<Segment>) -> Bytes {
     pieces.sort_unstable_by_key(|piece| piece.range.start);
     let mut whole = BytesMut::new();
     for piece in pieces {
@@ -271,16 +273,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_filled_in_place() {
+    fn segments_join_without_moving_bytes() {
         let buffer = BytesMut::with_capacity(10);
         let place = buffer.as_ptr();
-        let mut pieces: Vec<Piece> = divide(buffer, vec![0..4, 4..7, 7..10]).into();
+        let mut pieces: Vec<Segment> = split_buffer(buffer, vec![0..4, 4..7, 7..10]).into();
         pieces.reverse();
-        for Piece { range, buffer } in &mut pieces {
+        for Segment { range, buffer } in &mut pieces {
             let bytes: Vec<u8> = range.clone().map(|n| n as u8).collect();
             buffer.extend_from_slice(&bytes);
         }
-        let whole = unite(pieces);
+        let whole = join_segments(pieces);
         assert_eq!(whole[..], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(whole.as_ptr(), place, "nothing was moved");
     }

@@ -1,21 +1,21 @@
-//! What can go wrong between us and S3: which request, about which object, of which kind, and what to do about it.
+//! Errors of S3 requests: which request failed, for which object, of which kind, and what to do about it.
 
 use std::error::Error;
 use std::fmt;
 
-use super::grants;
 use super::object::ObjectRef;
+use super::permissions;
 
-/// A request to S3 that failed, after the SDK's own repeats.
+/// A request to S3 that failed after the SDK's retries.
 #[derive(Debug)]
 pub struct S3Error {
     pub operation: Operation,
-    /// The object the error is about: of a copy, the source where the source is at fault.
+    /// The object that the error is about. For a copy, the source if the source is at fault.
     pub object: ObjectRef,
-    /// The source of a copy.
+    /// Source of a copy.
     pub copied_from: Option<Box<ObjectRef>>,
-    pub kind: Kind,
-    /// S3's own words.
+    pub kind: S3ErrorKind,
+    /// Message from S3.
     pub message: Option<Box<str>>,
     pub(super) source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -38,23 +38,23 @@ pub enum Operation {
     DeleteObject,
 }
 
-/// Who can do what about a failed request.
+/// Kind of a failed request, by who can act on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum S3ErrorKind {
     /// No such object.
     NotFound,
     NoSuchBucket,
-    /// The multipart upload was aborted or completed by somebody else, or by an earlier attempt.
+    /// Somebody else, or an earlier attempt, aborted or completed the multipart upload.
     NoSuchUpload,
-    /// The object is not the one that If-Match named, or is there against If-None-Match.
+    /// The object does not match If-Match, or exists although If-None-Match was sent.
     PreconditionFailed,
-    /// Another write to the same key is under way: worth a retry.
+    /// Another write to the same key is in progress: worth a retry.
     Conflict,
     AccessDenied,
-    /// The credentials themselves are refused: expired, unknown, or signed by a wrong clock.
+    /// The credentials are refused: expired, unknown, or signed with a wrong clock.
     Credentials,
     WrongRegion {
-        /// Where S3 says the bucket is.
+        /// Region of the bucket, if S3 names it.
         bucket_region: Option<Box<str>>,
     },
     /// The object must be restored before it can be read.
@@ -63,14 +63,14 @@ pub enum Kind {
     },
     /// Encrypted with a key that only the uploader has (SSE-C).
     CustomerKey,
-    /// The KMS key may not be used, or cannot be.
+    /// The KMS key may not or cannot be used.
     KmsDenied,
     /// 503 `SlowDown` and the like.
     Throttled,
-    /// Another 5xx, or an answer that makes no sense.
+    /// Another 5xx status, or an invalid response.
     Unavailable,
     Timeout,
-    /// No connection, no credentials to sign with, or the connection broke.
+    /// The connection failed or broke.
     Connection,
     /// The body ended early.
     Truncated {
@@ -79,93 +79,99 @@ pub enum Kind {
         /// Bytes.
         got: u64,
     },
-    /// The bytes that came are not those that were sent: a checksum says so.
+    /// The bytes received do not match their checksum.
     Corrupted,
     /// The store has no such feature (501, 405).
     NotSupported,
-    /// More than S3, or our memory, takes.
+    /// Larger than S3 or the available memory allows.
     TooLarge,
-    /// S3 refuses the request as it is; a retry would not help.
+    /// S3 refuses the request; a retry would not help.
     InvalidRequest,
 }
 
 impl S3Error {
-    pub(super) fn new(operation: Operation, object: &ObjectRef, kind: Kind) -> Self {
+    pub(super) fn new(operation: Operation, object: &ObjectRef, kind: S3ErrorKind) -> Self {
         Self { operation, object: object.clone(), copied_from: None, kind, message: None, source: None }
     }
 
-    pub(super) fn saying(self, message: impl Into<Box<str>>) -> Self {
+    pub(super) fn with_message(self, message: impl Into<Box<str>>) -> Self {
         Self { message: Some(message.into()), ..self }
     }
 
-    /// S3 says no more than that access is denied where a bucket does not belong to whom it should.
-    pub(super) fn expecting(self, owner: Option<&String>) -> Self {
-        let (Kind::AccessDenied, Some(owner)) = (&self.kind, owner) else { return self };
+    /// Adds the expected owner to "access denied": S3 gives no other hint that the bucket belongs to another account.
+    pub(super) fn with_expected_owner(self, owner: Option<&String>) -> Self {
+        let (S3ErrorKind::AccessDenied, Some(owner)) = (&self.kind, owner) else { return self };
         let said = self.message.as_deref().map(|message| format!("{message}; ")).unwrap_or_default();
-        self.saying(format!("{said}or the bucket does not belong to account {owner}, as was told"))
+        self.with_message(format!("{said}or the bucket does not belong to the expected account {owner}"))
     }
 
-    pub(super) fn caused_by(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(super) fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 
-    /// Whether the same without tags may do: a permission is missing, or the store knows nothing of them.
+    /// Whether the request may succeed without tags: a permission is missing, or the store has no tags.
     #[must_use]
-    pub fn may_be_for_tags(&self) -> bool {
-        matches!(self.kind, Kind::AccessDenied | Kind::NotSupported)
+    pub fn may_be_about_tags(&self) -> bool {
+        matches!(self.kind, S3ErrorKind::AccessDenied | S3ErrorKind::NotSupported)
     }
 
-    /// Whether a copy that is refused may do as a reading and a writing, each by the principal of its side: to decrypt the
-    /// one, or to encrypt the other, is a part of it.
+    /// Whether a refused copy may succeed as a read and a write, each by the principal of its side. Also true if KMS
+    /// refused: decrypting and encrypting are part of a copy.
     #[must_use]
-    pub fn may_be_for_two(&self) -> bool {
-        matches!(self.kind, Kind::AccessDenied | Kind::KmsDenied)
+    pub fn may_be_cross_principal(&self) -> bool {
+        matches!(self.kind, S3ErrorKind::AccessDenied | S3ErrorKind::KmsDenied)
     }
 
-    /// What an IAM policy has to grant for this request, and on what.
+    /// Describes what an IAM policy must grant for this request, and on which resource.
     #[must_use]
     pub fn permissions(&self) -> String {
         let source = self.copied_from.as_deref().unwrap_or(&self.object);
-        grants::in_words(self.operation, &source.bucket, &self.object.bucket)
+        permissions::describe(self.operation, &source.bucket, &self.object.bucket)
     }
 
     fn explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bucket = &self.object.bucket;
         match &self.kind {
-            Kind::NotFound => f.write_str("no such object"),
-            Kind::NoSuchBucket => write!(f, "there is no bucket {bucket}; check its name, or create it"),
-            Kind::NoSuchUpload => f.write_str("the multipart upload is gone"),
-            Kind::PreconditionFailed => f.write_str("the object is another one by now"),
-            Kind::Conflict => f.write_str("another write to this key is under way"),
-            Kind::AccessDenied => write!(f, "access denied; grant {}", self.permissions()),
-            Kind::Credentials => f.write_str("no valid credentials; check the role, the profile, or AWS_ACCESS_KEY_ID"),
-            Kind::WrongRegion { bucket_region: Some(region) } => {
+            S3ErrorKind::NotFound => f.write_str("no such object"),
+            S3ErrorKind::NoSuchBucket => write!(f, "there is no bucket {bucket}; check its name, or create it"),
+            S3ErrorKind::NoSuchUpload => f.write_str("the multipart upload is gone"),
+            S3ErrorKind::PreconditionFailed => f.write_str("the object has changed"),
+            S3ErrorKind::Conflict => f.write_str("another write to this key is in progress"),
+            S3ErrorKind::AccessDenied => write!(f, "access denied; grant {}", self.permissions()),
+            S3ErrorKind::Credentials => {
+                f.write_str("no valid credentials; check the role, the profile, or AWS_ACCESS_KEY_ID")
+            }
+            S3ErrorKind::WrongRegion { bucket_region: Some(region) } => {
                 write!(
                     f,
                     "bucket {bucket} is in {region}; run there (AWS_REGION={region}), or name a bucket of this region"
                 )
             }
-            Kind::WrongRegion { bucket_region: None } => {
+            S3ErrorKind::WrongRegion { bucket_region: None } => {
                 write!(f, "bucket {bucket} is in another region; run there, or name a bucket of this region")
             }
-            Kind::Archived { storage_class } => {
+            S3ErrorKind::Archived { storage_class } => {
                 write!(
                     f,
                     "archived ({}); restore it first",
                     storage_class.as_deref().unwrap_or("storage class unknown")
                 )
             }
-            Kind::CustomerKey => f.write_str("encrypted with a customer's key (SSE-C), which only its uploader has"),
-            Kind::KmsDenied => f.write_str("KMS refuses the key; grant kms:Decrypt and kms:GenerateDataKey on it"),
-            Kind::Throttled => f.write_str("S3 asks to slow down"),
-            Kind::Unavailable => f.write_str("S3 failed to answer as it should"),
-            Kind::Timeout => f.write_str("no answer in time"),
-            Kind::Connection => f.write_str("no connection to S3"),
-            Kind::Truncated { expected, got } => write!(f, "only {got} of {expected} bytes came"),
-            Kind::Corrupted => f.write_str("the bytes that came are not those that were sent"),
-            Kind::NotSupported => f.write_str("not supported by this store"),
-            Kind::TooLarge => f.write_str("too large"),
-            Kind::InvalidRequest => f.write_str("refused"),
+            S3ErrorKind::CustomerKey => {
+                f.write_str("encrypted with a customer's key (SSE-C), which only its uploader has")
+            }
+            S3ErrorKind::KmsDenied => {
+                f.write_str("KMS refuses the key; grant kms:Decrypt and kms:GenerateDataKey on it")
+            }
+            S3ErrorKind::Throttled => f.write_str("S3 asks to slow down"),
+            S3ErrorKind::Unavailable => f.write_str("S3 failed, or sent an invalid response"),
+            S3ErrorKind::Timeout => f.write_str("no answer in time"),
+            S3ErrorKind::Connection => f.write_str("no connection to S3"),
+            S3ErrorKind::Truncated { expected, got } => write!(f, "only {got} of {expected} bytes arrived"),
+            S3ErrorKind::Corrupted => f.write_str("the bytes do not match their checksum"),
+            S3ErrorKind::NotSupported => f.write_str("not supported by this store"),
+            S3ErrorKind::TooLarge => f.write_str("too large"),
+            S3ErrorKind::InvalidRequest => f.write_str("refused"),
         }
     }
 }
@@ -197,20 +203,20 @@ impl fmt::Display for Operation {
 mod tests {
     use super::*;
 
-    fn error(operation: Operation, kind: Kind) -> S3Error {
+    fn error(operation: Operation, kind: S3ErrorKind) -> S3Error {
         S3Error::new(operation, &ObjectRef::new("photos", "a b.jpg"), kind)
     }
 
     #[test]
-    fn access_denied_names_what_to_grant() {
+    fn access_denied_names_missing_permissions() {
         assert_eq!(
-            error(Operation::GetObject, Kind::AccessDenied).to_string(),
+            error(Operation::GetObject, S3ErrorKind::AccessDenied).to_string(),
             "GetObject s3://photos/a b.jpg: access denied; grant s3:GetObject on arn:aws:s3:::photos/*"
         );
-        let mut copy = error(Operation::CopyObject, Kind::AccessDenied);
+        let mut copy = error(Operation::CopyObject, S3ErrorKind::AccessDenied);
         copy.copied_from = Some(Box::new(ObjectRef::new("originals", "x")));
         assert_eq!(
-            copy.saying("Access Denied").to_string(),
+            copy.with_message("Access Denied").to_string(),
             "CopyObject s3://photos/a b.jpg: access denied; grant s3:GetObject (and, for tags, s3:GetObjectTagging) on \
              arn:aws:s3:::originals/* and s3:PutObject (and, for tags, s3:PutObjectTagging) on arn:aws:s3:::photos/* \
              (Access Denied)"
@@ -218,8 +224,8 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_region_names_both_ways_out() {
-        let kind = Kind::WrongRegion { bucket_region: Some("eu-west-1".into()) };
+    fn wrong_region_names_both_remedies() {
+        let kind = S3ErrorKind::WrongRegion { bucket_region: Some("eu-west-1".into()) };
         assert_eq!(
             error(Operation::HeadObject, kind).to_string(),
             "HeadObject s3://photos/a b.jpg: bucket photos is in eu-west-1; run there (AWS_REGION=eu-west-1), or name a \
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn results_stay_small() {
+    fn s3_error_is_small() {
         assert!(size_of::<S3Error>() < 128, "{}", size_of::<S3Error>());
     }
 }

@@ -1,4 +1,4 @@
-//! Reading: HEAD, GET and tags.
+//! Reads objects: HEAD, GET and tags.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,13 +9,13 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
 
 use super::Store;
-use super::checksum::Stored;
+use super::checksum::StoredChecksum;
 use super::classify::failed;
 use super::download::Download;
-use super::error::{Kind, Operation, S3Error};
+use super::error::{Operation, S3Error, S3ErrorKind};
 use super::object::{Attributes, Condition, ETag, Head, ObjectRef, own_encoding};
 
-/// The outputs of HEAD and GET have the same fields, and no type in common.
+/// A macro, since the outputs of HEAD and GET have the same fields but share no trait.
 macro_rules! head_of {
     ($operation:expr, $object:expr, $output:expr) => {{
         let output = &$output;
@@ -31,8 +31,8 @@ macro_rules! head_of {
             metadata: output.metadata.clone().map(BTreeMap::from_iter).unwrap_or_default(),
             tags: Vec::new(),
         };
-        // By how fast they are computed.
-        let checksum = Stored::first([
+        // Fastest first.
+        let checksum = StoredChecksum::first([
             (ChecksumAlgorithm::Crc64Nvme, output.checksum_crc64_nvme.as_deref()),
             (ChecksumAlgorithm::Crc32C, output.checksum_crc32_c.as_deref()),
             (ChecksumAlgorithm::Crc32, output.checksum_crc32.as_deref()),
@@ -50,16 +50,16 @@ macro_rules! head_of {
 }
 
 impl Store {
-    /// What is there; `None` where nothing is. A store that hides missing objects from who may not list them answers
-    /// [`Kind::AccessDenied`] instead.
+    /// Sends HEAD for an object at the destination; `None` if it does not exist. Without permission to list, a missing
+    /// object answers [`S3ErrorKind::AccessDenied`] instead.
     ///
     /// # Errors
-    /// [`S3Error`] of any kind but [`Kind::NotFound`].
+    /// [`S3Error`] of any kind but [`S3ErrorKind::NotFound`].
     pub async fn head(&self, object: &ObjectRef) -> Result<Option<Head>, S3Error> {
         head_object(&self.client, object, self.buckets.destination_owner.as_ref()).await
     }
 
-    /// The same of an object that is read from, as who reads it.
+    /// Sends HEAD for an object at the source, with the source's client.
     ///
     /// # Errors
     /// As for [`Store::head`].
@@ -67,10 +67,10 @@ impl Store {
         head_object(&self.source, object, self.buckets.source_owner.as_ref()).await
     }
 
-    /// Begins to read an object; its bytes come with [`Download`]. With `if_match`, only if it still is that one.
+    /// Begins to read an object; [`Download`] yields its bytes. With `if_match`, only that version.
     ///
     /// # Errors
-    /// [`S3Error`]: of kind [`Kind::PreconditionFailed`] if the object is another one by now, [`Kind::NotFound`] if it
+    /// [`S3Error`]: kind [`S3ErrorKind::PreconditionFailed`] if the object has changed, [`S3ErrorKind::NotFound`] if it
     /// is gone.
     pub async fn get(&self, object: &ObjectRef, if_match: Option<&ETag>) -> Result<Download, S3Error> {
         let operation = Operation::GetObject;
@@ -78,7 +78,7 @@ impl Store {
         Ok(Download::new(self, object, head_of!(operation, object, output)?, output.body))
     }
 
-    /// Some bytes of an object, which must still be that one.
+    /// Reads a byte range of one version of an object.
     pub(super) async fn get_range(
         &self,
         object: &ObjectRef,
@@ -87,15 +87,14 @@ impl Store {
     ) -> Result<ByteStream, S3Error> {
         let operation = Operation::GetObject;
         let output = self.send_get(object, Some(etag), Some(&range)).await?;
-        // Some stores do not look at If-Match, and some not at the range.
+        // Some stores ignore If-Match, and some ignore the range.
         if output.e_tag.as_deref().map(ETag::new).as_ref() != Some(etag) {
-            return Err(S3Error::new(operation, object, Kind::PreconditionFailed));
+            return Err(S3Error::new(operation, object, S3ErrorKind::PreconditionFailed));
         }
         let length = output.content_length.and_then(|n| u64::try_from(n).ok());
         if length != Some(range.end - range.start) {
-            return Err(
-                S3Error::new(operation, object, Kind::NotSupported).saying("other bytes than the range asked for")
-            );
+            return Err(S3Error::new(operation, object, S3ErrorKind::NotSupported)
+                .with_message("the response is not the requested range"));
         }
         Ok(output.body)
     }
@@ -113,21 +112,22 @@ impl Store {
             .set_expected_bucket_owner(owner.cloned())
             .set_range(range.map(|range| format!("bytes={}-{}", range.start, range.end - 1)))
             .customize()
-            // By the setter the SDK would compute it as well.
+            // With the setter, the SDK would also compute the checksum.
             .mutate_request(|request| _ = request.headers_mut().insert("x-amz-checksum-mode", "ENABLED"));
         let sent = request.send().await;
-        sent.map_err(|error| failed(Operation::GetObject, object, error).expecting(owner))
+        sent.map_err(|error| failed(Operation::GetObject, object, error).with_expected_owner(owner))
     }
 
-    /// The object's tags.
+    /// Reads the object's tags.
     ///
     /// # Errors
-    /// [`S3Error`]: of kind [`Kind::NotSupported`] where the store knows no tags.
+    /// [`S3Error`]: kind [`S3ErrorKind::NotSupported`] if the store has no tags.
     pub async fn tags(&self, object: &ObjectRef) -> Result<Vec<(String, String)>, S3Error> {
         let owner = self.buckets.source_owner.as_ref();
         let request = self.source.get_object_tagging().bucket(&object.bucket).key(&object.key);
         let sent = request.set_expected_bucket_owner(owner.cloned()).send().await;
-        let output = sent.map_err(|error| failed(Operation::GetObjectTagging, object, error).expecting(owner))?;
+        let output =
+            sent.map_err(|error| failed(Operation::GetObjectTagging, object, error).with_expected_owner(owner))?;
         Ok(output.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 }
@@ -140,11 +140,11 @@ fn head(
     tag_count: Option<i32>,
     attributes: Attributes,
 ) -> Result<Head, S3Error> {
-    let missing = |what| S3Error::new(operation, object, Kind::Unavailable).saying(what);
+    let missing = |what| S3Error::new(operation, object, S3ErrorKind::Unavailable).with_message(what);
     let storage_class = attributes.storage_class.filter(|class| class != "STANDARD");
     Ok(Head {
-        etag: ETag::new(etag.ok_or_else(|| missing("an answer without ETag"))?),
-        size: length.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| missing("an answer without Content-Length"))?,
+        etag: ETag::new(etag.ok_or_else(|| missing("a response without ETag"))?),
+        size: length.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| missing("a response without Content-Length"))?,
         attributes: Attributes { storage_class, ..attributes },
         tag_count: tag_count.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
         checksum: None,
@@ -158,34 +158,36 @@ async fn head_object(client: &Client, object: &ObjectRef, owner: Option<&String>
     match request.set_expected_bucket_owner(owner.cloned()).send().await {
         Ok(output) => head_of!(operation, object, output).map(Some),
         Err(error) => match failed(operation, object, error) {
-            S3Error { kind: Kind::NotFound, .. } => Ok(None),
-            error if error.kind == Kind::CustomerKey => Err(in_words(client, object, owner).await.unwrap_or(error)),
-            error => Err(error.expecting(owner)),
+            S3Error { kind: S3ErrorKind::NotFound, .. } => Ok(None),
+            error if error.kind == S3ErrorKind::CustomerKey => {
+                Err(error_of_get(client, object, owner).await.unwrap_or(error))
+            }
+            error => Err(error.with_expected_owner(owner)),
         },
     }
 }
 
-/// What is behind a HEAD's 400, which has no body: a customer's key, or credentials that have expired. A GET says it.
-async fn in_words(client: &Client, object: &ObjectRef, owner: Option<&String>) -> Option<S3Error> {
+/// Finds the reason for a HEAD's 400, which has no body, by a GET: a customer's key, or expired credentials.
+async fn error_of_get(client: &Client, object: &ObjectRef, owner: Option<&String>) -> Option<S3Error> {
     let request = client.get_object().bucket(&object.bucket).key(&object.key).range("bytes=0-0");
     let error = request.set_expected_bucket_owner(owner.cloned()).send().await.err()?;
     Some(failed(Operation::HeadObject, object, error))
 }
 
-/// What a write was to bring there.
+/// The object that a write should have stored.
 pub(super) struct Written<'a> {
     pub size: u64,
-    /// Where it is known.
-    pub checksum: Option<&'a Stored>,
+    /// If it is known.
+    pub checksum: Option<&'a StoredChecksum>,
     pub attributes: &'a Attributes,
     pub condition: &'a Condition,
 }
 
 impl Written<'_> {
-    /// Whether the write failed because an earlier attempt, whose answer was lost, had done it: the next one finds its
-    /// upload gone, or its condition broken by its own work. Size and metadata are what knows it, and its checksum; where
-    /// there is none, that the object of before, which may be as large and have the same metadata, is gone.
-    pub(super) async fn explains(
+    /// Detects a write that succeeded though its response was lost: the retry then finds its upload gone, or its
+    /// condition broken by its own write. Compares size, metadata and checksum; without a checksum, also that the ETag
+    /// changed, since the previous object may have the same size and metadata.
+    pub(super) async fn succeeded_despite(
         &self,
         error: &S3Error,
         client: &Client,
@@ -194,15 +196,15 @@ impl Written<'_> {
     ) -> bool {
         let of_a_write = matches!(
             (error.operation, &error.kind),
-            (Operation::PutObject | Operation::CopyObject, Kind::PreconditionFailed)
-                | (Operation::CompleteMultipartUpload, Kind::PreconditionFailed | Kind::NoSuchUpload)
+            (Operation::PutObject | Operation::CopyObject, S3ErrorKind::PreconditionFailed)
+                | (Operation::CompleteMultipartUpload, S3ErrorKind::PreconditionFailed | S3ErrorKind::NoSuchUpload)
         );
         let known = !self.attributes.metadata.is_empty();
-        if !of_a_write || !(known || error.kind == Kind::NoSuchUpload && self.checksum.is_some()) {
+        if !of_a_write || !(known || error.kind == S3ErrorKind::NoSuchUpload && self.checksum.is_some()) {
             return false;
         }
         let Some(head) = head_object(client, object, owner).await.ok().flatten() else { return false };
-        let same_bytes = head.checksum.as_ref().zip(self.checksum).and_then(|(theirs, ours)| ours.agrees(theirs));
+        let same_bytes = head.checksum.as_ref().zip(self.checksum).and_then(|(theirs, ours)| ours.matches(theirs));
         let is_new = match self.condition {
             Condition::None => false,
             Condition::Absent => true,

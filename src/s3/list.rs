@@ -1,4 +1,4 @@
-//! What lies under a prefix, page by page, and how it is deleted: for a person's commands, never for the function.
+//! Lists and deletes objects. Only CLI commands use it, never the function.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,24 +8,23 @@ use aws_sdk_s3::types::{EncodingType, Object};
 use percent_encoding::percent_decode_str;
 
 use super::classify::failed;
-use super::error::{Kind, Operation, S3Error};
-use super::grants::Side;
+use super::error::{Operation, S3Error, S3ErrorKind};
 use super::object::{ETag, ObjectRef};
+use super::permissions::Side;
 use super::{Buckets, Store};
 
-/// An object as a listing tells of it.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub key: String,
     /// Bytes.
     pub size: u64,
     pub etag: ETag,
-    /// When it was written, in whole seconds since 1970, as S3 counts them.
+    /// Last-Modified in seconds since 1970.
     pub modified: i64,
 }
 
-/// The objects under a prefix, in the order of their keys' bytes: a page of up to 1,000 at a time, asked for when the
-/// one before is used up.
+/// The objects under a prefix in the byte order of their keys. Requests pages of up to 1,000 as they are needed.
 pub struct Listing {
     client: Client,
     /// Bucket and prefix.
@@ -49,7 +48,7 @@ impl fmt::Debug for Listing {
 }
 
 impl Store {
-    /// Lists the bucket's objects whose keys begin with the prefix, `prefix.key`. Sends nothing yet.
+    /// Lists objects whose keys begin with `prefix.key`. Sends no request yet.
     #[must_use]
     pub fn list(&self, prefix: &ObjectRef, side: Side) -> Listing {
         let owner = self.buckets.owner(side).cloned();
@@ -61,33 +60,32 @@ impl Store {
         Listing { client, what, owner, page: VecDeque::new(), next: Next::First, last: None }
     }
 
-    /// Deletes an object at the destination; in a bucket with versions it gets a delete marker. One that is gone already
-    /// is no error.
+    /// Deletes an object at the destination. A versioned bucket adds a delete marker. A missing object is no error.
     ///
     /// # Errors
-    /// [`S3Error`] of any kind but [`Kind::NotFound`].
+    /// [`S3Error`] of any kind but [`S3ErrorKind::NotFound`].
     pub async fn delete(&self, object: &ObjectRef) -> Result<(), S3Error> {
         let owner = self.buckets.destination_owner.as_ref();
         let request = self.client.delete_object().bucket(&object.bucket).key(&object.key);
         match request.set_expected_bucket_owner(owner.cloned()).send().await {
             Ok(_) => Ok(()),
             Err(error) => match failed(Operation::DeleteObject, object, error) {
-                S3Error { kind: Kind::NotFound, .. } => Ok(()),
-                error => Err(error.expecting(owner)),
+                S3Error { kind: S3ErrorKind::NotFound, .. } => Ok(()),
+                error => Err(error.with_expected_owner(owner)),
             },
         }
     }
 }
 
 impl Listing {
-    /// The next object; `None` after the last.
+    /// Returns the next object; `None` after the last.
     ///
     /// # Errors
-    /// [`S3Error`]: of kind [`Kind::NotSupported`] where keys do not come in order (S3 Express directory buckets), since
-    /// two listings could then not be compared.
+    /// [`S3Error`]: kind [`S3ErrorKind::NotSupported`] if keys are not in order (S3 Express directory buckets), since
+    /// two such listings cannot be compared.
     pub async fn next(&mut self) -> Result<Option<Listed>, S3Error> {
         while self.page.is_empty() {
-            if !self.turn_page().await? {
+            if !self.request_page().await? {
                 return Ok(None);
             }
         }
@@ -95,15 +93,17 @@ impl Listing {
         if let (Some(last), Some(Listed { key, .. })) = (&self.last, &listed)
             && key <= last
         {
-            let words = format!("its keys come in no order: {key:?} after {last:?}");
-            return Err(S3Error::new(Operation::ListObjectsV2, &self.what, Kind::NotSupported).saying(words));
+            let words = format!("keys are not in order: {key:?} after {last:?}");
+            return Err(
+                S3Error::new(Operation::ListObjectsV2, &self.what, S3ErrorKind::NotSupported).with_message(words)
+            );
         }
         self.last = listed.as_ref().map(|listed| listed.key.clone());
         Ok(listed)
     }
 
-    /// Whether there was one more.
-    async fn turn_page(&mut self) -> Result<bool, S3Error> {
+    /// Requests the next page. Returns whether there was one.
+    async fn request_page(&mut self) -> Result<bool, S3Error> {
         let token = match std::mem::replace(&mut self.next, Next::None) {
             Next::First => None,
             Next::After(token) => Some(token),
@@ -114,20 +114,26 @@ impl Listing {
         let sent = request
             .set_continuation_token(token)
             .set_expected_bucket_owner(self.owner.clone())
-            // XML has no way to write some characters that a key may have.
+            // XML cannot represent some characters that a key may contain.
             .encoding_type(EncodingType::Url)
             .send()
             .await;
         let operation = Operation::ListObjectsV2;
-        let output = sent.map_err(|error| failed(operation, &self.what, error).expecting(self.owner.as_ref()))?;
+        let output =
+            sent.map_err(|error| failed(operation, &self.what, error).with_expected_owner(self.owner.as_ref()))?;
         let encoded = output.encoding_type == Some(EncodingType::Url);
         for object in output.contents.into_iter().flatten() {
             let listed = listed(object, encoded);
-            let nonsense = || S3Error::new(operation, &self.what, Kind::Unavailable).saying("an entry without a key");
+            let nonsense = || {
+                S3Error::new(operation, &self.what, S3ErrorKind::Unavailable).with_message("a list entry without a key")
+            };
             self.page.push_back(listed.ok_or_else(nonsense)?);
         }
         if output.is_truncated == Some(true) {
-            let lost = || S3Error::new(operation, &self.what, Kind::Unavailable).saying("more, without a token for it");
+            let lost = || {
+                S3Error::new(operation, &self.what, S3ErrorKind::Unavailable)
+                    .with_message("a truncated list without a continuation token")
+            };
             self.next = Next::After(output.next_continuation_token.ok_or_else(lost)?);
         }
         Ok(true)
@@ -152,7 +158,7 @@ fn listed(object: Object, encoded: bool) -> Option<Listed> {
     })
 }
 
-/// A name in a listing as it is: S3 encodes it as a form does.
+/// Decodes a key of a listing, which S3 form-encodes.
 pub(super) fn decoded(name: String, encoded: bool) -> Option<String> {
     if !encoded {
         return Some(name);
@@ -166,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_in_listings_are_form_encoded() {
+    fn listed_key_is_form_decoded() {
         assert_eq!(decoded("a+b%2Bc/%E6%97%A5%01".into(), true).as_deref(), Some("a b+c/日\u{1}"));
         assert_eq!(decoded("a+b%2B".into(), false).as_deref(), Some("a+b%2B"));
         assert_eq!(decoded("%FF".into(), true), None);

@@ -1,7 +1,8 @@
-//! The only caller of S3: reads objects, writes them whole or not at all, copies them without their bytes passing
-//! through here. Knows nothing of images, and sends no ACL (buckets own their objects) but one that it was told.
+//! The only caller of S3. Reads objects, writes each one whole or not at all, and copies inside S3. Knows nothing of
+//! images. Sends an ACL only if one is configured, since buckets own their objects by default.
 
-/// Puts [`Attributes`] on a request: `PutObject`, `CopyObject` and `CreateMultipartUpload` have no type in common.
+/// Sets [`Attributes`] on a request. A macro, since `PutObject`, `CopyObject` and `CreateMultipartUpload` share no
+/// trait.
 macro_rules! with_attributes {
     ($request:expr, $attributes:expr) => {{
         let attributes: &$crate::s3::Attributes = &$attributes;
@@ -18,18 +19,18 @@ macro_rules! with_attributes {
     }};
 }
 
-/// Puts Expires on a request as it was written. The SDK's own setter takes dates only, S3 takes anything.
+/// Sets Expires to the stored text. The SDK's setter accepts only dates; S3 accepts any text.
 macro_rules! with_expires {
     ($request:expr, $attributes:expr) => {{
         let expires = $attributes.expires.clone();
         $request.customize().mutate_request(move |request| {
-            // What no header can hold cannot have come from one.
+            // A value that is not a valid header cannot have come from one.
             let _ = expires.clone().map(|expires| request.headers_mut().try_insert("expires", expires));
         })
     }};
 }
 
-/// Encryption and ACL, where they are not left to the bucket.
+/// Sets encryption and ACL where they are configured.
 macro_rules! with_protection {
     ($request:expr, $buckets:expr) => {{
         let buckets: &$crate::s3::Buckets = &$buckets;
@@ -41,11 +42,12 @@ macro_rules! with_protection {
     }};
 }
 
-/// Puts a checksum on a request, or on what one consists of: `PutObject`, parts and their list have no type in common.
+/// Sets a checksum on a request or a completed part. A macro, since `PutObject`, `UploadPart` and the part list share
+/// no trait.
 macro_rules! with_checksum {
     ($request:expr, $checksum:expr) => {{
-        let checksum: Option<&$crate::s3::Stored> = $checksum;
-        let value = |algorithm| checksum.and_then(|checksum| checksum.as_a(&algorithm));
+        let checksum: Option<&$crate::s3::StoredChecksum> = $checksum;
+        let value = |algorithm| checksum.and_then(|checksum| checksum.value_for(&algorithm));
         $request
             .set_checksum_crc64_nvme(value(aws_sdk_s3::types::ChecksumAlgorithm::Crc64Nvme))
             .set_checksum_crc32_c(value(aws_sdk_s3::types::ChecksumAlgorithm::Crc32C))
@@ -59,92 +61,92 @@ mod client;
 mod copy;
 mod download;
 mod error;
+mod false_success;
 mod get;
-mod grants;
-mod headers;
+mod idle_timeout;
 mod list;
 mod multipart;
+mod non_utf8_headers;
 mod object;
-mod pace;
+mod open_uploads;
 mod parts;
-mod pieces;
+mod permissions;
 mod progress;
 mod put;
+mod rate_limit;
+mod read_ordered;
+mod read_unordered;
 mod relay;
-mod scatter;
-mod silence;
-mod success;
-mod uploads;
 
-pub use checksum::{Checksum, Stored};
-pub use client::{Access, client, client_as};
+pub use checksum::{StoredChecksum, UploadChecksum};
+pub use client::{ClientConfig, client, client_with};
 pub use copy::CopyTags;
 pub use download::Download;
-pub use error::{Kind, Operation, S3Error};
-pub use grants::{Grant, Scope, Side};
+pub use error::{Operation, S3Error, S3ErrorKind};
 pub use list::{Listed, Listing};
-pub use object::{Attributes, Condition, ETag, Head, ObjectRef, Seen};
-pub use pace::RateLimits;
+pub use object::{Attributes, Condition, ETag, Existing, Head, ObjectRef};
+pub use open_uploads::{OpenUpload, UploadTracker};
+pub use permissions::{IamAction, Scope, Side};
 pub use progress::Progress;
-pub use scatter::ScatterError;
-pub use uploads::{OpenUpload, UploadWatch};
+pub use rate_limit::RateLimits;
+pub use read_unordered::UnorderedReadError;
 
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig};
 use aws_sdk_s3::types::ServerSideEncryption;
 
 use client::connection;
 
-/// The largest object that `CopyObject` copies, and `PutObject` takes, in bytes:
+/// Largest object, in bytes, that one `CopyObject` or `PutObject` accepts:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 const SINGLE_REQUEST_LIMIT: u64 = 5 << 30;
 
-/// When and how bytes go in parts.
+/// Thresholds, part size, concurrency and checksum of uploads and downloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transfer {
-    /// Larger objects, in bytes, come and go in parts.
+pub struct TransferConfig {
+    /// Objects larger than this many bytes are transferred in parts.
     pub multipart_threshold: u64,
-    /// Bytes of a part: at least 5 MiB, more where 10,000 parts would not do.
+    /// Part size in bytes: at least 5 MiB, and more if the object would need over 10,000 parts.
     pub part_size: u64,
-    /// Parts on their way to S3 at the same time.
+    /// Number of parts uploaded at the same time.
     pub concurrency: usize,
-    /// Requests that bring a large object here at the same time.
+    /// Number of concurrent requests that download one large object.
     pub download_concurrency: usize,
-    /// What S3 is given to compare the bytes with, and keeps.
-    pub checksum: Checksum,
+    /// Checksum that is sent with uploads; S3 verifies it, and keeps it unless it is MD5.
+    pub checksum: UploadChecksum,
 }
 
-impl Default for Transfer {
+impl Default for TransferConfig {
     fn default() -> Self {
         Self {
             multipart_threshold: 16 << 20,
             part_size: 8 << 20,
             concurrency: 4,
             download_concurrency: 4,
-            checksum: Checksum::default(),
+            checksum: UploadChecksum::default(),
         }
     }
 }
 
-/// What is true of the buckets on either side, where it is known.
+/// Expected owners of both buckets, and encryption and ACL of what is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Buckets {
-    /// The account that a bucket which is read from must belong to: S3 refuses every request otherwise.
+    /// Expected owner (account ID) of the source bucket. S3 refuses requests to a bucket of another account.
     pub source_owner: Option<String>,
-    /// The same of a bucket that is written to.
+    /// Expected owner (account ID) of the destination bucket.
     pub destination_owner: Option<String>,
-    /// What encrypts what is written, in place of the bucket's own default.
+    /// Server-side encryption of written objects. `None` leaves it to the bucket's default.
     pub encryption: Option<Encryption>,
-    /// The canned ACL of what is written, such as `bucket-owner-full-control`. A bucket that owns its objects, as all new
-    /// ones do, refuses most of them.
+    /// Canned ACL of written objects, such as `bucket-owner-full-control`. Buckets with "bucket owner enforced"
+    /// ownership, the default of new buckets, refuse most ACLs.
     pub acl: Option<String>,
 }
 
-/// What encrypts an object where it lies.
+/// Server-side encryption of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Encryption {
-    /// S3's own keys.
+    /// SSE-S3: S3 manages the keys.
     SseS3,
-    /// The KMS key of this ARN.
+    /// SSE-KMS with the key of this ARN.
     Kms(String),
 }
 
@@ -158,119 +160,126 @@ impl Encryption {
     }
 }
 
-/// S3, as far as we need it. Cheap to clone.
+/// Reads from a source, and writes to a destination. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// Reads.
+    /// Client of the source side: reads.
     source: aws_sdk_s3::Client,
-    /// Writes, copies, and looks at what is there.
+    /// Client of the destination side: writes, copies, and sends HEAD.
     client: aws_sdk_s3::Client,
-    transfer: Transfer,
+    transfer: TransferConfig,
     buckets: Buckets,
     copy_limit: u64,
-    /// Source and destination are two stores, which know nothing of each other.
-    apart: bool,
+    /// Source and destination are different stores: no server-side copy is possible between them.
+    cross_store: bool,
     progress: Progress,
-    pace: Option<pace::Pace>,
+    rate_limiter: Option<rate_limit::RateLimiter>,
 }
 
 impl Store {
-    /// One principal for both sides.
+    /// Uses one client, hence one principal, for both sides.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "the caller has no more use for the client")]
-    pub fn new(client: aws_sdk_s3::Client, transfer: Transfer) -> Self {
-        let client = equipped(&client);
+    pub fn new(client: aws_sdk_s3::Client, transfer: TransferConfig) -> Self {
+        let client = with_interceptors(&client);
         Self {
             source: client.clone(),
             client,
             transfer,
             buckets: Buckets::default(),
             copy_limit: SINGLE_REQUEST_LIMIT,
-            apart: false,
+            cross_store: false,
             progress: Progress::default(),
-            pace: None,
+            rate_limiter: None,
         }
     }
 
-    /// A principal, or a region, for each side: one reads, the other writes, copies, and looks at what is there.
+    /// Uses one client for each side: the source client reads; the destination client writes, copies and sends HEAD.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "the caller has no more use for the client")]
-    pub fn between(source: aws_sdk_s3::Client, destination: aws_sdk_s3::Client, transfer: Transfer) -> Self {
-        Self { source: equipped(&source), ..Self::new(destination, transfer) }
+    pub fn with_clients(source: aws_sdk_s3::Client, destination: aws_sdk_s3::Client, transfer: TransferConfig) -> Self {
+        Self { source: with_interceptors(&source), ..Self::new(destination, transfer) }
     }
 
-    /// The same by what is known of either side; one client does for both where it is the same.
-    pub async fn connect(source: &Access, destination: &Access, transfer: Transfer) -> Self {
+    /// Connects both sides by their configurations. Equal configurations share one client.
+    pub async fn connect(source: &ClientConfig, destination: &ClientConfig, transfer: TransferConfig) -> Self {
         let (writer, there) = Box::pin(connection(destination)).await;
         if source == destination {
             return Self::new(writer, transfer);
         }
         let (reader, here) = Box::pin(connection(source)).await;
-        Self { apart: here != there, ..Self::between(reader, writer, transfer) }
+        Self { cross_store: here != there, ..Self::with_clients(reader, writer, transfer) }
     }
 
-    /// Whether nothing is copied from source to destination but through here, since they are two stores.
+    /// Whether source and destination are different stores, so that objects can only be relayed through this process.
     #[must_use]
-    pub fn is_apart(&self) -> bool {
-        self.apart
+    pub fn is_cross_store(&self) -> bool {
+        self.cross_store
     }
 
-    /// Larger objects, in bytes, come and go in parts.
+    /// Objects larger than this many bytes are transferred in parts.
     #[must_use]
     pub fn multipart_threshold(&self) -> u64 {
         self.transfer.multipart_threshold
     }
 
-    /// Holds the buckets to what is known of them.
+    /// Sets expected owners, encryption and ACL.
     #[must_use]
     pub fn with_buckets(self, buckets: Buckets) -> Self {
         Self { buckets, ..self }
     }
 
-    /// Holds all requests from now on to these limits, those of every clone together.
+    /// Limits the rate of all requests from now on. Clones share the limits.
     #[must_use]
     pub fn with_rate_limits(self, limits: RateLimits) -> Self {
-        let Some(pace) = pace::Pace::new(limits) else { return self };
-        Self { source: paced(&self.source, &pace), client: paced(&self.client, &pace), pace: Some(pace), ..self }
+        let Some(rate_limiter) = rate_limit::RateLimiter::new(limits) else { return self };
+        Self {
+            source: rate_limited(&self.source, &rate_limiter),
+            client: rate_limited(&self.client, &rate_limiter),
+            rate_limiter: Some(rate_limiter),
+            ..self
+        }
     }
 
-    /// Also tells of the bytes that go up, come down ([`Store::pieces`], [`Store::scatter`]) or are copied.
+    /// Reports progress of uploads, downloads ([`Store::read_ordered`], [`Store::read_unordered`]) and copies to
+    /// `progress`.
     #[must_use]
-    pub fn telling(self, progress: Progress) -> Self {
+    pub fn with_progress(self, progress: Progress) -> Self {
         Self { progress, ..self }
     }
 
-    /// Whether an object of so many bytes is copied by one request, which takes its tags along unseen.
+    /// Whether one request copies an object of this size. Such a copy takes the tags along without reading them.
     #[must_use]
-    pub fn copies_at_once(&self, size: u64) -> bool {
+    pub fn fits_single_copy(&self, size: u64) -> bool {
         size <= self.copy_limit
     }
 
-    /// Copies objects larger than so many bytes in parts, instead of those that `CopyObject` refuses (5 GiB).
+    /// Copies objects larger than this many bytes in parts. The default and maximum is the limit of `CopyObject`, 5
+    /// GiB.
     #[must_use]
     pub fn with_copy_limit(self, bytes: u64) -> Self {
         Self { copy_limit: bytes.min(SINGLE_REQUEST_LIMIT), ..self }
     }
 }
 
-/// The same client, held to a pace.
-fn paced(client: &aws_sdk_s3::Client, pace: &pace::Pace) -> aws_sdk_s3::Client {
-    let http = client.config().http_client().map(|http| pace.holding(http));
+/// Returns the client with the rate limit applied to its requests.
+fn rate_limited(client: &aws_sdk_s3::Client, rate_limiter: &rate_limit::RateLimiter) -> aws_sdk_s3::Client {
+    let http = client.config().http_client().map(|http| rate_limiter.wrap(http));
     let mut config = client.config().to_builder();
-    if pace.holds_bodies() {
+    if rate_limiter.limits_bodies() {
         config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     }
     config.set_http_client(http);
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
-/// The same client, as this room wants it.
-fn equipped(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
+/// Returns the client with this module's interceptors, and without the SDK's own checksums.
+fn with_interceptors(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
     let config = client.config().to_builder();
     let config = config
-        .interceptor(headers::SkipUnreadableHeaders)
-        .interceptor(success::DoubtSuccess)
-        // Ours are of the whole object.
+        .interceptor(non_utf8_headers::SkipUnreadableHeaders)
+        .interceptor(false_success::RetryMissingEtag)
+        // Our own checksums cover the whole object.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     aws_sdk_s3::Client::from_conf(config.build())

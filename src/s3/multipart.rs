@@ -1,64 +1,64 @@
-//! One multipart upload, from its creation to its end: completed, or aborted whatever happens in between.
+//! One multipart upload, from its creation to its completion, or to its abort on any error.
 //!
-//! Where the answer to its creation is lost nobody knows its ID. A lifecycle rule of the bucket
-//! (`AbortIncompleteMultipartUpload`) is what ends such an upload.
+//! If the response to its creation is lost, its ID is unknown. A lifecycle rule of the bucket
+//! (`AbortIncompleteMultipartUpload`) then ends the upload.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
 use super::Store;
-use super::checksum::{Checksum, Stored, Sum};
+use super::checksum::{Checksum, StoredChecksum, UploadChecksum};
 use super::classify::failed;
-use super::client::patient;
-use super::error::{Kind, Operation, S3Error};
+use super::client::with_long_timeout;
+use super::error::{Operation, S3Error, S3ErrorKind};
 use super::get::Written;
 use super::object::{Attributes, Condition, ETag, ObjectRef};
-use super::pace::Pace;
 use super::progress::Progress;
+use super::rate_limit::RateLimiter;
 
-/// An upload that is open. Dropped, it is aborted.
+/// An open upload. Dropping it aborts it.
 #[derive(Debug)]
 pub(super) struct Upload {
     pub client: Client,
     pub object: ObjectRef,
     pub id: String,
-    /// The account that the bucket must belong to.
+    /// Expected owner of the bucket.
     pub owner: Option<String>,
-    checksum: Checksum,
+    checksum: UploadChecksum,
     progress: Progress,
-    pace: Option<Pace>,
+    rate_limiter: Option<RateLimiter>,
     open: bool,
 }
 
-/// A part that S3 has.
+/// An uploaded or copied part.
 #[derive(Debug)]
 pub(super) struct SentPart {
     pub number: u16,
     pub etag: Option<String>,
-    /// As S3 was given it, or has answered.
-    pub checksum: Option<Stored>,
-    /// Of bytes that passed through here.
-    pub sum: Option<Sum>,
+    /// Checksum that was sent, or that S3 answered.
+    pub checksum: Option<StoredChecksum>,
+    /// Checksum of bytes that passed through this process.
+    pub sum: Option<Checksum>,
 }
 
 impl Upload {
-    /// In a task of its own: where the caller is dropped before S3 has answered, the answer still arrives, and is
-    /// dropped, here.
+    /// Creates the upload in a task of its own: if the caller is dropped before S3 has answered, the task still
+    /// receives the response, and drops (aborts) the upload.
     pub(super) async fn create(store: &Store, object: &ObjectRef, attributes: &Attributes) -> Result<Self, S3Error> {
         let creation = create(store.clone(), object.clone(), attributes.clone());
         let created = tokio::spawn(creation).await;
         created.unwrap_or_else(|gone| {
-            Err(S3Error::new(Operation::CreateMultipartUpload, object, Kind::Connection).caused_by(gone))
+            Err(S3Error::new(Operation::CreateMultipartUpload, object, S3ErrorKind::Connection).with_source(gone))
         })
     }
 
-    /// Sends a part, with its checksum.
+    /// Uploads a part with its checksum.
     pub(super) async fn send(&self, number: u16, bytes: Bytes) -> Result<SentPart, S3Error> {
         let (sum, length) = (self.checksum.of(&bytes), bytes.len() as u64);
         let checksum = sum.stored();
-        if let Some(pace) = &self.pace {
-            pace.bytes(length).await;
+        if let Some(limiter) = &self.rate_limiter {
+            limiter.wait_for_bytes(length).await;
         }
         let request = self.client.upload_part().bucket(&self.object.bucket).key(&self.object.key).upload_id(&self.id);
         let sent = with_checksum!(request, checksum.as_ref())
@@ -73,29 +73,29 @@ impl Upload {
         Ok(SentPart { number, etag: output.e_tag, checksum, sum: Some(sum) })
     }
 
-    /// The checksum of all the parts, where they passed through here.
-    fn sum_of(&self, parts: &mut [SentPart]) -> Option<Stored> {
+    /// Checksum of all parts, if all of them passed through this process.
+    fn sum_of(&self, parts: &mut [SentPart]) -> Option<StoredChecksum> {
         parts.sort_unstable_by_key(|part| part.number);
-        let sums: Option<Vec<Sum>> = parts.iter().map(|part| part.sum.clone()).collect();
+        let sums: Option<Vec<Checksum>> = parts.iter().map(|part| part.sum.clone()).collect();
         self.checksum.of_parts(&sums?)
     }
 
-    /// Makes the parts the object of `size` bytes. Its checksum is theirs, else `whole`, where either is known. Answers its
-    /// `ETag`, unless that answer was lost.
+    /// Completes the object of `size` bytes. Its checksum is that of the parts, else `whole`, if either is known.
+    /// Returns its `ETag`, or `None` if the response was lost.
     pub(super) async fn complete(
         mut self,
         mut parts: Vec<SentPart>,
         size: u64,
-        whole: Option<Stored>,
+        whole: Option<StoredChecksum>,
         attributes: &Attributes,
         condition: &Condition,
     ) -> Result<Option<ETag>, S3Error> {
-        let whole = self.sum_of(&mut parts).or(whole.filter(|whole| whole.is_of_a_copy(self.checksum)));
+        let whole = self.sum_of(&mut parts).or(whole.filter(|whole| whole.survives_multipart_copy(self.checksum)));
         let parts = parts.into_iter().map(completed).collect();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.object.bucket).key(&self.object.key);
         let sent = with_checksum!(request, whole.as_ref())
-            .set_checksum_type(self.checksum.kept())
+            .set_checksum_type(self.checksum.checksum_type())
             .set_mpu_object_size(i64::try_from(size).ok())
             .upload_id(&self.id)
             .set_expected_bucket_owner(self.owner.clone())
@@ -103,7 +103,7 @@ impl Upload {
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match())
             .customize()
-            .config_override(patient(&self.client))
+            .config_override(with_long_timeout(&self.client))
             .send()
             .await;
         let error = match sent.map(|output| output.e_tag) {
@@ -111,19 +111,19 @@ impl Upload {
                 self.open = false;
                 return Ok(Some(ETag::new(&etag)));
             }
-            Ok(None) => S3Error::new(Operation::CompleteMultipartUpload, &self.object, Kind::Unavailable)
-                .saying("an answer without ETag"),
+            Ok(None) => S3Error::new(Operation::CompleteMultipartUpload, &self.object, S3ErrorKind::Unavailable)
+                .with_message("a response without ETag"),
             Err(error) => failed(Operation::CompleteMultipartUpload, &self.object, error),
         };
         let written = Written { size, checksum: whole.as_ref(), attributes, condition };
-        let written = written.explains(&error, &self.client, &self.object, self.owner.as_ref()).await;
+        let written = written.succeeded_despite(&error, &self.client, &self.object, self.owner.as_ref()).await;
         let error = self.abort(error).await;
         if written { Ok(None) } else { Err(error) }
     }
 
-    /// Ends the upload because of `error`, and gives that back.
+    /// Aborts the upload because of `error`, and returns `error`.
     pub(super) async fn abort(mut self, error: S3Error) -> S3Error {
-        abort(&self.client, &self.object, &self.id, self.owner.take()).await;
+        abort_or_warn(&self.client, &self.object, &self.id, self.owner.take()).await;
         self.open = false;
         error
     }
@@ -135,26 +135,28 @@ impl Drop for Upload {
         if let (true, Ok(runtime)) = (self.open, runtime) {
             let (client, object) = (self.client.clone(), self.object.clone());
             let (id, owner) = (std::mem::take(&mut self.id), self.owner.take());
-            runtime.spawn(async move { abort(&client, &object, &id, owner).await });
+            runtime.spawn(async move { abort_or_warn(&client, &object, &id, owner).await });
         }
     }
 }
 
 async fn create(store: Store, object: ObjectRef, attributes: Attributes) -> Result<Upload, S3Error> {
-    let Store { client, buckets, transfer, progress, pace, .. } = store;
+    let Store { client, buckets, transfer, progress, rate_limiter, .. } = store;
     let (operation, checksum) = (Operation::CreateMultipartUpload, transfer.checksum);
     let owner = buckets.destination_owner.clone();
     let request = client.create_multipart_upload().bucket(&object.bucket).key(&object.key);
     let request = with_protection!(with_attributes!(request, attributes), buckets)
         .set_expected_bucket_owner(owner.clone())
         .set_tagging(attributes.tagging())
-        .set_checksum_algorithm(checksum.named())
-        .set_checksum_type(checksum.kept());
+        .set_checksum_algorithm(checksum.algorithm())
+        .set_checksum_type(checksum.checksum_type());
     let sent = with_expires!(request, attributes).send().await;
-    let output = sent.map_err(|error| failed(operation, &object, error).expecting(owner.as_ref()))?;
+    let output = sent.map_err(|error| failed(operation, &object, error).with_expected_owner(owner.as_ref()))?;
     match output.upload_id {
-        Some(id) => Ok(Upload { client, object, id, owner, checksum, progress, pace, open: true }),
-        None => Err(S3Error::new(operation, &object, Kind::Unavailable).saying("an answer without UploadId")),
+        Some(id) => Ok(Upload { client, object, id, owner, checksum, progress, rate_limiter, open: true }),
+        None => {
+            Err(S3Error::new(operation, &object, S3ErrorKind::Unavailable).with_message("a response without UploadId"))
+        }
     }
 }
 
@@ -163,20 +165,25 @@ fn completed(part: SentPart) -> CompletedPart {
     with_checksum!(list, part.checksum.as_ref()).build()
 }
 
-async fn abort(client: &Client, object: &ObjectRef, id: &str, owner: Option<String>) {
-    if let Err(error) = end(client, object, id, owner).await {
+async fn abort_or_warn(client: &Client, object: &ObjectRef, id: &str, owner: Option<String>) {
+    if let Err(error) = abort_upload(client, object, id, owner).await {
         tracing::warn!(upload_id = id, "{error}; its parts cost storage until a lifecycle rule removes them");
     }
 }
 
-/// Frees the parts of an upload, unless it has ended.
-pub(super) async fn end(client: &Client, object: &ObjectRef, id: &str, owner: Option<String>) -> Result<(), S3Error> {
+/// Aborts an upload, which frees its parts. An upload that has already ended is no error.
+pub(super) async fn abort_upload(
+    client: &Client,
+    object: &ObjectRef,
+    id: &str,
+    owner: Option<String>,
+) -> Result<(), S3Error> {
     let request = client.abort_multipart_upload().bucket(&object.bucket).key(&object.key).upload_id(id);
     match request.set_expected_bucket_owner(owner.clone()).send().await {
         Ok(_) => Ok(()),
         Err(error) => match failed(Operation::AbortMultipartUpload, object, error) {
-            S3Error { kind: Kind::NoSuchUpload, .. } => Ok(()),
-            error => Err(error.expecting(owner.as_ref())),
+            S3Error { kind: S3ErrorKind::NoSuchUpload, .. } => Ok(()),
+            error => Err(error.with_expected_owner(owner.as_ref())),
         },
     }
 }

@@ -1,21 +1,21 @@
-//! What an object is to us: where it lies, what arrives with it. Pure.
+//! Objects: their address, attributes, versions and write conditions. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::checksum::Stored;
-use super::error::{Kind, S3Error};
+use super::checksum::StoredChecksum;
+use super::error::{S3Error, S3ErrorKind};
 
-/// A bucket and a key, the key as it is (not URL-encoded).
+/// A bucket and a key. The key is not URL-encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectRef {
     pub bucket: String,
     pub key: String,
 }
 
-/// What RFC 3986, 2.3 leaves as it is; `/` stays, since it divides a key into its segments.
+/// Characters that RFC 3986, 2.3 leaves unencoded; `/` stays, since it separates the segments of a key.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 const QUERY: &AsciiSet = &PATH.add(b'/');
 
@@ -24,7 +24,7 @@ impl ObjectRef {
         Self { bucket: bucket.into(), key: key.into() }
     }
 
-    /// The value of `x-amz-copy-source`, which unlike a path is nobody's to encode but ours.
+    /// Value of `x-amz-copy-source`. The SDK does not encode it, unlike a path.
     pub(super) fn copy_source(&self) -> String {
         format!("{}/{}", self.bucket, utf8_percent_encode(&self.key, PATH))
     }
@@ -36,13 +36,13 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// An entity tag: names the bytes of one version of an object. Events write it without quotes, headers with them; both
-/// are the same tag.
+/// An entity tag: identifies the bytes of one version of an object. Events write it without quotes, headers with
+/// quotes; both are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ETag(String);
 
 impl ETag {
-    /// Takes the tag with or without its quotes.
+    /// Accepts the tag with or without quotes.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
@@ -55,13 +55,13 @@ impl ETag {
         &self.0
     }
 
-    /// Whether it can be the MD5 of its object: with SSE-KMS it looks the same, and is not.
+    /// Whether it may be the MD5 of its object. With SSE-KMS an ETag looks the same but is no MD5.
     #[must_use]
     pub fn is_digest(&self) -> bool {
         self.0.len() == 32 && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
     }
 
-    /// As a header has it.
+    /// Returns it as headers write it.
     pub(super) fn quoted(&self) -> String {
         format!("\"{}\"", self.0)
     }
@@ -73,27 +73,28 @@ impl fmt::Display for ETag {
     }
 }
 
-/// Everything that arrives with an object's bytes, by `PutObject`, multipart upload and copy alike.
+/// Everything that is stored with an object's bytes, alike for `PutObject`, multipart upload and copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub content_type: Option<String>,
     pub cache_control: Option<String>,
     pub content_disposition: Option<String>,
     pub content_language: Option<String>,
-    /// Without `aws-chunked`, which is of the transport.
+    /// Without `aws-chunked`, which belongs to the transport.
     pub content_encoding: Option<String>,
-    /// As it was written: S3 keeps what is no date, too.
+    /// As stored. S3 also keeps text that is no date.
     pub expires: Option<String>,
     pub website_redirect: Option<String>,
-    /// `None` for STANDARD, as S3 itself answers.
+    /// `None` for STANDARD, as in S3's responses.
     pub storage_class: Option<String>,
-    /// User metadata without its `x-amz-meta-`. What is not ASCII comes from S3 as RFC 2047 words, and goes back so.
+    /// User metadata without the prefix `x-amz-meta-`. S3 returns non-ASCII values as RFC 2047 words; they are written
+    /// back unchanged.
     pub metadata: BTreeMap<String, String>,
     pub tags: Vec<(String, String)>,
 }
 
 impl Attributes {
-    /// The value of `x-amz-tagging`; `None` without tags.
+    /// Value of `x-amz-tagging`; `None` without tags.
     pub(super) fn tagging(&self) -> Option<String> {
         let pair = |(key, value): &(String, String)| {
             format!("{}={}", utf8_percent_encode(key, QUERY), utf8_percent_encode(value, QUERY))
@@ -103,33 +104,33 @@ impl Attributes {
     }
 }
 
-/// What HEAD and GET say of an object.
+/// Description of one version of an object, from HEAD or GET.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     pub etag: ETag,
     /// Bytes.
     pub size: u64,
-    /// Without the tags, which have a request of their own.
+    /// Without tags, which need a request of their own.
     pub attributes: Attributes,
-    /// How many tags there are; 0 also where the permission to read them is missing.
+    /// Number of tags; also 0 without permission to read them.
     pub tag_count: u32,
-    /// As S3 keeps it beside the object, if it does.
-    pub checksum: Option<Stored>,
-    /// When it was written, in seconds since 1970.
+    /// Checksum that S3 keeps with the object, if any.
+    pub checksum: Option<StoredChecksum>,
+    /// Last-Modified in seconds since 1970.
     pub modified: Option<i64>,
 }
 
 impl Head {
-    /// Whether [`Store::scatter`](super::Store::scatter) verifies the object as well as one in order would.
+    /// Whether [`Store::read_unordered`](super::Store::read_unordered) can verify the object as well as an ordered download.
     #[must_use]
-    pub fn comes_in_any_order(&self) -> bool {
-        self.checksum.as_ref().is_none_or(Stored::takes_any_order)
+    pub fn can_read_unordered(&self) -> bool {
+        self.checksum.as_ref().is_none_or(StoredChecksum::supports_unordered)
     }
 
-    /// Whether two objects have the same bytes; `None` where what S3 tells of them cannot say: that two were written in parts
-    /// of different sizes says nothing.
+    /// Whether two objects have the same bytes; `None` if S3's answers cannot decide. Differing part sizes decide
+    /// nothing.
     #[must_use]
-    pub fn has_bytes_of(&self, other: &Self) -> Option<bool> {
+    pub fn has_same_bytes(&self, other: &Self) -> Option<bool> {
         if self.size != other.size {
             return Some(false);
         }
@@ -137,49 +138,49 @@ impl Head {
             return Some(true);
         }
         let (here, there) = (self.checksum.as_ref(), other.checksum.as_ref());
-        let of_the_whole = here.is_some_and(Stored::is_of_the_whole);
-        match here.zip(there).and_then(|(here, there)| here.agrees(there)) {
+        let of_the_whole = here.is_some_and(StoredChecksum::is_full_object);
+        match here.zip(there).and_then(|(here, there)| here.matches(there)) {
             Some(agrees) if agrees || of_the_whole => Some(agrees),
-            // With SSE-KMS neither is, and what has no checksum either is then taken for another.
+            // With SSE-KMS an ETag is no MD5; without a checksum the two objects then count as different.
             Some(_) | None => (self.etag.is_digest() && other.etag.is_digest()).then_some(false),
         }
     }
 }
 
-/// What a HEAD tells of a place.
+/// Result of a HEAD of the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    /// It may not be looked at: without `s3:ListBucket` a missing key answers `AccessDenied`, and SSE-C hides an object.
+pub enum Existing {
+    /// HEAD is not permitted. Without `s3:ListBucket` a missing key answers `AccessDenied`; SSE-C hides an object.
     Unknown,
-    Nothing,
-    Object(Box<Head>),
+    Absent,
+    Present(Box<Head>),
 }
 
-impl Seen {
+impl Existing {
     /// # Errors
     /// [`S3Error`] of any other kind.
-    pub fn of(answer: Result<Option<Head>, S3Error>) -> Result<Self, S3Error> {
+    pub fn from_head(answer: Result<Option<Head>, S3Error>) -> Result<Self, S3Error> {
         match answer {
-            Ok(Some(head)) => Ok(Self::Object(Box::new(head))),
-            Ok(None) => Ok(Self::Nothing),
-            Err(S3Error { kind: Kind::AccessDenied | Kind::CustomerKey, .. }) => Ok(Self::Unknown),
+            Ok(Some(head)) => Ok(Self::Present(Box::new(head))),
+            Ok(None) => Ok(Self::Absent),
+            Err(S3Error { kind: S3ErrorKind::AccessDenied | S3ErrorKind::CustomerKey, .. }) => Ok(Self::Unknown),
             Err(error) => Err(error),
         }
     }
 }
 
-/// What must hold at the destination for a write to happen.
+/// Precondition of a write at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     None,
-    /// Nothing is there yet.
+    /// The object does not exist.
     Absent,
-    /// This is still there.
+    /// The object still has this ETag.
     Unmodified(ETag),
 }
 
 impl Condition {
-    /// The value of If-Match.
+    /// Value of If-Match.
     pub(super) fn if_match(&self) -> Option<String> {
         match self {
             Self::Unmodified(etag) => Some(etag.quoted()),
@@ -187,7 +188,7 @@ impl Condition {
         }
     }
 
-    /// The value of If-None-Match.
+    /// Value of If-None-Match.
     pub(super) fn if_none_match(&self) -> Option<String> {
         match self {
             Self::Absent => Some("*".to_owned()),
@@ -196,7 +197,7 @@ impl Condition {
     }
 }
 
-/// The Content-Encoding of the object itself: S3 gives back the `aws-chunked` of some clients' uploads.
+/// Content-Encoding of the object itself: S3 returns the `aws-chunked` of some clients' uploads.
 pub(super) fn own_encoding(header: &str) -> Option<String> {
     let own: Vec<&str> =
         header.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "aws-chunked").collect();
@@ -208,14 +209,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn etags_are_the_same_with_and_without_quotes() {
+    fn etag_with_and_without_quotes_is_equal() {
         assert_eq!(ETag::new("\"abc-2\""), ETag::new("abc-2"));
         assert_eq!(ETag::new("abc-2").quoted(), "\"abc-2\"");
         assert_eq!(ETag::new("\"").as_str(), "\"");
     }
 
     #[test]
-    fn copy_sources_are_percent_encoded() {
+    fn copy_source_is_percent_encoded() {
         let source = |key: &str| ObjectRef::new("b", key).copy_source();
         assert_eq!(source("a b+c/100%.jpg"), "b/a%20b%2Bc/100%25.jpg");
         assert_eq!(source("/日/../x?y#z"), "b//%E6%97%A5/../x%3Fy%23z");
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_chunked_is_no_encoding_of_the_object() {
+    fn own_encoding_drops_aws_chunked() {
         assert_eq!(own_encoding("aws-chunked"), None);
         assert_eq!(own_encoding("gzip, aws-chunked"), Some("gzip".into()));
         assert_eq!(own_encoding("br,gzip"), Some("br,gzip".into()));
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_become_headers() {
+    fn condition_maps_to_headers() {
         let headers = |condition: Condition| (condition.if_match(), condition.if_none_match());
         assert_eq!(headers(Condition::None), (None, None));
         assert_eq!(headers(Condition::Absent), (None, Some("*".into())));

@@ -1,4 +1,4 @@
-//! How an object is divided for a multipart upload or copy. Pure.
+//! Divides an object into the parts of a multipart upload or copy. Pure.
 
 use std::ops::Range;
 
@@ -8,15 +8,15 @@ pub(super) const MAX_PARTS: u64 = 10_000;
 pub(super) const MIN_PART: u64 = 5 * MIB;
 pub(super) const MAX_PART: u64 = 5 << 30;
 
-/// One part: its number, from 1, and its bytes of the object.
+/// One part: its number, counted from 1, and its byte range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {
     pub number: u16,
     pub range: Range<u64>,
 }
 
-/// Even parts: all are alike but the last, which lacks less than a byte for each of them, and so is no tail that costs a
-/// request of its own. R2 takes no others.
+/// Parts of equal size. The last one is smaller by less than one byte for each part, so it is no short tail that costs
+/// a request of its own. R2 requires equal parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PartPlan {
     size: u64,
@@ -24,8 +24,8 @@ pub(super) struct PartPlan {
 }
 
 impl PartPlan {
-    /// As many parts as `configured` bytes each make, or fewer: 10,000 at most, and none under 5 MiB but of an object that
-    /// is smaller itself. `None` where the object is empty, or larger than any S3 object (48.8 TiB).
+    /// Plans parts of at most `configured` bytes each: no more than 10,000, and none below 5 MiB unless the object
+    /// itself is smaller. Returns `None` if the object is empty or larger than S3 allows (48.8 TiB).
     pub(super) fn new(size: u64, configured: u64) -> Option<Self> {
         let needed = size.div_ceil(MAX_PARTS);
         if size == 0 || needed > MAX_PART {
@@ -35,12 +35,12 @@ impl PartPlan {
         Some(Self { size, count: count.min((size / MIN_PART).max(1)) })
     }
 
-    /// One part of all the bytes, however many or few.
-    pub(super) fn at_once(size: u64) -> Self {
+    /// Plans a single part of any size.
+    pub(super) fn single(size: u64) -> Self {
         Self { size, count: 1 }
     }
 
-    /// The bytes of part `number`, from 1; 0 behind the last one.
+    /// Length of part `number`, counted from 1; 0 after the last one.
     pub(super) fn length(self, number: u16) -> u64 {
         let start = |index: u64| self.size.min(index * self.size.div_ceil(self.count));
         start(number.into()) - start(u64::from(number.saturating_sub(1)))
@@ -53,14 +53,14 @@ impl PartPlan {
     }
 }
 
-/// So many parts of an upload of unknown length are alike, as R2 wants them, and small.
-const ALIKE: u16 = 1000;
-/// By how much each one after these is longer than the one before, so that 10,000 hold 5 TiB.
+/// Number of equally small parts at the start of an upload of unknown length, since R2 requires equal parts.
+const EQUAL_PARTS: u16 = 1000;
+/// Bytes by which each later part is longer than the one before it, so that 10,000 parts hold 5 TiB.
 const GROWTH: u64 = 136 << 10;
 
-/// The bytes of part `number`, from 1, of an upload whose length is not known before its end.
-pub(super) fn growing(number: u16, configured: u64) -> u64 {
-    let longer = GROWTH * u64::from(number.saturating_sub(ALIKE));
+/// Length of part `number`, counted from 1, of an upload of unknown length.
+pub(super) fn growing_part(number: u16, configured: u64) -> u64 {
+    let longer = GROWTH * u64::from(number.saturating_sub(EQUAL_PARTS));
     configured.clamp(MIN_PART, MAX_PART).saturating_add(longer).min(MAX_PART)
 }
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_plan_covers_its_object_within_the_limits() {
+    fn plan_covers_object_within_limits() {
         let around = |n: u64| [n - 1, n, n + 1];
         let sizes = [1, MIN_PART, 8 * MIB, 16 * MIB, 100 * MIB, MAX_PART, 80_000 * MIB, 10_000 * MAX_PART - 1]
             .into_iter()
@@ -82,9 +82,9 @@ mod tests {
         }
     }
 
-    /// Sizes of every magnitude, from a generator that is the same every time.
+    /// Sizes of every magnitude, from a generator with a fixed seed.
     #[test]
-    fn random_plans_hold_as_well() {
+    fn plan_of_random_size_covers_object_within_limits() {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut next = || {
             state ^= state << 13;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_byte_makes_no_part_of_its_own() {
+    fn plan_of_odd_size_has_no_tiny_last_part() {
         let sizes = |size, configured| {
             let parts = PartPlan::new(size, configured).unwrap().parts();
             parts.map(|part| part.range.end - part.range.start).collect::<Vec<_>>()
@@ -133,16 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_unknown_lengths_reach_5_tib() {
-        let held = |parts: u16| (1..=parts).map(|number| growing(number, MIN_PART)).sum::<u64>();
+    fn growing_parts_reach_5_tib() {
+        let held = |parts: u16| (1..=parts).map(|number| growing_part(number, MIN_PART)).sum::<u64>();
         assert!(held(10_000) >= 5 << 40);
-        assert_eq!(growing(1, 8 * MIB), 8 * MIB);
-        assert_eq!(growing(1000, 8 * MIB), 8 * MIB, "the first 8 GiB take little memory");
-        assert!((1..=10_000).all(|number| (MIN_PART..=MAX_PART).contains(&growing(number, u64::MAX))));
+        assert_eq!(growing_part(1, 8 * MIB), 8 * MIB);
+        assert_eq!(growing_part(1000, 8 * MIB), 8 * MIB, "the first 8 GiB take little memory");
+        assert!((1..=10_000).all(|number| (MIN_PART..=MAX_PART).contains(&growing_part(number, u64::MAX))));
     }
 
     #[test]
-    fn nothing_and_too_much_have_no_plan() {
+    fn plan_of_empty_or_huge_object_is_none() {
         assert_eq!(PartPlan::new(0, 8 * MIB), None);
         assert_eq!(PartPlan::new(MAX_PARTS * MAX_PART + 1, 8 * MIB), None);
     }

@@ -1,21 +1,21 @@
-//! How far a large object has come.
+//! Progress of a large object.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Is told of bytes as soon as they are where they belong, part by part. Those of an object in one request are not: it is
-/// there or it is not.
+/// Receives the number of bytes of each part once it has been transferred. An object that takes one request is not
+/// reported.
 #[derive(Clone, Default)]
 pub struct Progress(Option<Arc<dyn Fn(u64) + Send + Sync>>);
 
 impl Progress {
-    /// Calls `tell` with the bytes of each part.
+    /// Calls `tell` with the number of bytes of each part.
     #[must_use]
     pub fn new(tell: impl Fn(u64) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(tell)))
     }
 
-    /// So many more have come.
+    /// Reports that this many more bytes have been transferred.
     pub fn add(&self, bytes: u64) {
         if let Some(tell) = &self.0 {
             tell(bytes);

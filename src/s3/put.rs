@@ -10,11 +10,12 @@ use super::get::Written;
 use super::object::{Attributes, Condition, ObjectRef};
 
 impl Store {
-    /// Stores an object whole, or leaves what was there: in one request up to the multipart threshold, in parts above.
+    /// Stores an object, or leaves the previous one in place: by one request up to the multipart threshold, in parts
+    /// above.
     ///
     /// # Errors
-    /// [`S3Error`]: of kind [`PreconditionFailed`](super::Kind::PreconditionFailed) if `condition` does not hold,
-    /// [`Conflict`](super::Kind::Conflict) if another write was under way.
+    /// [`S3Error`]: kind [`PreconditionFailed`](super::S3ErrorKind::PreconditionFailed) if `condition` does not hold,
+    /// [`Conflict`](super::S3ErrorKind::Conflict) if another write was in progress.
     pub async fn put(
         &self,
         object: &ObjectRef,
@@ -23,12 +24,12 @@ impl Store {
         condition: &Condition,
     ) -> Result<(), S3Error> {
         let length = body.len() as u64;
-        // One chunk, which is cut without a byte being moved.
+        // One chunk; splitting it moves no byte.
         let whole = stream::iter([Ok::<_, S3Error>(body)]);
         self.put_stream(object, whole, Some(length), attributes, condition).await
     }
 
-    pub(super) async fn put_at_once(
+    pub(super) async fn put_object(
         &self,
         object: &ObjectRef,
         body: Bytes,
@@ -39,8 +40,8 @@ impl Store {
         let owner = self.buckets.destination_owner.as_ref();
         let sum = self.transfer.checksum.of(&body);
         let checksum = sum.stored();
-        if let Some(pace) = &self.pace {
-            pace.bytes(size).await;
+        if let Some(limiter) = &self.rate_limiter {
+            limiter.wait_for_bytes(size).await;
         }
         let request = self.client.put_object().bucket(&object.bucket).key(&object.key).body(body.into());
         let request = with_checksum!(request, checksum.as_ref()).set_content_md5(sum.md5());
@@ -51,8 +52,8 @@ impl Store {
             .set_if_none_match(condition.if_none_match());
         let sent = with_expires!(request, attributes).send().await;
         let Err(error) = sent else { return Ok(()) };
-        let error = failed(Operation::PutObject, object, error).expecting(owner);
+        let error = failed(Operation::PutObject, object, error).with_expected_owner(owner);
         let written = Written { size, checksum: checksum.as_ref(), attributes, condition };
-        if written.explains(&error, &self.client, object, owner).await { Ok(()) } else { Err(error) }
+        if written.succeeded_despite(&error, &self.client, object, owner).await { Ok(()) } else { Err(error) }
     }
 }

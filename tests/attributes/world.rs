@@ -9,7 +9,9 @@ use aws_sdk_s3::types::{Tag, Tagging};
 use bytes::Bytes;
 use karui::optimize::{Budget, Options, Outcome, Quality, optimize};
 use karui::pipeline::{Job, Pipeline, Policy, Task};
-use karui::s3::{Attributes, Checksum, Condition, CopyTags, ETag, Head, Kind, ObjectRef, S3Error, Store, Transfer};
+use karui::s3::{
+    Attributes, Condition, CopyTags, ETag, Head, ObjectRef, S3Error, S3ErrorKind, Store, TransferConfig, UploadChecksum,
+};
 
 use crate::rows::{Row, Server, Way};
 use crate::support::ministack::{self, MiniStack};
@@ -97,11 +99,17 @@ impl World {
     pub fn store(&self, way: Way) -> Store {
         let limit = if way.is_in_parts() { 0 } else { u64::MAX };
         let checksum = match self.server {
-            Server::Folder => Checksum::default(),
+            Server::Folder => UploadChecksum::default(),
             Server::MiniStack => ministack::CHECKSUM,
         };
         let (part_size, concurrency) = (PART as u64, 2);
-        let transfer = Transfer { multipart_threshold: limit, part_size, concurrency, checksum, ..Transfer::default() };
+        let transfer = TransferConfig {
+            multipart_threshold: limit,
+            part_size,
+            concurrency,
+            checksum,
+            ..TransferConfig::default()
+        };
         Store::new(self.client.clone(), transfer).with_copy_limit(limit)
     }
 
@@ -147,7 +155,7 @@ impl World {
         let store = self.store(Way::Put);
         let head = store.head(object).await.map_err(|error| error.to_string())?.ok_or("nothing there")?;
         let tags = match store.tags(object).await {
-            Err(S3Error { kind: Kind::NotSupported, .. }) => Vec::new(),
+            Err(S3Error { kind: S3ErrorKind::NotSupported, .. }) => Vec::new(),
             tags => tags.map_err(|error| error.to_string())?,
         };
         let attributes = Attributes { tags, ..head.attributes.clone() };

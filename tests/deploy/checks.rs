@@ -16,7 +16,7 @@ pub fn the_role_allows_what_the_code_calls_and_no_more(deployed: &Deployed) {
         Side::Source => deployed.output("Source"),
         Side::Destination => deployed.output("Destination"),
     };
-    let grants = called_operations().into_iter().flat_map(Operation::grants);
+    let grants = called_operations().into_iter().flat_map(Operation::iam_actions);
     let needed: BTreeSet<_> = grants
         .map(|grant| {
             let objects = if grant.scope == Scope::Objects { "/*" } else { "" };
@@ -40,7 +40,7 @@ pub fn the_role_allows_what_the_code_calls_and_no_more(deployed: &Deployed) {
 }
 
 /// What of src/s3 only a person's commands call.
-const OF_PEOPLE: [&str; 2] = ["src/s3/list.rs", "src/s3/uploads.rs"];
+const OF_PEOPLE: [&str; 2] = ["src/s3/list.rs", "src/s3/open_uploads.rs"];
 
 /// Every request that the function sends, by its name in the SDK: `.get_object()` and then its bucket.
 fn called_operations() -> BTreeSet<Operation> {
@@ -56,7 +56,7 @@ fn called_operations() -> BTreeSet<Operation> {
         for (before, _) in code.match_indices("().bucket(").map(|(at, _)| code.split_at(at)) {
             let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
             let camel: String = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-            let operation = Operation::OF_FUNCTION.into_iter().find(|operation| operation.to_string() == camel);
+            let operation = Operation::SENT_BY_FUNCTION.into_iter().find(|operation| operation.to_string() == camel);
             called.insert(operation.unwrap_or_else(|| panic!("{} calls {name}, which has no grants", path.display())));
         }
     }

@@ -5,7 +5,7 @@ use Operation::{
     AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject, GetObject,
     GetObjectTagging, HeadObject, ListMultipartUploads, ListObjectsV2, PutObject, UploadPart, UploadPartCopy,
 };
-use karui::s3::{Kind, Operation};
+use karui::s3::{Operation, S3ErrorKind};
 
 use crate::support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
 use crate::task::Task;
@@ -28,14 +28,14 @@ pub enum Expected {
 }
 
 /// The columns of [`expected`], and how a failure is told.
-pub const FAULTS: [(Fault, Kind); 7] = [
-    (SLOW_DOWN, Kind::Throttled),
-    (INTERNAL_ERROR, Kind::Unavailable),
-    (Fault::Reset, Kind::Connection),
-    (Fault::AnswerLost, Kind::Connection),
-    (Fault::Cut(50), Kind::Unavailable),
-    (Fault::ErrorInside200("InternalError"), Kind::Unavailable),
-    (Fault::Hang, Kind::Timeout),
+pub const FAULTS: [(Fault, S3ErrorKind); 7] = [
+    (SLOW_DOWN, S3ErrorKind::Throttled),
+    (INTERNAL_ERROR, S3ErrorKind::Unavailable),
+    (Fault::Reset, S3ErrorKind::Connection),
+    (Fault::AnswerLost, S3ErrorKind::Connection),
+    (Fault::Cut(50), S3ErrorKind::Unavailable),
+    (Fault::ErrorInside200("InternalError"), S3ErrorKind::Unavailable),
+    (Fault::Hang, S3ErrorKind::Timeout),
 ];
 
 /// A row for every operation. Bodies to cut or to hold an error come with what XML answers and with GET: a HEAD, a put, a
@@ -70,14 +70,14 @@ pub fn expected_of(task: Task, operation: Operation) -> [Expected; FAULTS.len()]
 }
 
 /// The kind of a failure, where it is not the fault's own.
-pub fn told(operation: Operation, fault: &Fault, own: Kind) -> Kind {
+pub fn told(operation: Operation, fault: &Fault, own: S3ErrorKind) -> S3ErrorKind {
     match operation {
         // It has no body to say `SlowDown` in.
-        HeadObject if *fault == SLOW_DOWN => Kind::Unavailable,
+        HeadObject if *fault == SLOW_DOWN => S3ErrorKind::Unavailable,
         // The figures do not count here.
-        GetObject if matches!(fault, Fault::Cut(_)) => Kind::Truncated { expected: 0, got: 0 },
+        GetObject if matches!(fault, Fault::Cut(_)) => S3ErrorKind::Truncated { expected: 0, got: 0 },
         // Of the parts, whose failure is what is told.
-        AbortMultipartUpload => Kind::Unavailable,
+        AbortMultipartUpload => S3ErrorKind::Unavailable,
         HeadObject
         | GetObject
         | GetObjectTagging

@@ -11,7 +11,9 @@ use futures_util::stream;
 use karui::error::{Class, Error};
 use karui::optimize::{Budget, Effort, Options, Outcome, optimize};
 use karui::pipeline::{self, Job, Pipeline, Policy, TagPolicy};
-use karui::s3::{Attributes, Condition, CopyTags, Head, Kind, ObjectRef, Operation, S3Error, Side, Store, Transfer};
+use karui::s3::{
+    Attributes, Condition, CopyTags, Head, ObjectRef, Operation, S3Error, S3ErrorKind, Side, Store, TransferConfig,
+};
 
 use crate::support::faults::{Fault, INTERNAL_ERROR};
 use crate::support::{DESTINATION, MIB, TestS3, attributes, destination, noise, source};
@@ -144,7 +146,7 @@ pub struct Failure {
     /// Begins with the operation.
     pub reason: String,
     /// The report has it in words only.
-    pub kind: Option<Kind>,
+    pub kind: Option<S3ErrorKind>,
 }
 
 impl From<S3Error> for Failure {
@@ -173,7 +175,7 @@ impl World {
         let s3 = TestS3::start().await;
         let (from, to) = (source("object"), destination("object"));
         // Even what is large at once, which is quicker.
-        let transfer = Transfer { multipart_threshold: u64::MAX, ..Transfer::default() };
+        let transfer = TransferConfig { multipart_threshold: u64::MAX, ..TransferConfig::default() };
         let store = Store::new(s3.timeless_client(1), transfer);
         for (object, body) in [(&from, task.body()), (&to, OLD)] {
             store.put(object, body, &Attributes::default(), &Condition::None).await.unwrap();
@@ -255,12 +257,12 @@ impl World {
 
     fn store(&self, attempts: u32) -> Store {
         let multipart_threshold = if self.task == Task::ImageInParts { 0 } else { 6 * MIB as u64 };
-        let transfer = Transfer {
+        let transfer = TransferConfig {
             multipart_threshold,
             part_size: 5 * MIB as u64,
             concurrency: 2,
             download_concurrency: 2,
-            ..Transfer::default()
+            ..TransferConfig::default()
         };
         Store::new(self.s3.timeless_client(attempts), transfer).with_copy_limit(6 * MIB as u64)
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use karui::s3::Checksum;
+use karui::s3::UploadChecksum;
 use tempfile::TempDir;
 
 /// Of an object in parts it knows checksums of checksums alone, and refuses one of the whole.
-pub const CHECKSUM: Checksum = Checksum::Sha256;
+pub const CHECKSUM: UploadChecksum = UploadChecksum::Sha256;
 
 /// A `MiniStack` process on a free port of 127.0.0.1. It ends when this is dropped, and what it has started with it.
 pub struct MiniStack {

@@ -17,7 +17,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use bytes::Bytes;
 use karui::dev::server::LocalS3;
-use karui::s3::{Attributes, Condition, ObjectRef, Store, Transfer};
+use karui::s3::{Attributes, Condition, ObjectRef, Store, TransferConfig};
 use tempfile::TempDir;
 
 use faults::Faults;
@@ -60,11 +60,11 @@ impl TestS3 {
 
     /// Parts of 5 MiB above 6 MiB, on put and copy alike; every request tried so many times.
     pub fn store(&self, attempts: u32) -> Store {
-        let transfer = Transfer {
+        let transfer = TransferConfig {
             multipart_threshold: 6 * MIB as u64,
             part_size: 5 * MIB as u64,
             concurrency: 2,
-            ..Transfer::default()
+            ..TransferConfig::default()
         };
         Store::new(self.client(attempts), transfer).with_copy_limit(6 * MIB as u64)
     }

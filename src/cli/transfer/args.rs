@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use super::filter::Filters;
 use super::location::Location;
 use crate::optimize::{MetadataPolicy, Options, Quality};
-use crate::s3::Access;
+use crate::s3::ClientConfig;
 
 /// Objects on their way at once, where nothing else is asked for.
 const JOBS: usize = 16;
@@ -119,7 +119,7 @@ struct DestinationArgs {
     destination_endpoint: Option<String>,
 }
 
-impl From<SourceArgs> for Access {
+impl From<SourceArgs> for ClientConfig {
     fn from(args: SourceArgs) -> Self {
         Self {
             profile: args.source_profile,
@@ -131,7 +131,7 @@ impl From<SourceArgs> for Access {
     }
 }
 
-impl From<DestinationArgs> for Access {
+impl From<DestinationArgs> for ClientConfig {
     fn from(args: DestinationArgs) -> Self {
         Self {
             profile: args.destination_profile,
@@ -148,8 +148,8 @@ impl From<DestinationArgs> for Access {
 pub struct Request {
     pub source: Location,
     pub destination: Location,
-    pub source_access: Access,
-    pub destination_access: Access,
+    pub source_client: ClientConfig,
+    pub destination_client: ClientConfig,
     pub scope: Scope,
     /// Images are made light so; `None` in a plain copy.
     pub options: Option<Options>,
@@ -211,8 +211,8 @@ impl CommonArgs {
         Ok(Request {
             source,
             destination,
-            source_access: self.source.into(),
-            destination_access: self.destination.into(),
+            source_client: self.source.into(),
+            destination_client: self.destination.into(),
             scope,
             options,
             filters: self.filters,
@@ -257,11 +257,11 @@ mod tests {
         assert_eq!((request.scope, request.delete, request.jobs), (Scope::Different, true, 3));
         assert!(request.dry_run && request.json);
         assert!(request.filters.take("a.jpg") && !request.filters.take("a.png"));
-        let access = request.source_access;
+        let access = request.source_client;
         assert_eq!((access.profile.as_deref(), access.role.as_deref()), (Some("a"), Some("r")));
         assert_eq!(access.external_id.as_deref(), Some("i"));
         assert_eq!((access.region.as_deref(), access.endpoint.as_deref()), (Some("eu-west-1"), Some("http://s")));
-        assert_eq!(request.destination_access, Access { profile: Some("b".into()), ..Access::default() });
+        assert_eq!(request.destination_client, ClientConfig { profile: Some("b".into()), ..ClientConfig::default() });
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::pipeline::report::Outcome;
 use crate::pipeline::room::Room;
 use crate::pipeline::tags::TagReader;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
-use crate::s3::{Condition, CopyTags, Head, Kind, ObjectRef, S3Error, Store};
+use crate::s3::{Condition, CopyTags, Head, ObjectRef, S3Error, S3ErrorKind, Store};
 
 /// The least of [`Carrier::whole`], in bytes.
 const WHOLE: u64 = 32 << 20;
@@ -41,7 +41,7 @@ pub enum Failure {
 impl Failure {
     /// Whether the source was replaced before all of it was read.
     fn is_of_another(&self, source: &Location) -> bool {
-        matches!((self, source), (Self::S3(S3Error { kind: Kind::PreconditionFailed, object, .. }), Location::S3(source))
+        matches!((self, source), (Self::S3(S3Error { kind: S3ErrorKind::PreconditionFailed, object, .. }), Location::S3(source))
             if object == source)
     }
 }
@@ -84,14 +84,14 @@ impl Carrier {
         let policy = options.clone().map(|options| Policy { options, ..Policy::to_bucket("") });
         let memory = options.clone().unwrap_or_default().limits.memory;
         let pipeline = policy
-            .filter(|_| both_s3 && !store.is_apart())
+            .filter(|_| both_s3 && !store.is_cross_store())
             .map(|policy| Pipeline::new(store.clone(), policy).within(Room::new(memory)));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Arc::new(Self {
             tags: TagReader::new(store.clone()),
             whole: WHOLE.max(store.multipart_threshold()),
             store,
-            one_principal: request.source_access == request.destination_access,
+            one_principal: request.source_client == request.destination_client,
             options_hash: options_hash(&options.clone().unwrap_or_default()),
             options,
             pipeline,
@@ -221,14 +221,14 @@ impl Carrier {
 
     /// Inside S3, as it is; through here where the destination's principal may not read, or the two are different stores.
     async fn copy(&self, load: &Load, from: &ObjectRef, to: &ObjectRef) -> Result<Row, Failure> {
-        if self.store.is_apart() {
+        if self.store.is_cross_store() {
             let row = self.through_here(load).await?;
             return Ok(passed(row, &"the two are different stores"));
         }
         let head = self.store.head_source(from).await?.ok_or_else(|| Failure::Missing(from.clone()))?;
         load.meter.expect(head.size);
         let copied = match self.copy_inside(load, from, &head, to).await {
-            Err(error) if error.may_be_for_two() && !self.one_principal => {
+            Err(error) if error.may_be_cross_principal() && !self.one_principal => {
                 let row = self.through_here(load).await?;
                 return Ok(passed(row, &error));
             }
@@ -248,13 +248,13 @@ impl Carrier {
     ) -> Result<Option<String>, S3Error> {
         let mut attributes = head.attributes.clone();
         let (mut tags, mut warning) = (CopyTags::Copy, None);
-        if !self.store.copies_at_once(head.size) {
+        if !self.store.fits_single_copy(head.size) {
             (attributes.tags, warning) = self.tags(from, head).await?;
         }
-        let store = self.store.clone().telling(load.meter.progress());
+        let store = self.store.clone().with_progress(load.meter.progress());
         let copy = async |tags| store.copy(from, head, to, &attributes, tags, &Condition::None).await;
         match copy(tags).await {
-            Err(error) if error.may_be_for_tags() => {
+            Err(error) if error.may_be_about_tags() => {
                 tags = CopyTags::Drop;
                 // Where this is refused as well, it is not about the tags.
                 copy(tags).await.map(|()| Some(format!("tags dropped, if there were any: {error}")))

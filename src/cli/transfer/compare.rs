@@ -8,7 +8,7 @@ use super::location::Location;
 use super::source::State;
 use crate::pipeline::marker;
 use crate::pipeline::{Job, Task as PipelineTask};
-use crate::s3::{ETag, Head, S3Error, Seen};
+use crate::s3::{ETag, Existing, Head, S3Error};
 
 /// What a source was when it was carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +29,10 @@ impl Carrier {
                     Location::Local(path) => Some(on_disk(path.clone(), local::etag_of_file).await?),
                     Location::S3(_) | Location::Stream => listed,
                 };
-                let there = match Seen::of(self.store.head(to).await)? {
-                    Seen::Object(there) => there,
-                    Seen::Nothing => return Ok(Some(false)),
-                    Seen::Unknown => return Ok(None),
+                let there = match Existing::from_head(self.store.head(to).await)? {
+                    Existing::Present(there) => there,
+                    Existing::Absent => return Ok(Some(false)),
+                    Existing::Unknown => return Ok(None),
                 };
                 let (source, task) = (to.clone(), PipelineTask::Optimize);
                 let job = Job { source, etag, size: None, sequencer: None, task };
@@ -40,10 +40,10 @@ impl Carrier {
             }
             (Location::S3(from), Location::S3(to)) => {
                 let (here, there) = tokio::join!(self.store.head_source(from), self.store.head(to));
-                Ok(match (Seen::of(here)?, Seen::of(there)?) {
-                    (Seen::Object(here), Seen::Object(there)) => here.has_bytes_of(&there),
-                    (Seen::Nothing, _) | (_, Seen::Nothing) => Some(false),
-                    (Seen::Unknown, _) | (_, Seen::Unknown) => None,
+                Ok(match (Existing::from_head(here)?, Existing::from_head(there)?) {
+                    (Existing::Present(here), Existing::Present(there)) => here.has_same_bytes(&there),
+                    (Existing::Absent, _) | (_, Existing::Absent) => Some(false),
+                    (Existing::Unknown, _) | (_, Existing::Unknown) => None,
                 })
             }
             (Location::Local(file), Location::S3(object)) => {
@@ -90,13 +90,13 @@ async fn has_file(
         return Ok(Some(true));
     }
     // With SSE-KMS an ETag looks like an MD5, and is none.
-    let checksum = match Seen::of(head.await)? {
-        Seen::Object(head) => head.checksum,
-        Seen::Nothing => return Ok(Some(false)),
-        Seen::Unknown => None,
+    let checksum = match Existing::from_head(head.await)? {
+        Existing::Present(head) => head.checksum,
+        Existing::Absent => return Ok(Some(false)),
+        Existing::Unknown => None,
     };
     if let Some(checksum) = checksum {
-        let proven = on_disk(file.to_owned(), move |path| checksum.proves_all(std::fs::File::open(path)?)).await?;
+        let proven = on_disk(file.to_owned(), move |path| checksum.verify_reader(std::fs::File::open(path)?)).await?;
         if proven.is_some() {
             return Ok(proven);
         }

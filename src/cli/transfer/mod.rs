@@ -30,7 +30,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{FAILED, WRONG_USAGE};
 use crate::config;
-use crate::s3::{Buckets, RateLimits, Transfer};
+use crate::s3::{Buckets, RateLimits, TransferConfig};
 use location::Location;
 use run::Ended;
 
@@ -92,7 +92,7 @@ fn wrong_usage(name: &str, usage: &str) -> ExitCode {
 }
 
 /// What is about bytes on their way, by this process's environment.
-fn settings() -> Result<(Transfer, RateLimits, Buckets), String> {
+fn settings() -> Result<(TransferConfig, RateLimits, Buckets), String> {
     config::transfer(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())
 }
 

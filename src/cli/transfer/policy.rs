@@ -1,4 +1,4 @@
-//! `karui policy`: what both sides have to allow, and no more, built from [`Operation::grants`]. Sends nothing.
+//! `karui policy`: what both sides have to allow, and no more, built from [`Operation::iam_actions`]. Sends nothing.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use serde_json::{Value, json};
 
 use super::location::Location;
-use crate::s3::{Grant, ObjectRef, Operation, Scope, Side};
+use crate::s3::{IamAction, ObjectRef, Operation, Scope, Side};
 
 /// Print the bucket policies that let a principal copy from one bucket to another
 #[derive(Debug, Clone, clap::Args)]
@@ -110,34 +110,37 @@ const KEY_READ: [&str; 1] = ["kms:Decrypt"];
 const KEY_WRITE: [&str; 2] = ["kms:GenerateDataKey", "kms:Decrypt"];
 
 /// What the requests of a purpose need, each grant on the bucket of its side.
-fn needed(args: &PolicyArgs) -> Vec<Grant> {
+fn needed(args: &PolicyArgs) -> Vec<IamAction> {
     let lists = args.purpose == Purpose::Sync;
     let optimizes = args.optimize || args.purpose == Purpose::Function;
-    let mut grants: Vec<Grant> = Vec::new();
-    let sent = Operation::OF_FUNCTION.into_iter().filter(|operation| *operation != Operation::HeadObject);
-    grants.extend(sent.flat_map(Operation::grants).filter(|grant| args.tags || !grant.for_tags));
+    let mut actions: Vec<IamAction> = Vec::new();
+    let sent = Operation::SENT_BY_FUNCTION.into_iter().filter(|operation| *operation != Operation::HeadObject);
+    actions.extend(sent.flat_map(Operation::iam_actions).filter(|action| args.tags || !action.for_tags));
     if optimizes {
         // Looks at the destination's marker. The bucket's grants are what tells missing from forbidden.
-        let sees = |grant: &&Grant| args.purpose != Purpose::Cp || grant.scope == Scope::Objects;
-        grants.extend(Operation::HeadObject.grants().iter().filter(sees));
+        let sees = |action: &&IamAction| args.purpose != Purpose::Cp || action.scope == Scope::Objects;
+        actions.extend(Operation::HeadObject.iam_actions().iter().filter(sees));
     }
     if lists {
         let both = [Side::Source, Side::Destination];
-        grants.extend(
-            Operation::ListObjectsV2.grants().iter().flat_map(|grant| both.map(|side| Grant { side, ..*grant })),
+        actions.extend(
+            Operation::ListObjectsV2
+                .iam_actions()
+                .iter()
+                .flat_map(|action| both.map(|side| IamAction { side, ..*action })),
         );
     }
     if args.delete {
-        grants.extend(Operation::DeleteObject.grants());
+        actions.extend(Operation::DeleteObject.iam_actions());
     }
-    grants
+    actions
 }
 
 /// One statement on the bucket's objects, and one on the bucket itself where that is needed.
-fn statements(needed: &[Grant], lists: bool, side: Side, place: &ObjectRef, partition: &str) -> Vec<Value> {
+fn statements(needed: &[IamAction], lists: bool, side: Side, place: &ObjectRef, partition: &str) -> Vec<Value> {
     let actions = |scope| {
-        let grants = needed.iter().filter(|grant| grant.side == side && grant.scope == scope);
-        grants.map(|grant| grant.action).collect::<BTreeSet<_>>()
+        let actions = needed.iter().filter(|action| action.side == side && action.scope == scope);
+        actions.map(|action| action.action).collect::<BTreeSet<_>>()
     };
     let verb = match side {
         Side::Source => "KaruiReads",

@@ -14,7 +14,7 @@ use super::listing::{Listing, Merge, Pair, Veiled};
 use super::location::Location;
 use super::report::{Action, Meter, Printer, Row};
 use crate::cli::interrupted;
-use crate::s3::{ObjectRef, S3Error, Side, Store, Transfer, UploadWatch};
+use crate::s3::{ObjectRef, S3Error, Side, Store, TransferConfig, UploadTracker};
 
 /// After Ctrl-C, for what is on its way to notice: at once, unless it waits for a disk.
 const AT_WORK: Duration = Duration::from_secs(2);
@@ -37,10 +37,11 @@ pub enum Ended {
 /// Wrong usage that only the environment, the file system, or both sides together, could tell.
 pub async fn run(request: Request) -> Result<Ended, String> {
     let request = settle(request)?;
-    let watch = UploadWatch::default();
+    let uploads = UploadTracker::default();
     let (transfer, limits, buckets) = super::settings()?;
-    let store = connect(&request, transfer).await.with_buckets(buckets).with_rate_limits(limits).watched_by(&watch);
-    if !store.is_apart() {
+    let store =
+        connect(&request, transfer).await.with_buckets(buckets).with_rate_limits(limits).with_upload_tracker(&uploads);
+    if !store.is_cross_store() {
         keep_from_itself(&request)?;
     }
     let root = match &request.destination {
@@ -68,12 +69,12 @@ pub async fn run(request: Request) -> Result<Ended, String> {
             // One may be about to begin an upload, and then does.
             let _ = tokio::time::timeout(AT_WORK, flying.shutdown()).await;
             tokio::time::sleep(ABOUT).await;
-            watch.settled(PATIENCE).await
+            uploads.wait_for_all(PATIENCE).await
         };
         // A second Ctrl-C does not wait.
         let left = tokio::select! {
             left = ended => left,
-            () = interrupted() => watch.settled(Duration::ZERO).await,
+            () = interrupted() => uploads.wait_for_all(Duration::ZERO).await,
         };
         for (id, object) in left {
             let upload = id.map(|id| format!(" {id}")).unwrap_or_default();
@@ -129,8 +130,8 @@ fn keep_from_itself(request: &Request) -> Result<(), String> {
 }
 
 /// A side that is no S3 is never spoken to: the SDK reads all of the system's certificates for each that is.
-async fn connect(request: &Request, transfer: Transfer) -> Store {
-    let (mut source, mut destination) = (&request.source_access, &request.destination_access);
+async fn connect(request: &Request, transfer: TransferConfig) -> Store {
+    let (mut source, mut destination) = (&request.source_client, &request.destination_client);
     if !request.destination.is_s3() {
         destination = source;
     } else if !request.source.is_s3() {

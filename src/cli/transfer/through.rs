@@ -22,7 +22,7 @@ use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{Budget, Format, Options};
 use crate::pipeline::body::{Cause, Verdict};
 use crate::pipeline::run::judge;
-use crate::s3::{Attributes, Condition, Download, Head, ObjectRef, Progress, S3Error, ScatterError};
+use crate::s3::{Attributes, Condition, Download, Head, ObjectRef, Progress, S3Error, UnorderedReadError};
 
 impl Carrier {
     /// Read here, made light if that is asked for, and written.
@@ -154,7 +154,7 @@ impl Carrier {
         let content_type = Some(local::content_type(name, &first));
         let attributes = marked.unwrap_or(Attributes { content_type, ..Attributes::default() });
         let body = stream::iter([Ok(first)]).chain(chunks);
-        let store = self.store.clone().telling(load.meter.progress());
+        let store = self.store.clone().with_progress(load.meter.progress());
         store.put_stream(to, body, length, &attributes, &Condition::None).await?;
         Ok(row(load, Action::Copied).whole(sent.load(Ordering::Relaxed)))
     }
@@ -185,7 +185,7 @@ impl Carrier {
 
     /// Storage classes are names of one store.
     fn of_the_store(&self, attributes: Attributes) -> Attributes {
-        if self.store.is_apart() { Attributes { storage_class: None, ..attributes } } else { attributes }
+        if self.store.is_cross_store() { Attributes { storage_class: None, ..attributes } } else { attributes }
     }
 
     /// With its tags, or where they may not be written, or the store has none, without them and with a warning.
@@ -196,7 +196,7 @@ impl Carrier {
         mut attributes: Attributes,
     ) -> Result<Option<String>, S3Error> {
         match self.write_all(content, to, &attributes).await {
-            Err(error) if error.may_be_for_tags() && !attributes.tags.is_empty() => {
+            Err(error) if error.may_be_about_tags() && !attributes.tags.is_empty() => {
                 attributes.tags.clear();
                 self.write_all(content, to, &attributes).await?;
                 Ok(Some(format!("tags dropped: {error}")))
@@ -209,7 +209,7 @@ impl Carrier {
         match content {
             Content::Bytes(bytes) => self.store.put(to, bytes.clone(), attributes, &Condition::None).await,
             Content::Object { from, head, progress } => {
-                let store = self.store.clone().telling(progress.clone());
+                let store = self.store.clone().with_progress(progress.clone());
                 store.relay(from, head, to, attributes, &Condition::None).await
             }
         }
@@ -217,23 +217,23 @@ impl Carrier {
 
     /// Into a file, which is there when all has come, each byte at its place; to stdout, or a pipe, as it comes.
     async fn pour(&self, load: &Load, from: &ObjectRef, head: &Head) -> Result<(), Failure> {
-        let store = self.store.clone().telling(load.meter.progress());
+        let store = self.store.clone().with_progress(load.meter.progress());
         let Location::Local(path) = &load.to else {
-            return pour_into(tokio::io::stdout(), store.pieces(from, head), "stdout").await;
+            return pour_into(tokio::io::stdout(), store.read_ordered(from, head), "stdout").await;
         };
         let root = self.root.clone();
         let mut arrival = on_disk(path.clone(), move |path| local::Arrival::begin(&root, path)).await?;
-        if let Some(places) = arrival.places().filter(|_| head.comes_in_any_order()) {
-            let scattered = store.scatter(from, head, move |at| places.from(at)).await;
+        if let Some(places) = arrival.places().filter(|_| head.can_read_unordered()) {
+            let scattered = store.read_unordered(from, head, move |at| places.from(at)).await;
             scattered.map_err(|error| match error {
-                ScatterError::S3(error) => Failure::S3(error),
-                ScatterError::Place(error) => Failure::Io { path: path.clone(), error },
+                UnorderedReadError::S3(error) => Failure::S3(error),
+                UnorderedReadError::Place(error) => Failure::Io { path: path.clone(), error },
             })?;
         } else {
             let open = move |_: &Path| Ok((arrival.open()?, arrival));
             let file;
             (file, arrival) = on_disk(path.clone(), open).await?;
-            pour_into(tokio::fs::File::from_std(file), store.pieces(from, head), path).await?;
+            pour_into(tokio::fs::File::from_std(file), store.read_ordered(from, head), path).await?;
         }
         let modified = head.modified;
         on_disk(path.clone(), move |_| arrival.settle(modified)).await

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::local;
 use super::location::Location;
 use crate::cli::table::Table;
-use crate::s3::{self, Access, ObjectRef, OpenUpload, S3Error, Store};
+use crate::s3::{self, ClientConfig, ObjectRef, OpenUpload, S3Error, Store};
 
 /// List unfinished multipart uploads, whose parts cost storage, and end the old ones
 #[derive(Debug, Clone, clap::Args)]
@@ -56,7 +56,7 @@ pub async fn run(args: UploadsArgs) -> Result<bool, String> {
         return Err(format!("{}: want s3://bucket or s3://bucket/prefix", args.place));
     };
     let UploadsArgs { profile, role, external_id, region, endpoint, .. } = args.clone();
-    let client = s3::client_as(&Access { profile, region, endpoint, role, external_id }).await;
+    let client = s3::client_with(&ClientConfig { profile, region, endpoint, role, external_id }).await;
     let (transfer, limits, buckets) = super::settings()?;
     let store = Store::new(client, transfer).with_buckets(buckets).with_rate_limits(limits);
     match list_and_end(&store, &prefix, &args).await {

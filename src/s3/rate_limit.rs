@@ -1,7 +1,7 @@
-//! How fast requests go out and bytes go by: two limits that all requests share, repeats included.
+//! Limits on requests per second and bytes per second, shared by all requests including retries.
 //!
-//! Bytes that are to go up wait before their request is signed ([`Pace::bytes`]), since S3 takes no signature of a quarter
-//! of an hour ago; what the SDK repeats, and whatever else has a body, waits where it is sent.
+//! Uploads wait before their request is signed ([`RateLimiter::wait_for_bytes`]), since S3 refuses signatures older
+//! than 15 minutes. The SDK's retries, and all other requests with a body, wait when they are sent.
 
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -18,54 +18,55 @@ use aws_smithy_types::body::{Error, SdkBody};
 use bytes::Bytes;
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use governor::{Quota, RateLimiter as Governor};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Longest time without a byte of an answer's body, in place of the SDK's, which takes bytes held back for a stall.
-const SILENCE: Duration = Duration::from_secs(30);
+/// Longest time without a byte of a response body. Replaces the SDK's stalled-stream protection, which would count
+/// delayed bytes as a stall.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What must not be exceeded, on average; at once, what a second allows. `None` is no limit.
+/// Average limits, with bursts of one second's worth. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateLimits {
     pub requests_per_second: Option<NonZeroU32>,
-    /// Of bodies, in both directions together, in KiB.
+    /// KiB per second of request and response bodies together.
     pub kib_per_second: Option<NonZeroU32>,
 }
 
-/// The limits at work. Clones share them.
+/// The limits in effect. Clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     requests: Option<Limit>,
     kib: Option<Limit>,
 }
 
-impl Pace {
-    /// `None` where there is nothing to keep to.
+impl RateLimiter {
+    /// Returns `None` if nothing is limited.
     pub(super) fn new(limits: RateLimits) -> Option<Self> {
         let RateLimits { requests_per_second, kib_per_second } = limits;
         (limits != RateLimits::default())
             .then(|| Self { requests: requests_per_second.map(Limit::new), kib: kib_per_second.map(Limit::new) })
     }
 
-    /// The client, held to the limits.
-    pub(super) fn holding(&self, client: SharedHttpClient) -> SharedHttpClient {
-        SharedHttpClient::new(PacedClient { client, pace: self.clone() })
+    /// Returns the client with the limits applied.
+    pub(super) fn wrap(&self, client: SharedHttpClient) -> SharedHttpClient {
+        SharedHttpClient::new(RateLimitedClient { client, rate_limiter: self.clone() })
     }
 
-    /// Whether answers come slower than they could.
-    pub(super) fn holds_bodies(&self) -> bool {
+    /// Whether response bodies are delayed.
+    pub(super) fn limits_bodies(&self) -> bool {
         self.kib.is_some()
     }
 
-    async fn request(&self) {
+    async fn wait_for_request(&self) {
         if let Some(limit) = &self.requests {
             limit.wait(1).await;
         }
     }
 
-    /// Until so many bytes may go.
-    pub(super) async fn bytes(&self, bytes: u64) {
+    /// Waits until this many bytes may be sent.
+    pub(super) async fn wait_for_bytes(&self, bytes: u64) {
         if let Some(limit) = &self.kib {
             limit.wait(bytes.div_ceil(1 << 10)).await;
         }
@@ -75,18 +76,18 @@ impl Pace {
 #[derive(Debug, Clone)]
 struct Limit {
     per_second: NonZeroU32,
-    limiter: Arc<RateLimiter<NotKeyed, InMemoryState, DefaultClock>>,
+    limiter: Arc<Governor<NotKeyed, InMemoryState, DefaultClock>>,
 }
 
 impl Limit {
     fn new(per_second: NonZeroU32) -> Self {
-        Self { per_second, limiter: Arc::new(RateLimiter::direct(Quota::per_second(per_second))) }
+        Self { per_second, limiter: Arc::new(Governor::direct(Quota::per_second(per_second))) }
     }
 
-    /// Until there were so many; a second's worth at a time, which is all that is given at once.
+    /// Waits for `left` units, at most one second's worth at a time, which is the largest burst.
     async fn wait(&self, mut left: u64) {
         while let Some(n) = NonZeroU32::new(left.min(self.per_second.get().into()) as u32) {
-            // It refuses only what it could never give.
+            // Fails only for more than the largest burst.
             let _ = self.limiter.until_n_ready(n).await;
             left -= u64::from(n.get());
         }
@@ -94,44 +95,44 @@ impl Limit {
 }
 
 #[derive(Debug)]
-struct PacedClient {
+struct RateLimitedClient {
     client: SharedHttpClient,
-    pace: Pace,
+    rate_limiter: RateLimiter,
 }
 
-impl HttpClient for PacedClient {
+impl HttpClient for RateLimitedClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(PacedConnector { connector, pace: self.pace.clone() })
+        SharedHttpConnector::new(RateLimitedConnector { connector, rate_limiter: self.rate_limiter.clone() })
     }
 }
 
 #[derive(Debug)]
-struct PacedConnector {
+struct RateLimitedConnector {
     connector: SharedHttpConnector,
-    pace: Pace,
+    rate_limiter: RateLimiter,
 }
 
-impl HttpConnector for PacedConnector {
-    /// What waits has no connection yet, and no timeout of it runs: the SDK's own watch over bodies is off.
+impl HttpConnector for RateLimitedConnector {
+    /// A waiting request has no connection yet, so no timeout of it runs; the SDK's watch over bodies is off.
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (connector, pace) = (self.connector.clone(), self.pace.clone());
+        let (connector, rate_limiter) = (self.connector.clone(), self.rate_limiter.clone());
         HttpConnectorFuture::new(async move {
-            pace.request().await;
+            rate_limiter.wait_for_request().await;
             if !has_waited(&request) {
                 let stated = request.headers().get("content-length").and_then(|length| length.parse().ok());
-                pace.bytes(stated.unwrap_or(0)).await;
+                rate_limiter.wait_for_bytes(stated.unwrap_or(0)).await;
             }
             let response = connector.call(request).await?;
-            Ok(match pace.kib {
-                Some(limit) => response.map(|body| SdkBody::from_body_1_x(PacedBody::new(body, limit.clone()))),
+            Ok(match rate_limiter.kib {
+                Some(limit) => response.map(|body| SdkBody::from_body_1_x(RateLimitedBody::new(body, limit.clone()))),
                 None => response,
             })
         })
     }
 }
 
-/// An object's bytes, sent for the first time.
+/// Whether the request uploads an object's bytes in its first attempt, and so has waited before it was signed.
 fn has_waited(request: &HttpRequest) -> bool {
     let first = request.headers().get("amz-sdk-request").is_some_and(|attempt| attempt.starts_with("attempt=1;"));
     first && request.method() == "PUT"
@@ -139,25 +140,25 @@ fn has_waited(request: &HttpRequest) -> bool {
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
-/// The body of an answer, whose bytes are held back as they come: what is dropped early has cost no more than came.
-struct PacedBody {
+/// A response body whose bytes are delayed as they arrive, so that a body dropped early costs only what arrived.
+struct RateLimitedBody {
     inner: SdkBody,
     limit: Limit,
-    /// Until when the next bytes must come; those that are held back do not count.
-    patience: Pin<Box<Sleep>>,
-    /// What came and must wait, and until when.
+    /// Deadline for the next bytes. The time for which bytes are delayed does not count.
+    idle: Pin<Box<Sleep>>,
+    /// A frame that is delayed, and its delay.
     waiting: Option<(Frame<Bytes>, Wait)>,
-    /// Bytes that were given out, and did not make a KiB yet.
+    /// Bytes passed on since the last full KiB.
     owed: u64,
 }
 
-impl PacedBody {
+impl RateLimitedBody {
     fn new(inner: SdkBody, limit: Limit) -> Self {
-        Self { inner, limit, patience: Box::pin(sleep(SILENCE)), waiting: None, owed: 0 }
+        Self { inner, limit, idle: Box::pin(sleep(IDLE_TIMEOUT)), waiting: None, owed: 0 }
     }
 }
 
-impl Body for PacedBody {
+impl Body for RateLimitedBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -167,8 +168,8 @@ impl Body for PacedBody {
                 Poll::Ready(Some(Ok(frame))) => frame,
                 Poll::Ready(end) => return Poll::Ready(end),
                 Poll::Pending => {
-                    ready!(self.patience.as_mut().poll(cx));
-                    return Poll::Ready(Some(Err(format!("no byte came for {SILENCE:?}").into())));
+                    ready!(self.idle.as_mut().poll(cx));
+                    return Poll::Ready(Some(Err(format!("no byte arrived for {IDLE_TIMEOUT:?}").into())));
                 }
             };
             self.owed += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -178,7 +179,7 @@ impl Body for PacedBody {
         }
         if let Some((_, until)) = &mut self.waiting {
             ready!(until.as_mut().poll(cx));
-            self.patience.as_mut().reset(Instant::now() + SILENCE);
+            self.idle.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
         }
         Poll::Ready(self.waiting.take().map(|(frame, _)| Ok(frame)))
     }
@@ -188,7 +189,7 @@ impl Body for PacedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // What waits is no longer of the inner body.
+        // A delayed frame is no longer part of the inner body.
         if self.waiting.is_some() { SizeHint::default() } else { self.inner.size_hint() }
     }
 }

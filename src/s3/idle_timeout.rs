@@ -1,7 +1,7 @@
-//! How long a request may take: as long as something moves.
+//! Idle timeout: a request may take as long as bytes move.
 //!
-//! The SDK's read timeout runs from a request's first byte to its answer, so that a large part on a slow line could never
-//! arrive. Here the time counts in which nothing goes out and no answer comes.
+//! The SDK's read timeout runs from a request's first byte to its response, so that a large part would never arrive on
+//! a slow line. This one measures only time in which no byte is sent and no response arrives.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,36 +19,36 @@ use aws_smithy_types::body::{Error, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// A body goes out in pieces of so many bytes, each of which tells that it moves.
+/// Bytes of the chunks in which a body is sent; each chunk counts as progress.
 const PIECE: usize = 32 << 10;
 
-/// The client, whose read timeout is one of silence.
-pub(super) fn bounded(client: SharedHttpClient) -> SharedHttpClient {
-    SharedHttpClient::new(BoundedClient(client))
+/// Returns the client with its read timeout turned into an idle timeout.
+pub(super) fn with_idle_timeout(client: SharedHttpClient) -> SharedHttpClient {
+    SharedHttpClient::new(IdleTimeoutClient(client))
 }
 
 #[derive(Debug)]
-struct BoundedClient(SharedHttpClient);
+struct IdleTimeoutClient(SharedHttpClient);
 
-impl HttpClient for BoundedClient {
+impl HttpClient for IdleTimeoutClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let mut ours = HttpConnectorSettings::builder();
         ours.set_connect_timeout(settings.connect_timeout());
         let connector = self.0.http_connector(&ours.build(), components);
-        SharedHttpConnector::new(BoundedConnector { connector, silence: settings.read_timeout() })
+        SharedHttpConnector::new(IdleTimeoutConnector { connector, idle_timeout: settings.read_timeout() })
     }
 }
 
 #[derive(Debug)]
-struct BoundedConnector {
+struct IdleTimeoutConnector {
     connector: SharedHttpConnector,
-    /// How long it may last.
-    silence: Option<Duration>,
+    /// Longest time without progress.
+    idle_timeout: Option<Duration>,
 }
 
-impl HttpConnector for BoundedConnector {
+impl HttpConnector for IdleTimeoutConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(silence) = self.silence else { return self.connector.call(request) };
+        let Some(idle_timeout) = self.idle_timeout else { return self.connector.call(request) };
         let sent = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&sent);
         let request = request
@@ -59,20 +59,20 @@ impl HttpConnector for BoundedConnector {
                 let before = sent.load(Ordering::Relaxed);
                 tokio::select! {
                     answer = &mut answer => return answer,
-                    () = tokio::time::sleep(silence) => {}
+                    () = tokio::time::sleep(idle_timeout) => {}
                 }
                 if sent.load(Ordering::Relaxed) == before {
-                    return Err(ConnectorError::timeout(format!("nothing moved for {silence:?}").into()));
+                    return Err(ConnectorError::timeout(format!("no byte moved for {idle_timeout:?}").into()));
                 }
             }
         })
     }
 }
 
-/// A request's body, a piece at a time.
+/// A request's body, sent in chunks that are counted.
 struct CountedBody {
     inner: SdkBody,
-    /// What is left of the frame that came.
+    /// Rest of the current frame.
     piece: Bytes,
     count: Arc<AtomicU64>,
 }
@@ -121,9 +121,9 @@ mod tests {
 
     use super::*;
 
-    const SILENCE: Duration = Duration::from_millis(200);
+    const IDLE_TIMEOUT: Duration = Duration::from_millis(200);
 
-    /// Takes a piece of the body at a time, with a rest after each, and then never answers, or does.
+    /// Reads one chunk at a time and rests after each, then answers or never does.
     #[derive(Debug)]
     struct Slow {
         rest: Duration,
@@ -151,23 +151,23 @@ mod tests {
 
     async fn put(rest: u64, answers: bool) -> (Result<HttpResponse, ConnectorError>, Duration) {
         let connector = SharedHttpConnector::new(Slow { rest: Duration::from_millis(rest), answers });
-        let connector = BoundedConnector { connector, silence: Some(SILENCE) };
+        let connector = IdleTimeoutConnector { connector, idle_timeout: Some(IDLE_TIMEOUT) };
         let begun = Instant::now();
         let answer = connector.call(HttpRequest::new(SdkBody::from(vec![7; 20 * PIECE + 1]))).await;
         (answer, begun.elapsed())
     }
 
     #[tokio::test]
-    async fn what_moves_takes_its_time() {
+    async fn request_with_moving_body_is_not_timed_out() {
         let (answer, took) = put(30, true).await;
-        assert!(answer.is_ok() && took > 2 * SILENCE, "{took:?}");
+        assert!(answer.is_ok() && took > 2 * IDLE_TIMEOUT, "{took:?}");
     }
 
     #[tokio::test]
-    async fn what_does_not_move_or_answer_ends() {
+    async fn stalled_request_times_out() {
         for (rest, answers) in [(5000, true), (0, false)] {
             let (answer, took) = put(rest, answers).await;
-            assert!(answer.is_err_and(|error| error.is_timeout()) && took < 5 * SILENCE, "{took:?}");
+            assert!(answer.is_err_and(|error| error.is_timeout()) && took < 5 * IDLE_TIMEOUT, "{took:?}");
         }
     }
 }

@@ -1,20 +1,19 @@
-//! Successes that are none. S3 may begin to answer with a 200 and then fail; the SDK looks for an error in the body of
-//! every success but two: the body of a GET is the object's, and a HEAD has none.
+//! Retries responses that report a false success. S3 may begin to answer with 200 and then fail. The SDK looks for an
+//! error in the body of every 200, except GET, whose body is the object, and HEAD, which has none.
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 
-/// Takes the 200 of a GET or HEAD without an `ETag`, which every object has, for the 500 it should have been: it is
-/// repeated like one.
+/// Turns a 200 to GET or HEAD without `ETag`, which every object has, into a 500, so that the SDK retries it.
 #[derive(Debug)]
-pub(super) struct DoubtSuccess;
+pub(super) struct RetryMissingEtag;
 
 #[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for DoubtSuccess {
+impl Intercept for RetryMissingEtag {
     fn name(&self) -> &'static str {
-        "DoubtSuccess"
+        "RetryMissingEtag"
     }
 
     fn modify_before_deserialization(

@@ -1,4 +1,4 @@
-//! Multipart uploads that are open: those of a bucket, to be listed and ended, and those of this process, to wait for.
+//! Open multipart uploads: lists and aborts those of a bucket, and tracks those of this process.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use tokio::sync::watch;
 
 use super::Store;
 use super::classify::failed;
-use super::error::{Kind, Operation, S3Error};
+use super::error::{Operation, S3Error, S3ErrorKind};
 use super::list::decoded;
-use super::multipart::end;
+use super::multipart::abort_upload;
 use super::object::ObjectRef;
 
 /// An upload that was neither completed nor aborted: its parts cost storage.
@@ -25,12 +25,12 @@ use super::object::ObjectRef;
 pub struct OpenUpload {
     pub object: ObjectRef,
     pub id: String,
-    /// When it was begun, in whole seconds since 1970.
+    /// Time of creation in seconds since 1970.
     pub initiated: i64,
 }
 
 impl Store {
-    /// The open uploads of a bucket's keys that begin with the prefix, `prefix.key`; all of them, however many pages.
+    /// Lists all open uploads whose keys begin with `prefix.key`.
     ///
     /// # Errors
     /// [`S3Error`] of any kind.
@@ -47,10 +47,13 @@ impl Store {
                 .encoding_type(EncodingType::Url)
                 .send()
                 .await;
-            let output = sent.map_err(|error| failed(operation, prefix, error).expecting(owner))?;
+            let output = sent.map_err(|error| failed(operation, prefix, error).with_expected_owner(owner))?;
             let encoded = output.encoding_type == Some(EncodingType::Url);
             for upload in output.uploads.into_iter().flatten() {
-                let nonsense = || S3Error::new(operation, prefix, Kind::Unavailable).saying("an upload without its ID");
+                let nonsense = || {
+                    S3Error::new(operation, prefix, S3ErrorKind::Unavailable)
+                        .with_message("a list entry without an upload ID")
+                };
                 found.push(open_upload(&prefix.bucket, upload, encoded).ok_or_else(nonsense)?);
             }
             if output.is_truncated != Some(true) {
@@ -59,22 +62,23 @@ impl Store {
             key_marker = output.next_key_marker.and_then(|marker| decoded(marker, encoded));
             id_marker = output.next_upload_id_marker;
             if key_marker.is_none() {
-                return Err(S3Error::new(operation, prefix, Kind::Unavailable).saying("more, without a marker for it"));
+                return Err(S3Error::new(operation, prefix, S3ErrorKind::Unavailable)
+                    .with_message("a truncated list without a marker"));
             }
         }
     }
 
-    /// Ends an upload and frees its parts. One that has ended meanwhile is no error.
+    /// Aborts an upload, which frees its parts. An upload that has already ended is no error.
     ///
     /// # Errors
-    /// [`S3Error`] of any kind but [`Kind::NoSuchUpload`].
+    /// [`S3Error`] of any kind but [`S3ErrorKind::NoSuchUpload`].
     pub async fn abort_upload(&self, upload: &OpenUpload) -> Result<(), S3Error> {
-        end(&self.client, &upload.object, &upload.id, self.buckets.destination_owner.clone()).await
+        abort_upload(&self.client, &upload.object, &upload.id, self.buckets.destination_owner.clone()).await
     }
 
-    /// Also tells `watch` of every upload that this store begins and ends.
+    /// Tracks every upload that this store begins and ends.
     #[must_use]
-    pub fn watched_by(self, watch: &UploadWatch) -> Self {
+    pub fn with_upload_tracker(self, watch: &UploadTracker) -> Self {
         let config = self.client.config().to_builder().interceptor(watch.clone());
         Self { client: aws_sdk_s3::Client::from_conf(config.build()), ..self }
     }
@@ -86,33 +90,34 @@ fn open_upload(bucket: &str, upload: MultipartUpload, encoded: bool) -> Option<O
     Some(OpenUpload { object, id: upload.upload_id?, initiated })
 }
 
-/// Knows the uploads of this process that are open, so that a program which ends early can wait until none is.
+/// Tracks the open uploads of this process, so that a program that ends early can wait until none is left.
 #[derive(Debug, Clone, Default)]
-pub struct UploadWatch(watch::Sender<Uploads>);
+pub struct UploadTracker(watch::Sender<Tracked>);
 
 #[derive(Debug, Default)]
-struct Uploads {
-    /// Asked for, and not answered yet.
+struct Tracked {
+    /// Requested, but not answered yet.
     beginning: Vec<ObjectRef>,
-    /// By their IDs.
+    /// By upload ID.
     open: BTreeMap<String, ObjectRef>,
 }
 
-impl UploadWatch {
-    /// Waits until no upload is open, for so long at most; says which still may be, and their IDs where they are known.
-    pub async fn settled(&self, patience: Duration) -> Vec<(Option<String>, ObjectRef)> {
+impl UploadTracker {
+    /// Waits until no upload is open, at most for `patience`. Returns the uploads that may still be open, with their
+    /// IDs where they are known.
+    pub async fn wait_for_all(&self, patience: Duration) -> Vec<(Option<String>, ObjectRef)> {
         let mut uploads = self.0.subscribe();
         let none = uploads.wait_for(|uploads| uploads.beginning.is_empty() && uploads.open.is_empty());
         if tokio::time::timeout(patience, none).await.is_ok() {
             return Vec::new();
         }
-        let Uploads { beginning, open } = &*self.0.borrow();
+        let Tracked { beginning, open } = &*self.0.borrow();
         let open = open.iter().map(|(id, object)| (Some(id.clone()), object.clone()));
         open.chain(beginning.iter().map(|object| (None, object.clone()))).collect()
     }
 }
 
-/// What a request does to an upload. The SDK lets go of a request's input before its answer comes.
+/// What a request does to an upload. Stored, since the SDK drops a request's input before the response arrives.
 #[derive(Debug, Clone)]
 enum Step {
     Begin(ObjectRef),
@@ -124,9 +129,9 @@ impl Storable for Step {
 }
 
 #[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for UploadWatch {
+impl Intercept for UploadTracker {
     fn name(&self) -> &'static str {
-        "UploadWatch"
+        "UploadTracker"
     }
 
     fn read_before_execution(
@@ -175,7 +180,7 @@ impl Intercept for UploadWatch {
             (Step::End(id), _) if gone => {
                 uploads.open.remove(&id);
             }
-            // An end that failed is followed by another, or the upload is told of as one that is left.
+            // A failed end is retried, or the upload is reported as left open.
             (Step::End(_), _) => {}
         });
         Ok(())

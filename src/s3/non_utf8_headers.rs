@@ -1,5 +1,5 @@
-//! Headers that are no UTF-8: a client may have stored any bytes as, say, Content-Disposition. The SDK's own answer would
-//! be to fail whenever such an object is read, for ever; ours is to let go of the header, and say so.
+//! Tolerates headers that are not UTF-8. A client may have stored any bytes as, say, Content-Disposition. By default
+//! the SDK fails every read of such an object; this interceptor drops the header and logs a warning.
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::interceptors::BeforeSerializationInterceptorContextRef;
@@ -7,7 +7,7 @@ use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_smithy_runtime_api::http::NonUtf8HeaderHandling;
 
-/// Reads answers as if headers that are no UTF-8 were absent.
+/// Drops response headers that are not UTF-8.
 #[derive(Debug)]
 pub(super) struct SkipUnreadableHeaders;
 
@@ -34,7 +34,7 @@ impl Intercept for SkipUnreadableHeaders {
     ) -> Result<(), BoxError> {
         for (name, value) in context.response().headers().iter_bytes() {
             if std::str::from_utf8(value).is_err() {
-                tracing::warn!(header = name, "not UTF-8, and not carried over: {}", value.escape_ascii());
+                tracing::warn!(header = name, "dropped, since its value is not UTF-8: {}", value.escape_ascii());
             }
         }
         Ok(())

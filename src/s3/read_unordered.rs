@@ -1,4 +1,4 @@
-//! A large object in no order: no byte waits for those before it.
+//! Unordered ranged download of a large object: no byte waits for those before it.
 
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
@@ -8,50 +8,49 @@ use aws_sdk_s3::primitives::ByteStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
-use super::checksum::{PartProof, Stored};
+use super::checksum::{PartsVerifier, StoredChecksum};
 use super::download::Download;
-use super::error::{Kind, S3Error};
+use super::error::{S3Error, S3ErrorKind};
 use super::object::{Head, ObjectRef};
 use super::parts::PartPlan;
 
-/// Bytes that are gathered for one write: what the socket has at a time is less, and a write costs a file system more than the
-/// copy.
-const WRITTEN_AT_ONCE: usize = 256 << 10;
+/// Bytes buffered for one write: a socket yields less at a time, and a write costs the file system more than the copy.
+const WRITE_BUFFER: usize = 256 << 10;
 
-/// Why not every byte is in its place.
+/// Why an unordered download failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ScatterError {
+pub enum UnorderedReadError {
     #[error(transparent)]
     S3(#[from] S3Error),
-    /// Of the place itself.
+    /// The writer failed.
     #[error(transparent)]
     Place(#[from] io::Error),
 }
 
 impl Store {
-    /// Brings the object as it was when `head` was seen, by several requests at once, each to a writer of its own, which
-    /// `open` gives for its offset in bytes. Verifies the checksum where S3 has a CRC of the whole; any other, such as a
-    /// SHA-256, takes bytes in order only ([`Store::pieces`]).
+    /// Downloads the version of the object that `head` describes by several concurrent requests. Each writes to a
+    /// writer of its own, which `open` returns for an offset in bytes. Verifies the checksum if S3 has a CRC of the
+    /// whole object. Other checksums, such as SHA-256, need the bytes in order ([`Store::read_ordered`]).
     ///
     /// # Errors
-    /// [`ScatterError`]; by then any of the bytes may be in their places.
-    pub async fn scatter<O, W>(&self, object: &ObjectRef, head: &Head, open: O) -> Result<(), ScatterError>
+    /// [`UnorderedReadError`]; any part of the bytes may have been written by then.
+    pub async fn read_unordered<O, W>(&self, object: &ObjectRef, head: &Head, open: O) -> Result<(), UnorderedReadError>
     where
         O: Fn(u64) -> io::Result<W> + Send + Sync + 'static,
         W: Write + Send + 'static,
     {
         let source = Arc::new(Download::new(self, object, head.clone(), ByteStream::default()));
-        let (open, proof) = (Arc::new(open), head.checksum.as_ref().and_then(Stored::proof_by_parts));
+        let (open, verifier) = (Arc::new(open), head.checksum.as_ref().and_then(StoredChecksum::parts_verifier));
         let plan = PartPlan::new(head.size, self.transfer.part_size);
         let ranges = plan.into_iter().flat_map(PartPlan::parts).map(|part| part.range);
         let done = stream::iter(ranges).map(|range| {
             let (source, open, progress) = (Arc::clone(&source), Arc::clone(&open), self.progress.clone());
-            let mut sum = proof.as_ref().map(PartProof::begin);
+            let mut sum = verifier.as_ref().map(PartsVerifier::begin);
             async move {
                 let start = range.start;
                 let reading = Arc::clone(&source);
                 let work = async move {
-                    let mut place = BufWriter::with_capacity(WRITTEN_AT_ONCE, open(start)?);
+                    let mut place = BufWriter::with_capacity(WRITE_BUFFER, open(start)?);
                     let put = |chunk: &[u8]| {
                         if let Some(sum) = &mut sum {
                             sum.update(chunk);
@@ -60,30 +59,30 @@ impl Store {
                         progress.add(chunk.len() as u64);
                         Ok(())
                     };
-                    reading.scatter_range(range, put).await?;
+                    reading.read_range_into(range, put).await?;
                     place.flush()?;
-                    Ok::<_, ScatterError>((start, sum))
+                    Ok::<_, UnorderedReadError>((start, sum))
                 };
-                source.on_its_own(work).await
+                source.in_own_task(work).await
             }
         });
         let mut sums: Vec<_> = done.buffer_unordered(self.transfer.download_concurrency.max(1)).try_collect().await?;
         sums.sort_unstable_by_key(|(start, _)| *start);
         let sums = sums.into_iter().filter_map(|(_, sum)| sum);
-        if proof.is_some_and(|proof| !proof.holds(sums)) {
-            return Err(source.error(Kind::Corrupted).into());
+        if verifier.is_some_and(|verifier| !verifier.verify(sums)) {
+            return Err(source.error(S3ErrorKind::Corrupted).into());
         }
         Ok(())
     }
 }
 
 impl Download {
-    /// What breaks off is asked for again from there.
-    async fn scatter_range(
+    /// Reads a range into `put`. Requests the rest again if the body breaks off.
+    async fn read_range_into(
         &self,
         range: Range<u64>,
         mut put: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<(), ScatterError> {
+    ) -> Result<(), UnorderedReadError> {
         let (mut at, mut repeats) = (range.start, self.repeats);
         let mut body = self.ask(range.clone()).await?;
         while at < range.end {
