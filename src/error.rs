@@ -1,10 +1,10 @@
-//! Every way an object can fail, and who can act on it: decided once, on the type.
+//! All errors of one object, each classified by who can act on it.
 
 use crate::optimize::ImageError;
 use crate::pipeline::{EventError, PlanError, Skip};
 use crate::s3::{Operation, S3Error, S3ErrorKind};
 
-/// What can go wrong with one object.
+/// Error while processing one object.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -17,20 +17,20 @@ pub enum Error {
     Plan(#[from] PlanError),
 }
 
-/// Who can act on an error, and so what Lambda is told.
+/// Who can act on an error. Decides the answer to Lambda.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Nothing is wrong: not ours to do. A success.
+    /// No error: the object is skipped. A success.
     Skip(Skip),
-    /// The image will not get any better. A success, after the original was copied.
+    /// A retry cannot repair the image. A success, after the original was copied.
     Permanent,
-    /// The record fails: Lambda tries again, and in the end hands the event to the queue of failures, so that it
-    /// outlives a fault in the setup as well.
+    /// The record fails: Lambda retries the event, and finally sends it to the failure queue, so that events outlive
+    /// configuration errors.
     Retryable,
 }
 
 impl Error {
-    /// Who can act on it.
+    /// Returns who can act on the error.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
@@ -40,16 +40,15 @@ impl Error {
                 }
             },
             Self::S3(error) => class_of_s3(error),
-            // No retry mends these, yet only a person can, and finds the event in the queue of failures.
+            // A retry cannot repair these, but a person can, and finds the event in the failure queue.
             Self::Event(EventError::NotAnEvent { .. } | EventError::Field { .. } | EventError::Key { .. })
             | Self::Plan(PlanError::KeyTooLong { .. }) => Class::Retryable,
         }
     }
 }
 
-/// Everything about S3 is worth a retry, down to what only a person can mend (a permission, a bucket's name, an archived
-/// or encrypted source): the event then waits in the queue of failures. But a source that is another one by now, or
-/// gone, is nobody's fault.
+/// Every S3 error is retryable, even if only a person can repair it (a permission, a bucket name, an archived or
+/// encrypted source): the event then waits in the failure queue. A source that was replaced or deleted is a skip.
 fn class_of_s3(error: &S3Error) -> Class {
     match error.kind {
         S3ErrorKind::NotFound if is_about_source(error) => Class::Skip(Skip::SourceGone),
@@ -77,7 +76,7 @@ fn class_of_s3(error: &S3Error) -> Class {
     }
 }
 
-/// Whether it was met while reading: of a copy, the store says which end it was.
+/// Whether the error is about the source. For a copy, the store layer has named the object at fault.
 fn is_about_source(error: &S3Error) -> bool {
     match error.operation {
         Operation::GetObject | Operation::GetObjectTagging => true,
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_does_not_mend_itself() {
+    fn class_of_image_error_is_permanent() {
         let malformed = ImageError::Malformed { format: Format::Jpeg, detail: "truncated".into() };
         assert_eq!(image(malformed), Class::Permanent);
         assert_eq!(image(ImageError::LimitExceeded { limit: Limit::Scans, value: 883, max: 100 }), Class::Permanent);
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_person_can_mend_is_kept_for_one() {
+    fn class_of_event_and_plan_errors_is_retryable() {
         let event = EventError::NotAnEvent { seen: "null".into() };
         assert_eq!(Error::from(event).class(), Class::Retryable);
         let plan = PlanError::KeyTooLong { source_object: ObjectRef::new("b", "k"), bytes: 1025 };

@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::{self, Settings};
 use crate::error::Error;
-use crate::pipeline::report::{Ending, Outcome, Report};
+use crate::pipeline::report::{JobOutcome, Outcome, Report};
 use crate::pipeline::{EventError, Pipeline, Record, Skip, event};
 use crate::s3::{ObjectRef, Store};
 
@@ -32,7 +32,7 @@ pub async fn main() -> ExitCode {
     let pipeline = OnceCell::new();
     let serve = |LambdaEvent { payload, context }: LambdaEvent<Value>| {
         let (pipeline, settings) = (&pipeline, &settings);
-        async move { handle(pipeline.get_or_init(|| make(settings)).await, &payload, deadline(&context)).await }
+        async move { handle(pipeline.get_or_init(|| connect(settings)).await, &payload, deadline(&context)).await }
     };
     match lambda_runtime::run(service_fn(serve)).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,7 +43,7 @@ pub async fn main() -> ExitCode {
     }
 }
 
-async fn make(settings: &Settings) -> Pipeline {
+async fn connect(settings: &Settings) -> Pipeline {
     let Settings { transfer, rate_limits, buckets, policy, source_client, destination_client, .. } = settings.clone();
     let store = Store::connect(&source_client, &destination_client, transfer).await;
     Pipeline::new(store.with_buckets(buckets).with_rate_limits(rate_limits), policy)
@@ -80,34 +80,40 @@ pub struct Response {
 
 /// Why Lambda should try an event again, and in the end hand it to the queue of failures.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum InvocationError {
     #[error(transparent)]
     Event(#[from] EventError),
     #[error("{failed} of {all} records failed: {which}")]
     Records { failed: usize, all: usize, which: String },
 }
 
-impl From<Failure> for Diagnostic {
-    fn from(failure: Failure) -> Self {
-        let kind = match failure {
-            Failure::Event(_) => "NotAnEvent",
-            Failure::Records { .. } => event::RECORDS_FAILED,
+impl From<InvocationError> for Diagnostic {
+    fn from(error: InvocationError) -> Self {
+        let kind = match error {
+            InvocationError::Event(_) => "NotAnEvent",
+            InvocationError::Records { .. } => event::RECORDS_FAILED,
         };
-        Self { error_type: kind.into(), error_message: failure.to_string() }
+        Self { error_type: kind.into(), error_message: error.to_string() }
     }
 }
 
 /// Does every record of an event, one after the other: each may need all of the memory.
 ///
 /// # Errors
-/// [`Failure`] where a record, or the event as a whole, is not done. The other records are done all the same.
-pub async fn handle(pipeline: &Pipeline, event: &Value, deadline: Option<Instant>) -> Result<Response, Failure> {
+/// [`InvocationError`] where a record, or the event as a whole, is not done. The other records are done all the same.
+pub async fn handle(
+    pipeline: &Pipeline,
+    event: &Value,
+    deadline: Option<Instant>,
+) -> Result<Response, InvocationError> {
     let mut reports = Vec::new();
     for record in event::parse(event)? {
         let report = match record {
             Ok(Record::Created(job)) => pipeline.run(&job, deadline).await,
-            Ok(Record::Other { object, .. }) => ended(Some(&object), Ok(Ending::Skipped(Skip::NotACreation))),
-            Err(error) => ended(None, Err(&error.into())),
+            Ok(Record::Other { object, .. }) => {
+                finished_report(Some(&object), Ok(JobOutcome::Skipped(Skip::NotACreation)))
+            }
+            Err(error) => finished_report(None, Err(&error.into())),
         };
         report.log();
         reports.push(report);
@@ -115,15 +121,15 @@ pub async fn handle(pipeline: &Pipeline, event: &Value, deadline: Option<Instant
     respond(reports)
 }
 
-fn ended(object: Option<&ObjectRef>, ending: Result<Ending, &Error>) -> Report {
-    Report::begun(object).ended(ending)
+fn finished_report(object: Option<&ObjectRef>, outcome: Result<JobOutcome, &Error>) -> Report {
+    Report::new(object).finish(outcome)
 }
 
-fn respond(records: Vec<Report>) -> Result<Response, Failure> {
+fn respond(records: Vec<Report>) -> Result<Response, InvocationError> {
     let of = |outcome| records.iter().filter(move |report| report.outcome == outcome);
     let which: Vec<_> = of(Outcome::Failed).map(failure_line).collect();
     if !which.is_empty() {
-        return Err(Failure::Records { failed: which.len(), all: records.len(), which: which.join("; ") });
+        return Err(InvocationError::Records { failed: which.len(), all: records.len(), which: which.join("; ") });
     }
     let count = |outcome| of(outcome).count();
     let (optimized, unchanged, skipped) =

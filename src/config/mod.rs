@@ -147,7 +147,7 @@ impl Settings {
     /// Whether a result lands where the trigger listens.
     fn would_loop(&self) -> bool {
         self.source_bucket.as_ref() == Some(&self.policy.destination_bucket)
-            && self.policy.destination_key.may_stay_under(&self.source_prefix)
+            && self.policy.destination_key.may_write_under(&self.source_prefix)
     }
 }
 

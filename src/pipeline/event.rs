@@ -1,29 +1,29 @@
-//! The one parser of events. Pure: JSON in, one record per object out; never asks S3 anything.
+//! Parses events. Pure: JSON in, one record per object out.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::s3::{ETag, ObjectRef};
 
-/// One object to work on.
+/// One object to process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub source: ObjectRef,
-    /// Of the object that the event speaks of; what is there by now may be another.
+    /// ETag of the version that the event names; the object may have changed since.
     pub etag: Option<ETag>,
     /// Bytes.
     pub size: Option<u64>,
-    /// Orders the events of one key; upper- or lower-case hex digits.
+    /// Orders the events of one key; hex digits of either case.
     pub sequencer: Option<String>,
     pub task: Task,
 }
 
-/// How an object is to be brought to its destination.
+/// How to bring an object to its destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
-    /// Lighter, if it can be.
+    /// Optimize it if possible.
     Optimize,
-    /// As it is, unread: working on it has ended the function before, by its memory or time.
+    /// Copy it unread: an earlier attempt ended the function by memory or time.
     Copy,
 }
 
@@ -31,14 +31,14 @@ pub enum Task {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     Created(Job),
-    /// Something else happened to an object, such as `ObjectRemoved:Delete`.
+    /// Another event of an object, such as `ObjectRemoved:Delete`.
     Other {
         event: String,
         object: ObjectRef,
     },
 }
 
-/// Why an event or one of its records cannot be understood. Kept for a person to look at, so never dropped.
+/// Why an event or one of its records cannot be parsed. Such events are kept for a person, never dropped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     #[error("not an S3 event: got {seen}, want an S3 notification, {{\"Records\": [...]}}")]
@@ -49,31 +49,30 @@ pub enum EventError {
     Key { index: usize, key: String },
 }
 
-/// The error type of our own answer to an event of which records failed. What an event that was answered so needs is
-/// another try; what was not answered has ended the function.
+/// Error type of our own response if records failed. Such an event needs a retry; an event without our response ended
+/// the function.
 pub const RECORDS_FAILED: &str = "RecordsFailed";
 
-/// Every record of an event, each with its own verdict; a test event has none. Also of an event that failed and comes
-/// back in the record that Lambda sends to an on-failure destination.
+/// Returns one result per record of an event; a test event has none. Also accepts the on-failure record in which a
+/// failed event comes back.
 ///
 /// # Errors
-/// [`EventError::NotAnEvent`] where this is no event of S3 at all.
+/// [`EventError::NotAnEvent`] if this is no S3 event.
 pub fn parse(event: &Value) -> Result<Vec<Result<Record, EventError>>, EventError> {
-    let (event, task) = unwrapped(event);
+    let (event, task) = unwrap_failure_records(event);
     if event["Event"] == "s3:TestEvent" {
         return Ok(Vec::new());
     }
     match &event["Records"] {
         Value::Array(records) => {
-            Ok(records.iter().enumerate().map(|(i, record)| notification(i, record, task)).collect())
+            Ok(records.iter().enumerate().map(|(i, record)| parse_record(i, record, task)).collect())
         }
         _ => Err(EventError::NotAnEvent { seen: describe(event) }),
     }
 }
 
-/// The event inside the records of on-failure destinations, as many as there are around it, and what they ask for:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>.
-fn unwrapped(mut event: &Value) -> (&Value, Task) {
+/// Unwraps the event from all on-failure records around it, and returns its task:
+fn unwrap_failure_records(mut event: &Value) -> (&Value, Task) {
     let mut task = Task::Optimize;
     while let Some(payload) = event.get("requestPayload") {
         if ended_the_function(event) {
@@ -84,8 +83,8 @@ fn unwrapped(mut event: &Value) -> (&Value, Task) {
     (event, task)
 }
 
-/// Whether the event ended the function, of an on-failure record. It did not where we answered, where it grew too old
-/// before its turn came, or where the function could not start: a wrong processor, or settings that are refused.
+/// Whether an on-failure record shows that the event ended the function. It did not if we answered, if the event
+/// expired in the queue, or if the function could not start (a wrong processor, or rejected settings).
 fn ended_the_function(record: &Value) -> bool {
     let response = &record["responsePayload"];
     let never_ran = record["requestContext"]["condition"] == "EventAgeExceeded" && response.is_null();
@@ -94,9 +93,8 @@ fn ended_the_function(record: &Value) -> bool {
     !(never_ran || never_started || response["errorType"] == RECORDS_FAILED)
 }
 
-/// A record of an S3 notification:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>.
-fn notification(index: usize, record: &Value, task: Task) -> Result<Record, EventError> {
+/// Parses a record of an S3 notification:
+fn parse_record(index: usize, record: &Value, task: Task) -> Result<Record, EventError> {
     let fault = |field, want| {
         let seen = record.pointer(field).map_or_else(|| "missing".into(), describe);
         EventError::Field { index, field, seen, want }
@@ -127,7 +125,7 @@ fn notification(index: usize, record: &Value, task: Task) -> Result<Record, Even
     }))
 }
 
-/// Keys in notifications are form-encoded: `+` is a space, then percent-decoding, as UTF-8.
+/// Decodes a form-encoded key: `+` is a space, then percent-decoding, as UTF-8.
 fn decode_key(key: &str) -> Option<String> {
     let spaced = key.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(Into::into)
@@ -137,7 +135,7 @@ pub(super) fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Enough of a value to recognize it by.
+/// Describes a value briefly.
 fn describe(value: &Value) -> String {
     match value {
         Value::Object(fields) if fields.is_empty() => "an empty object".into(),
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notification_becomes_a_job() {
+    fn parse_notification_yields_a_job() {
         assert_eq!(
             job(&record("2026/cat.jpg")),
             Job {
@@ -203,7 +201,7 @@ mod tests {
         );
     }
 
-    /// As Lambda sends it, of an event that was answered so.
+    /// An on-failure record of an event with this response.
     fn destination_record(event: &Value, response: &Value) -> Value {
         json!({
             "version": "1.0",
@@ -228,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_the_function_is_only_copied() {
+    fn parse_of_killed_invocation_yields_copy_task() {
         let event = json!({ "Records": [record("a+b.jpg")] });
         for response in [
             json!({ "errorMessage": "2026-11-25T16:00:03.001Z e4b46cbf Task timed out after 3.00 seconds" }),
@@ -243,19 +241,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_function_has_answered_is_tried_again() {
+    fn parse_of_answered_failure_yields_optimize_task() {
         let event = json!({ "Records": [record("a.jpg")] });
         let failed = json!({ "errorType": RECORDS_FAILED, "errorMessage": "1 of 1 records failed: ..." });
         let killed = json!({ "errorType": "Runtime.ExitError" });
         assert_eq!(task_of(&event), Task::Optimize);
         assert_eq!(task_of(&destination_record(&event, &failed)), Task::Optimize);
-        // Sent again, and again in vain: one kill is enough, whatever came after it.
+        // Failed again after a redrive: one kill is enough, whatever came after it.
         let killed_first = destination_record(&destination_record(&event, &killed), &failed);
         assert_eq!(task_of(&killed_first), Task::Copy);
     }
 
     #[test]
-    fn what_never_ran_is_no_fault_of_its_image() {
+    fn parse_of_invocation_that_never_ran_yields_optimize_task() {
         let event = json!({ "Records": [record("a.jpg")] });
         let mut too_old = destination_record(&event, &json!(null));
         too_old["requestContext"]["condition"] = json!("EventAgeExceeded");
@@ -269,13 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_without_an_event_is_described() {
+    fn parse_failure_record_without_event_is_an_error() {
         let record = destination_record(&json!({ "hello": 1 }), &json!({}));
         assert_eq!(parse(&record), Err(EventError::NotAnEvent { seen: "an object with hello".into() }));
     }
 
     #[test]
-    fn keys_are_form_decoded() {
+    fn parse_form_decodes_keys() {
         for (encoded, key) in [
             ("a+b.jpg", "a b.jpg"),
             ("a%2Bb.jpg", "a+b.jpg"),
@@ -293,12 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_utf8_is_refused() {
+    fn parse_key_that_is_not_utf8_is_an_error() {
         assert_eq!(one(&record("%FF%FE.jpg")), Err(EventError::Key { index: 0, key: "%FF%FE.jpg".into() }));
     }
 
     #[test]
-    fn optional_fields_may_be_missing() {
+    fn parse_without_optional_fields_yields_a_job() {
         let mut record = record("a.jpg");
         record["s3"]["object"] = json!({ "key": "a.jpg" });
         let job = job(&record);
@@ -306,18 +304,18 @@ mod tests {
     }
 
     #[test]
-    fn a_sequencer_that_is_not_hex_is_none() {
+    fn parse_sequencer_that_is_not_hex_is_none() {
         assert_eq!(job(&edited("/s3/object/sequencer", json!("later\r\nx-evil: 1"))).sequencer, None);
     }
 
     #[test]
-    fn a_test_event_is_a_quiet_success() {
+    fn parse_test_event_yields_no_records() {
         let event = json!({ "Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "photos" });
         assert_eq!(parse(&event), Ok(vec![]));
     }
 
     #[test]
-    fn other_events_are_told_apart() {
+    fn parse_other_event_yields_other_record() {
         for event in ["ObjectRemoved:Delete", "ObjectTagging:Put", "ObjectRestore:Completed"] {
             let object = ObjectRef::new("photos", "a.jpg");
             assert_eq!(one(&edited("/eventName", json!(event))), Ok(Record::Other { event: event.into(), object }));
@@ -325,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_creation_counts() {
+    fn parse_every_creation_event_yields_a_job() {
         for event in [
             "ObjectCreated:Put",
             "ObjectCreated:Copy",
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_record_does_not_stop_the_others() {
+    fn parse_faulty_record_keeps_the_others() {
         let foreign = edited("/eventSource", json!("aws:sqs"));
         let mut keyless = record("a.jpg");
         keyless["s3"]["object"] = json!({});
@@ -357,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_described() {
+    fn parse_of_other_json_is_an_error() {
         for (event, seen) in [
             (json!({ "bucket": "b", "key": "k" }), "an object with bucket, key"),
             (json!({}), "an empty object"),

@@ -1,10 +1,10 @@
-//! Where a result lies: its key, made of its source's. Pure.
+//! Derives a result's key from its source's key. Pure.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How a result's key is made: `small/{dir}{stem}-light{ext}` makes `small/a/b-light.jpg` of `a/b.jpg`. The three are the
-/// whole of the source's key, so that no two sources have one result; the default is that key.
+/// Template of a result's key: `small/{dir}{stem}-light{ext}` turns `a/b.jpg` into `small/a/b-light.jpg`. The three
+/// placeholders cover the whole source key, so that no two sources share a result. The default is the source's key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyTemplate {
     before_dir: String,
@@ -12,69 +12,69 @@ pub struct KeyTemplate {
     before_ext: String,
 }
 
-/// Of all that is put into a key, in bytes.
+/// Most bytes of literal text in a template.
 const MAX_BYTES: usize = 512;
 
 impl KeyTemplate {
-    /// The source's key behind this.
+    /// Template that puts `prefix` before the source's key.
     pub fn under(prefix: impl Into<String>) -> Self {
         Self { before_dir: prefix.into(), ..Self::default() }
     }
 
-    /// The result's key.
+    /// Returns the result's key.
     #[must_use]
     pub fn render(&self, source: &str) -> String {
         let Self { before_dir, before_stem, before_ext } = self;
         let (dir, name) = source.split_at(source.rfind('/').map_or(0, |slash| slash + 1));
-        // A name that begins with its only dot is all stem.
+        // A name whose only dot is its first character has no extension.
         let (stem, ext) = name.split_at(name.rfind('.').filter(|dot| *dot > 0).unwrap_or(name.len()));
         format!("{before_dir}{dir}{before_stem}{stem}{before_ext}{ext}")
     }
 
-    /// Whether it is the key of a result, of whatever source.
+    /// Whether `key` is the key of a result of some source.
     #[must_use]
-    pub fn makes(&self, key: &str) -> bool {
+    pub fn is_result(&self, key: &str) -> bool {
         let Some(rest) = key.strip_prefix(&self.before_dir) else { return false };
-        // The last dot begins the extension, unless the source had none, and the dot is the template's.
+        // The last dot starts the extension, unless the source had none and the dot belongs to the template.
         let ends = [rest.rfind('.').unwrap_or(rest.len()), rest.len()];
         ends.into_iter().any(|end| self.source_of(rest, end).is_some_and(|source| self.render(&source) == key))
     }
 
-    /// Whether results of sources that begin with `prefix` may begin with it as well.
+    /// Whether a source whose key begins with `prefix` may have a result whose key begins with it too.
     #[must_use]
-    pub fn may_stay_under(&self, prefix: &str) -> bool {
+    pub fn may_write_under(&self, prefix: &str) -> bool {
         let (dir, name) = prefix.split_at(prefix.rfind('/').map_or(0, |slash| slash + 1));
         let Self { before_dir, before_stem, .. } = self;
-        // What the prefix ends with is the beginning of a name, or of a folder's.
+        // The prefix may end within a file or folder name.
         format!("{before_dir}{prefix}").starts_with(prefix)
             || format!("{before_dir}{dir}{before_stem}{name}").starts_with(prefix)
     }
 
-    /// The key that this was made of, where its extension begins at `end` of what is behind the prefix.
+    /// Returns the source key, if its extension starts at `end` of the text after the template's prefix.
     fn source_of(&self, rest: &str, end: usize) -> Option<String> {
         let (body, ext) = rest.split_at(end);
         let body = body.strip_suffix(&self.before_ext)?;
         let after_slash = |text: &str| text.rfind('/').map_or(0, |slash| slash + 1);
-        // The stem has no slash: the last one is that of `dir`, or of what the template puts behind it.
+        // The stem has no slash: the last slash belongs to `dir`, or to the template's text after it.
         let (dir, name) = body.split_at_checked(after_slash(body).checked_sub(after_slash(&self.before_stem))?)?;
         Some(format!("{dir}{}{ext}", name.strip_prefix(&self.before_stem)?))
     }
 }
 
-/// Not `{dir}`, `{stem}` and `{ext}`, each once and in this order, with nothing behind them.
+/// The text does not have `{dir}`, `{stem}` and `{ext}`, each once, in this order, with nothing after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoTemplate;
+pub struct InvalidTemplate;
 
 impl FromStr for KeyTemplate {
-    type Err = NoTemplate;
+    type Err = InvalidTemplate;
 
-    fn from_str(text: &str) -> Result<Self, NoTemplate> {
-        let (before_dir, rest) = text.split_once("{dir}").ok_or(NoTemplate)?;
-        let (before_stem, rest) = rest.split_once("{stem}").ok_or(NoTemplate)?;
-        let before_ext = rest.strip_suffix("{ext}").ok_or(NoTemplate)?;
+    fn from_str(text: &str) -> Result<Self, InvalidTemplate> {
+        let (before_dir, rest) = text.split_once("{dir}").ok_or(InvalidTemplate)?;
+        let (before_stem, rest) = rest.split_once("{stem}").ok_or(InvalidTemplate)?;
+        let before_ext = rest.strip_suffix("{ext}").ok_or(InvalidTemplate)?;
         let literals = [before_dir, before_stem, before_ext];
         if literals.iter().any(|literal| literal.contains(['{', '}'])) || literals.concat().len() > MAX_BYTES {
-            return Err(NoTemplate);
+            return Err(InvalidTemplate);
         }
         let [before_dir, before_stem, before_ext] = literals.map(str::to_owned);
         Ok(Self { before_dir, before_stem, before_ext })
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_keeps_folder_and_extension() {
+    fn render_keeps_folder_and_extension() {
         let table = [
             ("small/{dir}{stem}-light{ext}", "a/b.jpg", "small/a/b-light.jpg"),
             ("small/{dir}{stem}-light{ext}", "b", "small/b-light"),
@@ -137,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn results_are_known_by_their_keys() {
+    fn is_result_recognizes_rendered_keys() {
         for text in TEMPLATES {
             let template = template(text);
             assert_eq!(template.to_string(), text);
             for key in KEYS {
-                assert!(template.makes(&template.render(key)), "{text} of {key}");
+                assert!(template.is_result(&template.render(key)), "{text} of {key}");
             }
         }
         for (text, key) in [
@@ -152,12 +152,12 @@ mod tests {
             ("{dir}small/{stem}{ext}", "small/a/b.jpg"),
             ("{dir}{stem}.min{ext}", "a.jpg"),
         ] {
-            assert!(!template(text).makes(key), "{text}: {key}");
+            assert!(!template(text).is_result(key), "{text}: {key}");
         }
     }
 
     #[test]
-    fn results_that_may_come_back_are_foreseen() {
+    fn may_write_under_detects_a_loop() {
         for (text, prefix, may) in [
             ("{dir}{stem}{ext}", "", true),
             ("{dir}{stem}-light{ext}", "photos/", true),
@@ -166,12 +166,12 @@ mod tests {
             ("{dir}small/{stem}{ext}", "photos/", true),
             ("a{dir}b{stem}{ext}", "ab", true),
         ] {
-            assert_eq!(template(text).may_stay_under(prefix), may, "{text} under {prefix}");
+            assert_eq!(template(text).may_write_under(prefix), may, "{text} under {prefix}");
         }
     }
 
     #[test]
-    fn what_could_lose_an_object_is_no_template() {
+    fn parse_of_lossy_template_is_an_error() {
         let long = format!("{}{{dir}}{{stem}}{{ext}}", "x".repeat(513));
         for text in [
             "",
@@ -183,7 +183,7 @@ mod tests {
             "{ext}{dir}{stem}",
             &long,
         ] {
-            assert_eq!(text.parse::<KeyTemplate>(), Err(NoTemplate), "{text}");
+            assert_eq!(text.parse::<KeyTemplate>(), Err(InvalidTemplate), "{text}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What Karui writes into the user metadata of every object it stores, to know it again. Pure.
+//! The marker: user metadata that Karui adds to every object it stores, to recognize it later. Pure.
 //!
-//! A marker is trusted at the destination only. At a source it says nothing: anyone may have written it, or it came
-//! with a copy from elsewhere, and it is dropped.
+//! A marker is trusted only at the destination. On a source, anyone may have written it, or it came with a copy from
+//! elsewhere; it is dropped.
 
 use std::collections::BTreeMap;
 
@@ -22,15 +22,14 @@ const SCORE: &str = "karui-score";
 const METHOD: &str = "karui-method";
 const SEQUENCER: &str = "karui-sequencer";
 
-/// Of all user metadata, names and values together:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html#UserMetadata>.
+/// Limit of all user metadata, names and values together:
 const MAX_METADATA_BYTES: usize = 2048;
 
-/// Where a stored object came from and how it was made.
+/// Origin of a stored object, and how it was made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Marker<'a> {
     pub source_etag: &'a ETag,
-    /// Of [`options_hash`].
+    /// Result of [`options_hash`].
     pub options: &'a str,
     /// Bytes.
     pub original_size: u64,
@@ -40,11 +39,11 @@ pub struct Marker<'a> {
 }
 
 impl Marker<'_> {
-    /// The source's own metadata with this marker in place of any other. Where S3's limit is reached the marker yields,
-    /// since the source's metadata is a promise and the marker saves work only.
+    /// Returns the source's metadata with this marker in place of any other. If both exceed S3's limit, the marker is
+    /// left out: the source's metadata is a promise, the marker only saves work.
     #[must_use]
     pub fn added_to(&self, source: &Metadata) -> Metadata {
-        let own: Metadata = source.iter().filter(|(name, _)| !name.starts_with(PREFIX)).map(cloned).collect();
+        let own: Metadata = source.iter().filter(|(name, _)| !name.starts_with(PREFIX)).map(clone_entry).collect();
         let mut marked = own.clone();
         marked.extend(self.entries());
         let bytes: usize = marked.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -66,23 +65,23 @@ impl Marker<'_> {
     }
 }
 
-fn cloned((name, value): (&String, &String)) -> (String, String) {
+fn clone_entry((name, value): (&String, &String)) -> (String, String) {
     (name.clone(), value.clone())
 }
 
-/// Whether the destination's object is already what this job would store, or of a later event. In doubt it is not: to
-/// work again loses time, to skip could lose an object.
+/// Whether the destination already holds the result of this job or of a later event. In doubt it does not: working
+/// again costs time, skipping could lose an object.
 #[must_use]
 pub fn answers(destination: &Metadata, job: &Job, options_hash: &str) -> bool {
     let stored = |name: &str| destination.get(name).map(String::as_str);
     job.etag.as_ref().is_some_and(|etag| stored(SOURCE_ETAG) == Some(etag.as_str()))
         && stored(OPTIONS) == Some(options_hash)
-        && not_after(job.sequencer.as_deref(), stored(SEQUENCER))
+        && is_not_later(job.sequencer.as_deref(), stored(SEQUENCER))
 }
 
-/// Whether a job's sequencer is not greater than the stored one. The same bytes put again, with other attributes, have
-/// the same `ETag` and a greater sequencer. A job without one cannot be told to be later.
-fn not_after(job: Option<&str>, stored: Option<&str>) -> bool {
+/// Whether a job's sequencer is not greater than the stored one. The same bytes put again with other attributes have
+/// the same `ETag` and a greater sequencer. A job without a sequencer counts as not later.
+fn is_not_later(job: Option<&str>, stored: Option<&str>) -> bool {
     match (job, stored) {
         (None, _) => true,
         (Some(_), None) => false,
@@ -94,7 +93,7 @@ fn not_after(job: Option<&str>, stored: Option<&str>) -> bool {
     }
 }
 
-/// Sixteen hex digits over all options that change the bytes of a result.
+/// Hashes all options that change the bytes of a result, to 16 hex digits.
 #[must_use]
 pub fn options_hash(options: &Options) -> String {
     let Options { quality, metadata, effort, min_savings, limits: _ } = options;
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_written_down() {
+    fn marker_writes_all_its_entries() {
         let etag = ETag::new("\"abc\"");
         assert_eq!(
             marker(&etag).added_to(&metadata(&[("artist", "Ueda")])),
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_found_on_a_source_is_dropped() {
+    fn marker_replaces_one_found_on_the_source() {
         let forged =
             metadata(&[("karui-source-etag", "forged"), ("karui-score", "100"), ("karui-else", "x"), ("a", "b")]);
         let etag = ETag::new("abc");
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_marker_yields_where_s3_allows_no_more() {
+    fn marker_over_the_metadata_limit_is_dropped() {
         let etag = ETag::new("abc");
         let added = |bytes: usize| {
             let source = metadata(&[("k", &"v".repeat(bytes - 1)), ("karui-forged", "x")]);
@@ -180,17 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_answers_its_job() {
+    fn marker_answers_its_own_job() {
         let etag = ETag::new("abc");
         let written = marker(&etag).added_to(&Metadata::new());
         assert!(answers(&written, &job(Some("\"abc\""), Some("00AB")), HASH));
     }
 
-    /// What is tried, what is stored, the job's `ETag` and sequencer, the answer.
+    /// Name of the case, stored entries, the job's `ETag` and sequencer, expected answer.
     type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], (Option<&'a str>, Option<&'a str>), bool);
 
     #[test]
-    fn truth_table_of_answers() {
+    fn answers_compares_etag_options_and_sequencer() {
         let full = [(SOURCE_ETAG, "abc"), (OPTIONS, HASH), (SEQUENCER, "00B0")];
         let same = (Some("abc"), Some("00B0"));
         let table: &[Row] = &[
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_tells_what_changes_the_bytes() {
+    fn options_hash_covers_options_that_change_bytes() {
         let base = Options::default();
         let hash = options_hash(&base);
         assert!(hash.len() == 16 && is_hex(&hash), "{hash}");
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_stable_across_releases() {
+    fn options_hash_is_stable_across_releases() {
         assert_eq!(options_hash(&Options::default()), "b54b9b00f20dad6b");
     }
 }

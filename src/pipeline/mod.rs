@@ -1,35 +1,35 @@
-//! From an event to objects at the destination: event → plan → HEAD → GET → optimize → PUT or COPY → report.
+//! Moves objects from an event to the destination: event → plan → HEAD → GET → optimize → PUT or COPY → report.
 //!
-//! Everything that decides is pure ([`event`], [`mod@plan`], [`marker`], [`body`]); the story is [`Pipeline::run`].
+//! All decisions are pure ([`event`], [`mod@plan`], [`marker`], [`inspect`]); [`Pipeline::run`] does the work.
 
-pub mod body;
 pub mod event;
+pub mod inspect;
 pub mod key;
 pub mod marker;
+pub mod memory;
 pub mod plan;
 pub mod report;
-pub mod room;
 pub mod run;
 pub(crate) mod tags;
 
 pub use event::{EventError, Job, Record, Task};
 pub use key::KeyTemplate;
 pub use plan::{Plan, PlanError, Skip, plan};
-pub use report::{Ending, Report};
+pub use report::{JobOutcome, Report};
 pub use run::Pipeline;
 
 use crate::optimize::Options;
 
-/// What is done with an object.
+/// Configuration of what the pipeline does with an object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     pub destination_bucket: String,
-    /// What makes a result's key of its source's.
+    /// Derives a result's key from its source's key.
     pub destination_key: KeyTemplate,
     pub overwrite: Overwrite,
-    /// In place of the source's; `STANDARD` by its name.
+    /// Storage class of results, in place of the source's. STANDARD must be named explicitly.
     pub storage_class: Option<String>,
-    /// In place of the source's.
+    /// Cache-Control of results, in place of the source's.
     pub cache_control: Option<String>,
     pub options: Options,
     pub unstrippable: Unstrippable,
@@ -37,7 +37,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The defaults, with results under their sources' keys in this bucket.
+    /// Returns the defaults; results keep their sources' keys in this bucket.
     #[must_use]
     pub fn to_bucket(bucket: impl Into<String>) -> Self {
         Self {
@@ -53,31 +53,32 @@ impl Policy {
     }
 }
 
-/// What happens to an object that is at the destination already.
+/// What to do with an object that already exists at the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overwrite {
-    /// It is replaced, unless it is what this event, or a later one, has made; never by who did not see it.
+    /// Replace it, unless it is the result of this event or of a later one. The write is conditional on what HEAD
+    /// found.
     IfOlder,
-    /// It is replaced, unseen.
+    /// Replace it without a HEAD.
     Always,
-    /// It stays.
+    /// Keep it.
     Never,
 }
 
-/// What happens to a file that may hold what the metadata policy removes, and that Karui cannot rewrite.
+/// What to do with a file that may contain metadata the policy removes, if Karui cannot rewrite it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unstrippable {
-    /// It is copied as it is, and the report says so.
+    /// Copy it unchanged, and report its metadata as kept.
     Copy,
-    /// Nothing is stored.
+    /// Store nothing.
     Withhold,
 }
 
-/// What happens where a source's tags may not be read or written.
+/// What to do if a source's tags may not be read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TagPolicy {
-    /// They are dropped, with a warning.
+    /// Drop them, with a warning.
     Copy,
-    /// The object fails.
+    /// Fail the object.
     Require,
 }

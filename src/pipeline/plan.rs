@@ -1,36 +1,36 @@
-//! What to do with a job, as far as the event alone tells. Pure.
+//! Decides by the event alone what to do with a job. Pure.
 
 use std::fmt;
 
-use super::body::Cause;
+use super::inspect::CopyReason;
 use super::{Job, Policy, Task};
 use crate::s3::ObjectRef;
 
-/// What is to be done.
+/// What to do with a job.
 #[derive(Debug, PartialEq)]
 pub enum Plan {
-    /// Read it, and decide by its bytes.
+    /// Read the object, and decide by its bytes.
     Process(ObjectRef),
-    /// Not worth reading, yet it has to arrive.
-    Copy(ObjectRef, Cause),
+    /// Copy the object without reading it.
+    Copy(ObjectRef, CopyReason),
     Skip(Skip),
 }
 
-/// Why an object is not ours to do; a success.
+/// Reason to skip an object; counts as success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
-    /// The result would be stored where the source is: an endless loop.
+    /// The result would overwrite its source: an endless loop.
     DestinationIsSource,
-    /// The destination's marker answers the event.
+    /// The destination already holds the result of this event.
     AlreadyStored,
-    /// Something is at the destination, and `KARUI_OVERWRITE=never`.
+    /// The destination exists, and `KARUI_OVERWRITE=never`.
     NotOverwritten,
-    /// A newer object is at the source, and has its own event.
+    /// The source has been replaced; the newer object has its own event.
     SourceReplaced,
     SourceGone,
-    /// The metadata could not be removed, and `KARUI_UNSTRIPPABLE=withhold`.
+    /// Metadata could not be removed, and `KARUI_UNSTRIPPABLE=withhold`.
     Withheld,
-    /// The record does not tell of a creation.
+    /// The record is not about a created object.
     NotACreation,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Skip {
     }
 }
 
-/// Why a job cannot be done at all.
+/// Why a job is impossible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     #[error(
@@ -58,24 +58,24 @@ pub enum PlanError {
     KeyTooLong { source_object: ObjectRef, bytes: usize },
 }
 
-/// Of a key, in UTF-8: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
+/// Longest key in bytes of UTF-8:
 const MAX_KEY_BYTES: usize = 1024;
 
-/// Where a job's result belongs, and whether its object is worth reading.
+/// Decides where a job's result goes, and whether its object is read.
 ///
 /// # Errors
-/// [`PlanError`] where the destination's key cannot exist.
+/// [`PlanError`] if the destination key is impossible.
 pub fn plan(job: &Job, policy: &Policy) -> Result<Plan, PlanError> {
     let Policy { destination_bucket: bucket, destination_key: template, .. } = policy;
-    // Also what could be a result in the same bucket: it is one, or its result's result would never end.
-    if job.source.bucket == *bucket && template.makes(&job.source.key) {
+    // Also skips any key in the same bucket that could be a result: its own result would trigger without end.
+    if job.source.bucket == *bucket && template.is_result(&job.source.key) {
         return Ok(Plan::Skip(Skip::DestinationIsSource));
     }
     let target = ObjectRef { bucket: bucket.clone(), key: template.render(&job.source.key) };
     plan_to(job, target, policy)
 }
 
-/// The same, where the result belongs to this very place.
+/// Like [`plan`], for a given target.
 ///
 /// # Errors
 /// As [`plan`].
@@ -86,12 +86,12 @@ pub fn plan_to(job: &Job, target: ObjectRef, policy: &Policy) -> Result<Plan, Pl
     if target.key.len() > MAX_KEY_BYTES {
         return Err(PlanError::KeyTooLong { source_object: job.source.clone(), bytes: target.key.len() });
     }
-    let cause = match job.task {
-        Task::Copy => Some(Cause::EndedTheFunction),
-        Task::Optimize => job.size.and_then(|size| Cause::of_size(size, &policy.options.limits)),
+    let reason = match job.task {
+        Task::Copy => Some(CopyReason::EndedTheFunction),
+        Task::Optimize => job.size.and_then(|size| CopyReason::from_size(size, &policy.options.limits)),
     };
-    Ok(match cause {
-        Some(cause) => Plan::Copy(target, cause),
+    Ok(match reason {
+        Some(reason) => Plan::Copy(target, reason),
         None => Plan::Process(target),
     })
 }
@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn the_result_keeps_its_key_under_the_prefix() {
+    fn plan_puts_the_key_under_the_prefix() {
         assert_eq!(plan(&job("in", "a.jpg", Some(1)), &under("")), Ok(Plan::Process(target("a.jpg"))));
         assert_eq!(plan(&job("in", "a.jpg", None), &under("small/")), Ok(Plan::Process(target("small/a.jpg"))));
         assert_eq!(plan(&job("in", "..//a", Some(1)), &under("x/")), Ok(Plan::Process(target("x/..//a"))));
     }
 
     #[test]
-    fn a_result_is_no_source() {
+    fn plan_of_a_result_is_skip() {
         let skip = || Ok(Plan::Skip(Skip::DestinationIsSource));
         assert_eq!(plan(&job("light", "a.jpg", Some(1)), &under("")), skip());
         assert_eq!(plan(&job("light", "small/a.jpg", Some(1)), &under("small/")), skip());
@@ -136,33 +136,33 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_read_is_copied() {
-        let empty = |key: &str| Ok(Plan::Copy(target(key), Cause::Unchanged(Reason::Empty)));
+    fn plan_of_empty_object_is_copy() {
+        let empty = |key: &str| Ok(Plan::Copy(target(key), CopyReason::Unchanged(Reason::Empty)));
         assert_eq!(plan(&job("in", "a.jpg", Some(0)), &under("")), empty("a.jpg"));
         assert_eq!(plan(&job("in", "folder/", Some(0)), &under("")), empty("folder/"));
         assert_eq!(plan(&job("in", "folder/", Some(3)), &under("")), Ok(Plan::Process(target("folder/"))));
     }
 
     #[test]
-    fn what_is_over_a_limit_is_copied() {
+    fn plan_of_object_over_a_limit_is_copy() {
         let mut policy = under("");
         policy.options.limits.bytes = 100;
         let over = ImageError::LimitExceeded { limit: Limit::Bytes, value: 101, max: 100 };
         assert_eq!(plan(&job("in", "a", Some(100)), &policy), Ok(Plan::Process(target("a"))));
-        assert_eq!(plan(&job("in", "a", Some(101)), &policy), Ok(Plan::Copy(target("a"), Cause::Image(over))));
+        assert_eq!(plan(&job("in", "a", Some(101)), &policy), Ok(Plan::Copy(target("a"), CopyReason::Image(over))));
         policy.options.limits.memory = 50;
         let over = ImageError::LimitExceeded { limit: Limit::Memory, value: 51, max: 50 };
-        assert_eq!(plan(&job("in", "a", Some(51)), &policy), Ok(Plan::Copy(target("a"), Cause::Image(over))));
+        assert_eq!(plan(&job("in", "a", Some(51)), &policy), Ok(Plan::Copy(target("a"), CopyReason::Image(over))));
     }
 
     #[test]
-    fn what_ended_the_function_is_copied() {
+    fn plan_of_copy_task_is_copy() {
         let job = Job { task: Task::Copy, ..job("in", "a.png", Some(1)) };
-        assert_eq!(plan(&job, &under("")), Ok(Plan::Copy(target("a.png"), Cause::EndedTheFunction)));
+        assert_eq!(plan(&job, &under("")), Ok(Plan::Copy(target("a.png"), CopyReason::EndedTheFunction)));
     }
 
     #[test]
-    fn a_key_of_1024_bytes_leaves_no_room_for_a_prefix() {
+    fn plan_of_key_over_1024_bytes_is_an_error() {
         let key = "あ".repeat(341) + "a";
         assert_eq!(plan(&job("in", &key, Some(1)), &under("")), Ok(Plan::Process(target(&key))));
         let error = plan(&job("in", &key, Some(1)), &under("s/")).unwrap_err();

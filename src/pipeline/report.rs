@@ -1,4 +1,4 @@
-//! What became of one object: one JSON line in the log, one entry in the response.
+//! The report of one object: one JSON line in the log, one entry in the response.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,23 +7,23 @@ use serde::Serialize;
 use tracing::info;
 
 use super::Skip;
-use super::body::{Cause, Verdict};
+use super::inspect::{BodyOutcome, CopyReason};
 use crate::error::{Class, Error};
 use crate::optimize::{Format, ImageInfo};
 use crate::s3::{ETag, Head, ObjectRef};
 
-/// One object's story. What is not known is left out.
+/// Report of one object. Unknown fields are null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     pub outcome: Outcome,
-    /// Why it was not optimized.
+    /// Reason why it was not optimized.
     pub reason: Option<String>,
-    /// Who can act on the reason; `None` where nobody needs to.
+    /// Class of the error, if there was one.
     pub class: Option<&'static str>,
-    /// `None` where a record does not say.
+    /// `None` if the record does not name it.
     pub source: Option<String>,
     pub destination: Option<String>,
-    /// Of the source as it was read.
+    /// ETag of the source version that was read.
     #[serde(skip)]
     pub source_etag: Option<ETag>,
     pub format: Option<&'static str>,
@@ -34,11 +34,11 @@ pub struct Report {
     pub bytes_out: Option<u64>,
     pub method: Option<String>,
     pub score: Option<f64>,
-    /// The lowest score of any window of 128 pixels that is not flat.
+    /// Lowest score of any window of 128 pixels that is not flat.
     pub worst: Option<f64>,
-    /// How the score was come by: lossless, whole, sampled or none.
+    /// How the score was measured: lossless, whole, sampled or none.
     pub check: Option<String>,
-    /// Whether the time given ended the search early.
+    /// Whether the time budget ended the search early.
     pub budget_cut: bool,
     /// clean, stripped or kept.
     pub metadata: Option<String>,
@@ -46,17 +46,17 @@ pub struct Report {
     pub millis: Millis,
 }
 
-/// design.md's four words.
+/// What became of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Lighter at the destination.
+    /// Stored with fewer bytes.
     Optimized,
-    /// As it is at the destination: tried, or known to bring nothing.
+    /// Copied unchanged: optimizing was tried, or known to save nothing.
     Unchanged,
-    /// Not ours to do.
+    /// Not processed.
     Skipped,
-    /// Not done, to be tried again.
+    /// Failed, to be retried.
     Failed,
 }
 
@@ -81,27 +81,27 @@ pub struct Millis {
     pub total: u64,
 }
 
-/// How a job without an error ended.
+/// Outcome of a job without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// As the report was told of its verdict.
+pub enum JobOutcome {
+    /// Stored, as already recorded in the report.
     Stored,
     Skipped(Skip),
 }
 
-/// How the bytes came to the destination.
+/// How the bytes reached the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Put there, or copied by S3.
+    /// Uploaded, or copied by S3.
     Direct,
-    /// Copied through here, since S3 may not.
+    /// Relayed through this process, since S3 may not copy.
     Relay,
 }
 
 impl Report {
-    /// Of a job that has just begun: failed, until it is known better.
+    /// Starts the report of a job; it counts as failed until it is finished.
     #[must_use]
-    pub fn begun(source: Option<&ObjectRef>) -> Self {
+    pub fn new(source: Option<&ObjectRef>) -> Self {
         Self {
             outcome: Outcome::Failed,
             reason: None,
@@ -125,11 +125,11 @@ impl Report {
         }
     }
 
-    /// What is about to be stored.
-    pub(super) fn judge(&mut self, verdict: &Verdict) {
-        self.metadata = Some(verdict.metadata().to_string());
-        match verdict {
-            Verdict::Lighter(encoded) => {
+    /// Records what is about to be stored.
+    pub(super) fn record_body(&mut self, body: &BodyOutcome) {
+        self.metadata = Some(body.metadata().to_string());
+        match body {
+            BodyOutcome::Optimized(encoded) => {
                 self.outcome = Outcome::Optimized;
                 self.bytes_out = Some(encoded.bytes.len() as u64);
                 self.method = Some(encoded.method.to_string());
@@ -137,53 +137,53 @@ impl Report {
                 self.worst = encoded.worst;
                 self.check = Some(encoded.check.to_string());
                 self.budget_cut = encoded.budget_cut;
-                self.describe(Some(encoded.info));
+                self.record_info(Some(encoded.info));
             }
-            Verdict::AsItIs { cause, info, budget_cut, .. } => {
+            BodyOutcome::Copied { reason, info, budget_cut, .. } => {
                 self.budget_cut = *budget_cut;
                 self.outcome = Outcome::Unchanged;
                 self.bytes_out = self.bytes_in;
-                self.reason = Some(cause.to_string());
-                if let Cause::Image(error) = cause {
+                self.reason = Some(reason.to_string());
+                if let CopyReason::Image(error) = reason {
                     self.class = class_name(Error::from(error.clone()).class());
                 }
-                self.describe(*info);
+                self.record_info(*info);
             }
         }
     }
 
-    /// What the first bytes, or the header, say.
-    fn describe(&mut self, info: Option<ImageInfo>) {
+    /// Records what the image's header says.
+    fn record_info(&mut self, info: Option<ImageInfo>) {
         if let Some(ImageInfo { format, width, height }) = info {
             self.format = Some(format.name());
-            // 0 × 0 stands for "not read any further".
+            // 0 × 0 means that the size was not read.
             (self.width, self.height) = if width > 0 { (Some(width), Some(height)) } else { (None, None) };
         }
     }
 
-    pub(super) fn arrived_by(&mut self, route: Route) {
+    pub(super) fn record_route(&mut self, route: Route) {
         match route {
             Route::Direct => {}
             Route::Relay => self.method = Some("relay".into()),
         }
     }
 
-    pub(super) fn found(&mut self, source: &Head, format: Option<Format>) {
+    pub(super) fn record_source(&mut self, source: &Head, format: Option<Format>) {
         self.source_etag = Some(source.etag.clone());
         self.bytes_in = Some(source.size);
         self.format = format.map(Format::name);
     }
 
-    /// Ends the report.
+    /// Finishes the report with the job's outcome.
     #[must_use]
-    pub fn ended(mut self, ending: Result<Ending, &Error>) -> Self {
-        match ending {
-            Ok(Ending::Stored) => {}
-            Ok(Ending::Skipped(skip)) => self.without_result(Outcome::Skipped, skip.to_string()),
+    pub fn finish(mut self, outcome: Result<JobOutcome, &Error>) -> Self {
+        match outcome {
+            Ok(JobOutcome::Stored) => {}
+            Ok(JobOutcome::Skipped(skip)) => self.clear_result(Outcome::Skipped, skip.to_string()),
             Err(error) => match error.class() {
-                Class::Skip(skip) => self.without_result(Outcome::Skipped, skip.to_string()),
+                Class::Skip(skip) => self.clear_result(Outcome::Skipped, skip.to_string()),
                 class @ (Class::Permanent | Class::Retryable) => {
-                    self.without_result(Outcome::Failed, error.to_string());
+                    self.clear_result(Outcome::Failed, error.to_string());
                     self.class = class_name(class);
                 }
             },
@@ -191,7 +191,7 @@ impl Report {
         self
     }
 
-    fn without_result(&mut self, outcome: Outcome, reason: String) {
+    fn clear_result(&mut self, outcome: Outcome, reason: String) {
         self.outcome = outcome;
         self.reason = Some(reason);
         (self.class, self.bytes_out, self.method, self.check) = (None, None, None, None);
@@ -228,7 +228,7 @@ impl Report {
     }
 }
 
-/// Skips need nobody.
+/// Name of a class; skips have none.
 fn class_name(class: Class) -> Option<&'static str> {
     match class {
         Class::Skip(_) => None,
@@ -237,7 +237,7 @@ fn class_name(class: Class) -> Option<&'static str> {
     }
 }
 
-/// Adds a step's wall time to its clock.
+/// Adds a step's wall time to `clock`.
 pub(super) async fn timed<T>(clock: &mut u64, step: impl Future<Output = T>) -> T {
     let start = Instant::now();
     let result = step.await;

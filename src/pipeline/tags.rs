@@ -1,4 +1,4 @@
-//! The tags of a source, where they may be read.
+//! Reads the tags of sources, if that is permitted.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use crate::s3::{Head, ObjectRef, S3Error, S3ErrorKind, Store};
 
 type Tags = Vec<(String, String)>;
 
-/// Knows the buckets whose tags it could read once: S3 hides their very number from those who may not.
+/// Remembers the buckets whose tags it could read once: without permission, S3 reports a tag count of 0.
 pub(crate) struct TagReader {
     store: Store,
     seen: Mutex<HashSet<String>>,
@@ -18,7 +18,7 @@ impl TagReader {
         Self { store, seen: Mutex::default() }
     }
 
-    /// The tags; `None`, and why, where they may not be read and are not `required`.
+    /// Returns the tags, or `None` and a warning if they may not be read and are not `required`.
     ///
     /// # Errors
     /// [`S3Error`] of any kind.
@@ -28,12 +28,12 @@ impl TagReader {
         head: &Head,
         required: bool,
     ) -> Result<(Option<Tags>, Option<String>), S3Error> {
-        // A zero is believed only of a bucket that shows its tags, and where nothing hangs on it.
+        // Trusts a tag count of 0 only in a bucket whose tags could be read, and if tags are not required.
         if head.tag_count == 0 && !required && self.seen().contains(&source.bucket) {
             return Ok((Some(Tags::new()), None));
         }
         let tags = match self.store.tags(source).await {
-            // A store that knows no tags has none to lose.
+            // A store without tags has none to lose.
             Err(S3Error { kind: S3ErrorKind::NotSupported, .. }) if head.tag_count == 0 && !required => Tags::new(),
             Err(error) if error.may_be_about_tags() && !required => {
                 return Ok((None, Some(format!("tags dropped, if there were any: {error}"))));

@@ -14,8 +14,8 @@ use super::location::Location;
 use super::report::{Action, Meter, Row};
 use crate::optimize::Options;
 use crate::pipeline::marker::options_hash;
+use crate::pipeline::memory::MemoryBudget;
 use crate::pipeline::report::Outcome;
-use crate::pipeline::room::Room;
 use crate::pipeline::tags::TagReader;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
 use crate::s3::{Condition, CopyTags, Head, ObjectRef, S3Error, S3ErrorKind, Store};
@@ -71,7 +71,7 @@ pub struct Carrier {
     pub root: PathBuf,
     pub threads: usize,
     /// Of what passes through this machine.
-    pub room: Room,
+    pub memory: MemoryBudget,
     /// Up to so many bytes an object comes at once; larger ones need this much memory at a time, whatever their size.
     pub whole: u64,
 }
@@ -85,7 +85,7 @@ impl Carrier {
         let memory = options.clone().unwrap_or_default().limits.memory;
         let pipeline = policy
             .filter(|_| both_s3 && !store.is_cross_store())
-            .map(|policy| Pipeline::new(store.clone(), policy).within(Room::new(memory)));
+            .map(|policy| Pipeline::new(store.clone(), policy).with_memory_budget(MemoryBudget::new(memory)));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Arc::new(Self {
             tags: TagReader::new(store.clone()),
@@ -97,7 +97,7 @@ impl Carrier {
             pipeline,
             root,
             threads: cores.div_ceil(request.jobs),
-            room: Room::new(memory),
+            memory: MemoryBudget::new(memory),
         })
     }
 

@@ -20,8 +20,8 @@ use super::report::{Action, Row};
 use super::source::{Source, State, Unchanging, chunks};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{Budget, Format, Options};
-use crate::pipeline::body::{Cause, Verdict};
-use crate::pipeline::run::judge;
+use crate::pipeline::inspect::{BodyOutcome, CopyReason};
+use crate::pipeline::run::optimize_blocking;
 use crate::s3::{Attributes, Condition, Download, Head, ObjectRef, Progress, S3Error, UnorderedReadError};
 
 impl Carrier {
@@ -36,7 +36,7 @@ impl Carrier {
     /// Unchanged, in the memory of a few parts; `marked` are the headers that it arrives with, where they are not its own.
     async fn as_it_is(&self, load: &Load, marked: Option<Attributes>) -> Result<Row, Failure> {
         let size = load.entry.as_ref().map_or(0, |entry| entry.size);
-        let _permit = self.room.take(size.min(self.whole)).await;
+        let _permit = self.memory.acquire(size.min(self.whole)).await;
         match (&load.from, &load.to) {
             (Location::S3(from), Location::S3(to)) => self.pass_on(load, from, to, marked).await,
             (_, Location::S3(to)) => self.send(load, to, marked).await,
@@ -50,29 +50,29 @@ impl Carrier {
     async fn lighten(&self, load: &Load, options: &Options) -> Result<Row, Failure> {
         let (head, format, arrival) = self.begin(load).await?;
         load.meter.expect(head.size);
-        if let Some(cause) = Cause::of_beginning(&head, format, &options.limits) {
+        if let Some(reason) = CopyReason::from_first_bytes(&head, format, &options.limits) {
             let carried = arrival.state(&head);
             drop(arrival);
-            let verdict = Verdict::unread(cause);
-            let marked = load.to.is_s3().then(|| verdict.attributes(&head, format, &self.options_hash, None));
-            let mut done = of_verdict(self.as_it_is(load, marked).await?, &verdict);
+            let outcome = BodyOutcome::unread(reason);
+            let marked = load.to.is_s3().then(|| outcome.attributes(&head, format, &self.options_hash, None));
+            let mut done = with_body_outcome(self.as_it_is(load, marked).await?, &outcome);
             // It is read again: where it is another one by then, its headers and marker are not its own.
             done.carried = done.carried.map(|_| carried);
             return Ok(done);
         }
         // What the store ends meanwhile is asked for again from there.
-        let _permit = self.room.take_for_image(head.size).await;
+        let _permit = self.memory.acquire_for_image(head.size).await;
         let carried = arrival.state(&head);
         let bytes = arrival.read_all().await?;
-        let verdict = judge(bytes.clone(), options.clone(), Budget::UNLIMITED.on(self.threads)).await;
+        let outcome = optimize_blocking(bytes.clone(), options.clone(), Budget::UNLIMITED.on(self.threads)).await;
         let mut warning = None;
-        let mut attributes = verdict.attributes(&head, format, &self.options_hash, None);
+        let mut attributes = outcome.attributes(&head, format, &self.options_hash, None);
         if let (Location::S3(from), Location::S3(_)) = (&load.from, &load.to) {
             (attributes.tags, warning) = self.tags(from, &head).await?;
         }
-        let mut done = of_verdict(row(load, Action::Copied), &verdict);
+        let mut done = with_body_outcome(row(load, Action::Copied), &outcome);
         done.carried = Some(carried).filter(|_| load.to.is_s3());
-        let result = verdict.into_bytes().unwrap_or(bytes);
+        let result = outcome.into_bytes().unwrap_or(bytes);
         let done = Row { bytes_in: Some(head.size), bytes_out: Some(result.len() as u64), ..done };
         let dropped = self.deliver(load, result, &attributes, head.modified).await?;
         Ok(warning.into_iter().chain(dropped).fold(done, Row::warning))
@@ -317,12 +317,14 @@ async fn pour_into(
     into.flush().await.map_err(failure)
 }
 
-fn of_verdict(row: Row, verdict: &Verdict) -> Row {
+fn with_body_outcome(row: Row, outcome: &BodyOutcome) -> Row {
     let row =
-        Row { score: verdict.score(), worst: verdict.worst(), metadata: Some(verdict.metadata().to_string()), ..row };
-    match verdict {
-        Verdict::Lighter(encoded) => Row { action: Action::Optimized, method: Some(encoded.method.to_string()), ..row },
-        Verdict::AsItIs { cause, .. } => Row { action: Action::Copied, ..row }.because(cause.to_string()),
+        Row { score: outcome.score(), worst: outcome.worst(), metadata: Some(outcome.metadata().to_string()), ..row };
+    match outcome {
+        BodyOutcome::Optimized(encoded) => {
+            Row { action: Action::Optimized, method: Some(encoded.method.to_string()), ..row }
+        }
+        BodyOutcome::Copied { reason, .. } => Row { action: Action::Copied, ..row }.because(reason.to_string()),
     }
 }
 

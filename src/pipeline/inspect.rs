@@ -1,4 +1,4 @@
-//! What an object's first bytes and headers decide, and what was decided about its whole. Pure.
+//! Decides by an object's headers and first bytes whether to copy it unread, and holds what the engine decided. Pure.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use super::marker::Marker;
 use crate::optimize::{Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Outcome, Reason};
 use crate::s3::{Attributes, Head};
 
-/// Why an object is copied and not rewritten.
+/// Reason why an object is copied instead of rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// The engine, or its first glance, found nothing to do.
+pub enum CopyReason {
+    /// The engine, or the format check, found nothing to do.
     Unchanged(Reason),
-    /// The body is gzip or the like, and no image before it is unpacked.
+    /// The body has a content coding such as gzip, so it is no image until it is decoded.
     ContentEncoding,
-    /// Working on it has ended the function before: by its memory, its time, a crash.
+    /// An earlier attempt ended the function by memory, time or a crash.
     EndedTheFunction,
-    /// A fault of the image.
+    /// The image is malformed or exceeds a limit.
     Image(ImageError),
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for CopyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unchanged(reason) => reason.fmt(f),
@@ -32,9 +32,10 @@ impl fmt::Display for Cause {
     }
 }
 
-impl Cause {
-    /// Whether the size alone forbids reading. The buffer is a part of the working memory, so that counts as well.
-    pub(super) fn of_size(size: u64, limits: &Limits) -> Option<Self> {
+impl CopyReason {
+    /// Returns a reason if the size alone forbids reading. The buffer is part of the working memory, so that limit
+    /// counts too.
+    pub(super) fn from_size(size: u64, limits: &Limits) -> Option<Self> {
         if size == 0 {
             return Some(Self::Unchanged(Reason::Empty));
         }
@@ -44,12 +45,12 @@ impl Cause {
             .map(Self::Image)
     }
 
-    /// Whether headers and first bytes forbid rewriting.
-    pub(crate) fn of_beginning(head: &Head, format: Option<Format>, limits: &Limits) -> Option<Self> {
+    /// Returns a reason if headers or first bytes forbid rewriting.
+    pub(crate) fn from_first_bytes(head: &Head, format: Option<Format>, limits: &Limits) -> Option<Self> {
         if has_encoding(&head.attributes) {
             return Some(Self::ContentEncoding);
         }
-        Self::of_size(head.size, limits).or(match format {
+        Self::from_size(head.size, limits).or(match format {
             None => Some(Self::Unchanged(Reason::NotAnImage)),
             Some(Format::Jpeg | Format::Png | Format::Gif | Format::WebP) => None,
             Some(_) => Some(Self::Unchanged(Reason::FormatNotRewritten)),
@@ -57,68 +58,69 @@ impl Cause {
     }
 }
 
-/// What reaches the destination.
+/// What is stored at the destination.
 #[derive(Debug)]
-pub enum Verdict {
-    Lighter(Encoded),
-    AsItIs { cause: Cause, info: Option<ImageInfo>, metadata: MetadataState, budget_cut: bool },
+pub enum BodyOutcome {
+    Optimized(Encoded),
+    Copied { reason: CopyReason, info: Option<ImageInfo>, metadata: MetadataState, budget_cut: bool },
 }
 
-impl Verdict {
-    /// Whatever the engine did not look into. Only nothing is known to hold nothing.
-    pub(crate) fn unread(cause: Cause) -> Self {
-        let empty = cause == Cause::Unchanged(Reason::Empty);
+impl BodyOutcome {
+    /// An object that the engine did not read. Only an empty object surely contains no metadata.
+    pub(crate) fn unread(reason: CopyReason) -> Self {
+        let empty = reason == CopyReason::Unchanged(Reason::Empty);
         let metadata = if empty { MetadataState::Clean } else { MetadataState::Kept };
-        Self::AsItIs { cause, info: None, metadata, budget_cut: false }
+        Self::Copied { reason, info: None, metadata, budget_cut: false }
     }
 
-    /// The engine's.
-    pub(crate) fn of(answer: Result<Outcome, ImageError>) -> Self {
+    /// Converts the engine's result.
+    pub(crate) fn from_engine(answer: Result<Outcome, ImageError>) -> Self {
         match answer {
-            Ok(Outcome::Optimized(encoded)) => Self::Lighter(encoded),
-            Ok(Outcome::Unchanged(unchanged)) => Self::AsItIs {
-                cause: Cause::Unchanged(unchanged.reason),
+            Ok(Outcome::Optimized(encoded)) => Self::Optimized(encoded),
+            Ok(Outcome::Unchanged(unchanged)) => Self::Copied {
+                reason: CopyReason::Unchanged(unchanged.reason),
                 info: unchanged.info,
                 metadata: unchanged.metadata,
                 budget_cut: unchanged.budget_cut,
             },
-            Err(error) => Self::unread(Cause::Image(error)),
+            Err(error) => Self::unread(CopyReason::Image(error)),
         }
     }
 
-    /// What is left of the metadata that the policy removes.
+    /// State of the metadata that the policy removes.
     pub(crate) fn metadata(&self) -> MetadataState {
         match self {
-            Self::Lighter(Encoded { metadata, .. }) | Self::AsItIs { metadata, .. } => *metadata,
+            Self::Optimized(Encoded { metadata, .. }) | Self::Copied { metadata, .. } => *metadata,
         }
     }
 
-    /// The score of the worst window of what was made, where it was measured.
+    /// Score of the worst window of the result, if it was measured.
     #[cfg(feature = "transfer")]
     pub(crate) fn worst(&self) -> Option<f64> {
         match self {
-            Self::Lighter(encoded) => encoded.worst,
-            Self::AsItIs { .. } => None,
+            Self::Optimized(encoded) => encoded.worst,
+            Self::Copied { .. } => None,
         }
     }
 
-    /// The score of what was made, where it was measured.
+    /// Score of the result, if it was measured.
     pub(crate) fn score(&self) -> Option<f64> {
         match self {
-            Self::Lighter(encoded) => encoded.score,
-            Self::AsItIs { .. } => None,
+            Self::Optimized(encoded) => encoded.score,
+            Self::Copied { .. } => None,
         }
     }
 
-    /// As the marker tells it.
+    /// Method as written to the marker.
     fn method(&self) -> String {
         match self {
-            Self::Lighter(encoded) => encoded.method.to_string(),
-            Self::AsItIs { .. } => "copy".into(),
+            Self::Optimized(encoded) => encoded.method.to_string(),
+            Self::Copied { .. } => "copy".into(),
         }
     }
 
-    /// What the result arrives with: the source's headers, with the true Content-Type of a recognized image, and the marker.
+    /// Attributes of the result: the source's headers, with the true Content-Type of a recognized image, and the
+    /// marker.
     pub(crate) fn attributes(
         &self,
         source: &Head,
@@ -138,22 +140,22 @@ impl Verdict {
         Attributes { metadata, ..with_true_type(&source.attributes, format) }
     }
 
-    /// What is to be uploaded, if anything.
+    /// Returns the bytes to upload, if any.
     pub(crate) fn into_bytes(self) -> Option<Bytes> {
         match self {
-            Self::Lighter(encoded) => Some(encoded.bytes.into()),
-            Self::AsItIs { .. } => None,
+            Self::Optimized(encoded) => Some(encoded.bytes.into()),
+            Self::Copied { .. } => None,
         }
     }
 }
 
-/// The source's headers, with the true Content-Type of a recognized image.
+/// Returns the source's headers, with the true Content-Type of a recognized image.
 fn with_true_type(source: &Attributes, format: Option<Format>) -> Attributes {
     let mime = format.filter(|_| !has_encoding(source)).map(|format| format.mime().to_string());
     Attributes { content_type: mime.or_else(|| source.content_type.clone()), ..source.clone() }
 }
 
-/// `identity` is the one coding that changes nothing.
+/// `identity` is the only coding that changes nothing.
 fn has_encoding(attributes: &Attributes) -> bool {
     let header = attributes.content_encoding.as_deref().unwrap_or_default();
     header.split(',').map(str::trim).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
@@ -173,35 +175,35 @@ mod tests {
         Head { etag: ETag::new("e"), size, attributes, tag_count: 0, checksum: None, modified: None }
     }
 
-    fn cause(size: u64, encoding: Option<&str>, format: Option<Format>) -> Option<Cause> {
-        Cause::of_beginning(&head(size, encoding), format, &Limits { bytes: 1000, ..Limits::default() })
+    fn reason(size: u64, encoding: Option<&str>, format: Option<Format>) -> Option<CopyReason> {
+        CopyReason::from_first_bytes(&head(size, encoding), format, &Limits { bytes: 1000, ..Limits::default() })
     }
 
     #[test]
-    fn only_what_the_engine_rewrites_is_read() {
-        assert_eq!(cause(9, None, Some(Format::Jpeg)), None);
-        assert_eq!(cause(9, None, Some(Format::Png)), None);
-        assert_eq!(cause(9, None, Some(Format::Gif)), None);
-        assert_eq!(cause(9, None, Some(Format::WebP)), None);
-        assert_eq!(cause(9, None, Some(Format::Tiff)), Some(Cause::Unchanged(Reason::FormatNotRewritten)));
-        assert_eq!(cause(9, None, None), Some(Cause::Unchanged(Reason::NotAnImage)));
-        assert_eq!(cause(0, None, None), Some(Cause::Unchanged(Reason::Empty)));
+    fn first_bytes_of_other_formats_give_a_copy_reason() {
+        assert_eq!(reason(9, None, Some(Format::Jpeg)), None);
+        assert_eq!(reason(9, None, Some(Format::Png)), None);
+        assert_eq!(reason(9, None, Some(Format::Gif)), None);
+        assert_eq!(reason(9, None, Some(Format::WebP)), None);
+        assert_eq!(reason(9, None, Some(Format::Tiff)), Some(CopyReason::Unchanged(Reason::FormatNotRewritten)));
+        assert_eq!(reason(9, None, None), Some(CopyReason::Unchanged(Reason::NotAnImage)));
+        assert_eq!(reason(0, None, None), Some(CopyReason::Unchanged(Reason::Empty)));
         let over = ImageError::LimitExceeded { limit: Limit::Bytes, value: 1001, max: 1000 };
-        assert_eq!(cause(1001, None, Some(Format::Png)), Some(Cause::Image(over)));
+        assert_eq!(reason(1001, None, Some(Format::Png)), Some(CopyReason::Image(over)));
     }
 
     #[test]
-    fn an_encoding_of_its_own_forbids_reading() {
+    fn content_encoding_gives_a_copy_reason() {
         for header in ["gzip", "br", "gzip,br", "identity, GZIP"] {
-            assert_eq!(cause(9, Some(header), Some(Format::Jpeg)), Some(Cause::ContentEncoding), "{header}");
+            assert_eq!(reason(9, Some(header), Some(Format::Jpeg)), Some(CopyReason::ContentEncoding), "{header}");
         }
         for header in ["", "identity", "Identity"] {
-            assert_eq!(cause(9, Some(header), Some(Format::Jpeg)), None, "{header}");
+            assert_eq!(reason(9, Some(header), Some(Format::Jpeg)), None, "{header}");
         }
     }
 
     #[test]
-    fn a_recognized_image_gets_its_true_type() {
+    fn recognized_image_gets_its_true_content_type() {
         let arrives = |encoding, format| with_true_type(&head(9, encoding).attributes, format).content_type.unwrap();
         assert_eq!(arrives(None, Some(Format::Png)), "image/png");
         assert_eq!(arrives(None, None), "binary/octet-stream");
@@ -209,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_looked_into_keeps_its_metadata() {
-        let unread = |reason| Verdict::unread(Cause::Unchanged(reason)).metadata();
+    fn unread_body_counts_as_keeping_its_metadata() {
+        let unread = |reason| BodyOutcome::unread(CopyReason::Unchanged(reason)).metadata();
         assert_eq!(unread(Reason::NotAnImage), MetadataState::Kept);
         assert_eq!(unread(Reason::Empty), MetadataState::Clean);
     }
