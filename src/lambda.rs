@@ -1,6 +1,5 @@
-//! The Lambda function: settings at cold start, then events in and the verdict of their records out.
-//!
-//! Does no work of its own: [`Pipeline`] does.
+//! The Lambda function: parses settings at cold start, passes each record to [`Pipeline`], and answers with the
+//! reports.
 
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
@@ -27,8 +26,8 @@ pub async fn main() -> ExitCode {
         }
     };
     log_to_stdout(settings.log);
-    // Made when there is work: the client of S3 reads all certificates that the system trusts, which takes longer than
-    // everything else at a start.
+    // Connects with the first event, not at cold start: the S3 client reads all certificates that the system trusts,
+    // which takes longer than the rest of the start.
     let pipeline = OnceCell::new();
     let serve = |LambdaEvent { payload, context }: LambdaEvent<Value>| {
         let (pipeline, settings) = (&pipeline, &settings);
@@ -49,7 +48,7 @@ async fn connect(settings: &Settings) -> Pipeline {
     Pipeline::new(store.with_buckets(buckets).with_rate_limits(rate_limits), policy)
 }
 
-/// One JSON object per line. Lambda adds the time.
+/// Logs one JSON object per line. Lambda adds the time.
 fn log_to_stdout(level: LevelFilter) {
     tracing_subscriber::fmt()
         .json()
@@ -62,14 +61,14 @@ fn log_to_stdout(level: LevelFilter) {
         .init();
 }
 
-/// When Lambda ends this invocation; `None` where that is past already, since the runtime is then an emulator that puts
-/// no clock time there: cargo-lambda sends a constant.
+/// Deadline of this invocation; `None` if it is already past: then the runtime is an emulator that sends no clock time
+/// (cargo-lambda sends a constant).
 fn deadline(context: &Context) -> Option<Instant> {
     let left = context.deadline().duration_since(SystemTime::now()).ok()?;
     Instant::now().checked_add(left)
 }
 
-/// What became of an event none of whose records failed.
+/// Response to an event without failed records.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Response {
     pub optimized: usize,
@@ -78,7 +77,7 @@ pub struct Response {
     pub records: Vec<Report>,
 }
 
-/// Why Lambda should try an event again, and in the end hand it to the queue of failures.
+/// Error that makes Lambda retry the event, and finally send it to the failure queue.
 #[derive(Debug, thiserror::Error)]
 pub enum InvocationError {
     #[error(transparent)]
@@ -97,10 +96,10 @@ impl From<InvocationError> for Diagnostic {
     }
 }
 
-/// Does every record of an event, one after the other: each may need all of the memory.
+/// Processes the records of an event one after the other, since each may need all of the memory.
 ///
 /// # Errors
-/// [`InvocationError`] where a record, or the event as a whole, is not done. The other records are done all the same.
+/// [`InvocationError`] if a record, or the event as a whole, failed. The other records are processed regardless.
 pub async fn handle(
     pipeline: &Pipeline,
     event: &Value,
@@ -140,7 +139,7 @@ fn respond(records: Vec<Report>) -> Result<Response, InvocationError> {
 fn failure_line(report: &Report) -> String {
     let reason = report.reason.as_deref().unwrap_or("no reason known");
     match &report.source {
-        // The store's errors name the object they were about, which may be the destination's.
+        // The error names the object it is about, which may be the destination.
         Some(source) => format!("{source}: {reason}"),
         None => reason.into(),
     }

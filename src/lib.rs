@@ -1,14 +1,14 @@
-//! Karui (軽い, "light in weight") makes the images in S3 lighter.
+//! Karui (軽い, "light in weight") makes images in S3 smaller.
 //!
-//! One room per line; arrows point one way, `bin → {lambda, cli, dev} → pipeline → {optimize, s3}`:
+//! One module per line; imports point one way, `bin → {lambda, cli, dev} → pipeline → {optimize, s3}`:
 //!
-//! - [`optimize`]: the engine, pure: bytes in, lighter bytes out, never worse than the promised quality.
+//! - [`optimize`]: the engine. Pure: takes bytes, returns smaller bytes of the promised quality.
 //! - `s3`: the only caller of S3; knows nothing of images.
-//! - `pipeline`: an event becomes jobs, a job becomes an object at the destination and a report.
+//! - `pipeline`: turns an event into jobs, and a job into an object at the destination and a report.
 //! - `config`: one table of environment variables, parsed and validated at cold start.
-//! - `lambda`: the function: an envelope in, the verdict of its records out.
-//! - `cli`: the `karui` program for files and folders.
-//! - `dev`: an S3 over a folder and the function behind cargo-lambda, all on loopback.
+//! - `lambda`: the function: parses an envelope, answers with the reports of its records.
+//! - `cli`: the `karui` program for files, folders and transfers.
+//! - `dev`: an S3 over a folder, and the function behind cargo-lambda, on loopback.
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -1,6 +1,6 @@
-//! The function's settings: the environment, read through one table ([`VARS`]) into typed, validated values.
+//! The function's settings: parses the environment by one table ([`VARS`]) into typed, validated values.
 //!
-//! Owns names, defaults and their rules. Never touches `std::env`: it is given names and values, and is pure.
+//! Owns names, defaults and their rules. Pure: receives names and values, never reads `std::env`.
 
 mod vars;
 
@@ -15,24 +15,24 @@ use crate::s3::{Buckets, ClientConfig, RateLimits, TransferConfig};
 
 pub use vars::{VARS, Var, markdown};
 
-/// What the function was told, all of it valid.
+/// The function's validated settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// What the pipeline does with an object.
+    /// Configuration of the pipeline.
     pub policy: Policy,
-    /// How bytes go to S3.
+    /// Part sizes, concurrency and checksums of transfers.
     pub transfer: TransferConfig,
-    /// How fast, at the most.
+    /// Limits on requests and bytes per second.
     pub rate_limits: RateLimits,
-    /// Whose the buckets are, and what protects the results.
+    /// Expected bucket owners, and encryption and ACL of results.
     pub buckets: Buckets,
-    /// As whom the source is read.
+    /// Identity that reads sources.
     pub source_client: ClientConfig,
-    /// As whom, and where, results are written.
+    /// Identity and region for the destination.
     pub destination_client: ClientConfig,
-    /// The bucket whose events arrive; `None` where it was not told.
+    /// Bucket whose events arrive; `None` if not configured.
     pub source_bucket: Option<String>,
-    /// The prefix that the trigger filters on.
+    /// Prefix that the trigger filters on.
     pub source_prefix: String,
     pub log: LevelFilter,
 }
@@ -43,7 +43,7 @@ const MEMORY_VAR: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 /// Bytes that the process itself needs: code, runtime, TLS, parts in flight.
 const PROCESS_RESERVE: u64 = 64 << 20;
 
-/// What is about bytes on their way, and so holds for `karui cp` and `karui sync` as well.
+/// Variables about transfers, which also apply to `karui cp` and `karui sync`.
 const TRANSFER_VARS: [&str; 12] = [
     "KARUI_SOURCE_OWNER",
     "KARUI_DESTINATION_OWNER",
@@ -59,22 +59,21 @@ const TRANSFER_VARS: [&str; 12] = [
     "KARUI_MAX_BYTES_PER_SECOND",
 ];
 
-/// An environment as text. A value that is none is wrong, and not missing.
+/// Converts an environment to text. A value that is not UTF-8 stays present, as an invalid value.
 pub fn readable(environment: impl IntoIterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (String, String)> {
     let named = environment.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     named.map(|(name, value)| (name, value.to_string_lossy().into_owned()))
 }
 
-/// How bytes go to S3 and how fast, whose the buckets are and what protects what arrives, by the environment; whatever else
-/// is in there is the function's, and not looked at.
+/// Reads the transfer settings, rate limits and bucket options from the environment. Ignores all other variables.
 ///
 /// # Errors
-/// [`Faults`], all of them at once.
+/// [`Faults`], all at once.
 pub fn transfer(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(TransferConfig, RateLimits, Buckets), Faults> {
     let given: BTreeMap<_, _> = environment.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    let mut settings = Settings::blank();
+    let mut settings = Settings::unset();
     let vars = VARS.iter().filter(|var| TRANSFER_VARS.contains(&var.name));
     let faults: Vec<_> =
         vars.filter_map(|var| var.apply(&mut settings, given.get(var.name).map(String::as_str)).err()).collect();
@@ -83,14 +82,14 @@ pub fn transfer(
 }
 
 impl Settings {
-    /// Reads the environment; names that are neither `KARUI_*` nor Lambda's memory size are not looked at.
-    /// An empty value counts as not set, as a template's empty parameter means it.
+    /// Parses the environment; ignores names that are neither `KARUI_*` nor Lambda's memory size. An empty value counts
+    /// as unset, as an empty template parameter means.
     ///
     /// # Errors
-    /// [`Faults`], all of them at once.
+    /// [`Faults`], all at once.
     pub fn parse(environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Faults> {
         let given: BTreeMap<_, _> = environment.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        let mut settings = Self::blank();
+        let mut settings = Self::unset();
         let mut faults = unknown_names(&given);
         for var in VARS {
             let value = given.get(var.name).map(String::as_str);
@@ -105,8 +104,8 @@ impl Settings {
         if faults.is_empty() { Ok(settings) } else { Err(Faults(faults)) }
     }
 
-    /// What the table then fills: every variable has its row, and a required one that is missing is a fault.
-    fn blank() -> Self {
+    /// Placeholder values; the table sets every field, and a missing required variable is a fault.
+    fn unset() -> Self {
         Self {
             policy: Policy::to_bucket(""),
             transfer: TransferConfig::default(),
@@ -120,7 +119,7 @@ impl Settings {
         }
     }
 
-    /// What no variable can see by itself.
+    /// Checks rules that involve several variables.
     fn contradictions(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.source_bucket.is_none() && !self.source_prefix.is_empty() {
@@ -128,15 +127,15 @@ impl Settings {
         }
         if self.would_loop() {
             faults.push(format!(
-                "KARUI_DESTINATION_BUCKET: results in s3://{bucket}/{destination} would come back as events of \
+                "KARUI_DESTINATION_BUCKET: results in s3://{bucket}/{destination} would trigger events of \
                  s3://{bucket}/{source}, want another bucket, or a prefix that the trigger does not listen to",
                 bucket = self.policy.destination_bucket,
                 destination = self.policy.destination_key,
                 source = self.source_prefix,
             ));
         }
-        for (side, access) in [("SOURCE", &self.source_client), ("DESTINATION", &self.destination_client)] {
-            if access.external_id.is_some() && access.role.is_none() {
+        for (side, client) in [("SOURCE", &self.source_client), ("DESTINATION", &self.destination_client)] {
+            if client.external_id.is_some() && client.role.is_none() {
                 let (id, role) = (format!("KARUI_{side}_EXTERNAL_ID"), format!("KARUI_{side}_ROLE_ARN"));
                 faults.push(format!("{id}: set without {role}, want both or neither"));
             }
@@ -144,14 +143,14 @@ impl Settings {
         faults
     }
 
-    /// Whether a result lands where the trigger listens.
+    /// Whether results would trigger the function again.
     fn would_loop(&self) -> bool {
         self.source_bucket.as_ref() == Some(&self.policy.destination_bucket)
             && self.policy.destination_key.may_write_under(&self.source_prefix)
     }
 }
 
-/// Everything that is wrong with the environment, in one message.
+/// All faults of the environment, in one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub Vec<String>);
 
@@ -172,7 +171,7 @@ fn memory_limit(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A misspelt variable would otherwise be a default in silence.
+/// Rejects unknown names: a misspelt variable would silently leave the default.
 fn unknown_names(given: &BTreeMap<String, String>) -> Vec<String> {
     let unknown = |name: &&String| name.starts_with("KARUI_") && !VARS.iter().any(|var| var.name == *name);
     given.keys().filter(unknown).map(|name| format!("{name}: unknown{}", suggestion(name))).collect()
@@ -186,7 +185,7 @@ fn suggestion(name: &str) -> String {
     }
 }
 
-/// Levenshtein's edit distance, in bytes.
+/// Levenshtein distance, in bytes.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
@@ -226,7 +225,7 @@ mod tests {
     const KEY: &str = "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
     #[test]
-    fn documented_defaults_are_the_engines() {
+    fn documented_defaults_match_the_code() {
         let settings = parse(&[("KARUI_DESTINATION_BUCKET", "light-images"), ("PATH", "/bin")]).unwrap();
         assert_eq!(settings.policy.options, Options::default());
         assert_eq!(settings.transfer, TransferConfig::default());
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn transfers_by_hand_read_what_is_about_transfers() {
+    fn transfer_reads_only_transfer_variables() {
         use std::num::NonZeroU32;
 
         let parse = |vars: &[(&str, &str)]| {
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_reaches_its_setting() {
+    fn parse_sets_every_variable() {
         let settings = parse(&[
             ("KARUI_DESTINATION_BUCKET", "light-images"),
             ("KARUI_DESTINATION_PREFIX", "small/"),
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_come_at_once() {
+    fn parse_reports_all_faults_at_once() {
         let faults = parse(&[
             ("KARUI_QUALITY", "high!"),
             ("KARUI_PART_SIZE", "4MiB"),
@@ -393,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn values_out_of_range_are_refused() {
+    fn parse_value_out_of_range_is_a_fault() {
         for (name, value) in [
             ("KARUI_SOURCE_OWNER", "12345678901"),
             ("KARUI_DESTINATION_OWNER", "a12345678901"),
@@ -439,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn an_external_id_is_of_a_role() {
+    fn parse_external_id_without_role_is_a_fault() {
         assert_eq!(
             fault("KARUI_SOURCE_EXTERNAL_ID", "karui"),
             "KARUI_SOURCE_EXTERNAL_ID: set without KARUI_SOURCE_ROLE_ARN, want both or neither"
@@ -447,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_way_to_make_a_key_and_one_to_encrypt() {
+    fn parse_exclusive_variables_is_a_fault() {
         let both = |vars: [(&str, &str); 2]| parse(&[("KARUI_DESTINATION_BUCKET", "light-images"), vars[0], vars[1]]);
         let template = ("KARUI_DESTINATION_KEY", "small/{dir}{stem}-light{ext}");
         assert_eq!(
@@ -464,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn bucket_names_are_validated() {
+    fn parse_validates_bucket_names() {
         for bad in
             ["ab", "Upper", "under_score", "-dash", "dash-", "a..b", "192.168.0.1", "s3://bucket", &"a".repeat(64)]
         {
@@ -476,25 +475,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_far_from_every_name_gets_no_suggestion() {
+    fn unknown_name_without_neighbour_has_no_suggestion() {
         assert_eq!(fault("KARUI_ZZZZZZZZZZZZ", "1"), "KARUI_ZZZZZZZZZZZZ: unknown");
     }
 
     #[test]
-    fn empty_means_not_set() {
+    fn parse_empty_value_is_unset() {
         assert_eq!(with("KARUI_QUALITY", "").unwrap().policy.options.quality, Quality::DEFAULT);
         assert!(parse(&[("KARUI_DESTINATION_BUCKET", "")]).unwrap_err()[0].contains("missing"));
     }
 
     #[test]
-    fn the_functions_memory_bounds_an_image() {
+    fn parse_sets_memory_limit_from_function_memory() {
         let memory = |mb| with(MEMORY_VAR, mb).unwrap().policy.options.limits.memory;
         assert_eq!(memory("1769"), (1769 - 64) << 20);
         assert_eq!(memory("64"), 1);
     }
 
     #[test]
-    fn a_loop_is_refused() {
+    fn parse_loop_is_a_fault() {
         let looping = |destination: &str, source: &str| {
             let faults = parse(&[
                 ("KARUI_DESTINATION_BUCKET", "one-bucket"),
@@ -513,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_rendered_with_a_row_per_variable() {
+    fn markdown_has_a_row_per_variable() {
         let table = markdown();
         assert_eq!(table.lines().count(), VARS.len() + 2);
         assert!(table.contains("| `KARUI_PART_SIZE` | a size from 5MiB to 5GiB | `8MiB` |"), "{table}");

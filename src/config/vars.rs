@@ -1,4 +1,4 @@
-//! The one table of environment variables. Error messages, defaults and the README's table all come from it.
+//! The table of environment variables. Error messages, defaults and the README's table are generated from it.
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -12,13 +12,13 @@ use crate::s3::{Encryption, UploadChecksum};
 /// One environment variable.
 pub struct Var {
     pub name: &'static str,
-    /// Completes "want …" and the README's column.
+    /// Completes "want …" in error messages, and fills the README's column.
     pub format: &'static str,
-    /// Read by the same parser as the environment; `None` means required.
+    /// Default value, parsed like the environment's; `None` if the variable is required.
     pub default: Option<&'static str>,
-    /// One sentence for the README.
+    /// Description for the README's table.
     pub doc: &'static str,
-    /// Puts a value in its place, or `None` where it does not have the format.
+    /// Parses a value into its setting; `None` if it does not have the format.
     read: fn(&mut Settings, &str) -> Option<()>,
 }
 
@@ -50,20 +50,20 @@ const ACLS: &[&str] = &[
 ];
 const BUCKET: &str = "a bucket name (3 to 63 of a-z, 0-9, \".\" and \"-\")";
 
-/// Every variable there is.
+/// All variables.
 pub const VARS: &[Var] = &[
     Var {
         name: "KARUI_DESTINATION_BUCKET",
         format: BUCKET,
         default: None,
-        doc: "Where the results go.",
+        doc: "Bucket that the results are stored in.",
         read: |s, text| put(&mut s.policy.destination_bucket, bucket(text)),
     },
     Var {
         name: "KARUI_DESTINATION_PREFIX",
         format: "the beginning of a key, such as small/ (up to 512 bytes)",
         default: Some(""),
-        doc: "Put before the source's key to make the result's.",
+        doc: "Prefix of result keys: the source's key follows it.",
         read: |s, text| put(&mut s.policy.destination_key, prefix(text).map(KeyTemplate::under)),
     },
     Var {
@@ -71,8 +71,8 @@ pub const VARS: &[Var] = &[
         format: "a key of {dir}, {stem} and {ext}, in this order, such as small/{dir}{stem}-light{ext}, and no \
                  KARUI_DESTINATION_PREFIX",
         default: Some(""),
-        doc: "Makes the result's key where a prefix does not do: {dir} is the source's up to its last /, {ext} from the last \
-              dot on, {stem} between.",
+        doc: "Template of result keys, for more than a prefix: {dir} is the source's key up to its last /, {ext} starts at the \
+              last dot, {stem} is between.",
         read: |s, text| {
             let key = &mut s.policy.destination_key;
             match text {
@@ -86,42 +86,42 @@ pub const VARS: &[Var] = &[
         name: "KARUI_SOURCE_BUCKET",
         format: BUCKET,
         default: Some(""),
-        doc: "The bucket that the trigger listens to; with it a loop is refused before the first event.",
+        doc: "Bucket that the trigger listens to. If set, a loop is refused before the first event.",
         read: |s, text| put_optional(&mut s.source_bucket, text, bucket),
     },
     Var {
         name: "KARUI_SOURCE_PREFIX",
         format: "the beginning of a key, such as photos/ (up to 512 bytes)",
         default: Some(""),
-        doc: "The prefix that the trigger filters on.",
+        doc: "Prefix that the trigger filters on.",
         read: |s, text| put(&mut s.source_prefix, prefix(text)),
     },
     Var {
         name: "KARUI_SOURCE_OWNER",
         format: ACCOUNT,
         default: Some(""),
-        doc: "The account that source buckets must belong to; S3 refuses a bucket that has changed hands.",
+        doc: "Account that source buckets must belong to; S3 refuses requests to a bucket of another account.",
         read: |s, text| put_optional(&mut s.buckets.source_owner, text, account),
     },
     Var {
         name: "KARUI_DESTINATION_OWNER",
         format: ACCOUNT,
         default: Some(""),
-        doc: "The same of the destination bucket.",
+        doc: "Account that the destination bucket must belong to.",
         read: |s, text| put_optional(&mut s.buckets.destination_owner, text, account),
     },
     Var {
         name: "KARUI_DESTINATION_KMS_KEY",
         format: "the ARN of a KMS key, arn:aws:kms:REGION:ACCOUNT:key/ID",
         default: Some(""),
-        doc: "Encrypts the results (SSE-KMS), instead of the bucket's own default.",
+        doc: "KMS key that encrypts the results (SSE-KMS), instead of the bucket's default.",
         read: |s, text| put_optional(&mut s.buckets.encryption, text, |text| kms_key(text).map(Encryption::Kms)),
     },
     Var {
         name: "KARUI_DESTINATION_ENCRYPTION",
         format: "bucket, or sse-s3 and no KARUI_DESTINATION_KMS_KEY",
         default: Some("bucket"),
-        doc: "bucket leaves it to the bucket's own default; sse-s3 encrypts with S3's keys whatever that is.",
+        doc: "bucket uses the bucket's default encryption; sse-s3 encrypts with S3's keys regardless of it.",
         read: |s, text| match (text, &s.buckets.encryption) {
             ("bucket", _) => Some(()),
             ("sse-s3", None) => put(&mut s.buckets.encryption, Some(Some(Encryption::SseS3))),
@@ -132,36 +132,36 @@ pub const VARS: &[Var] = &[
         name: "KARUI_SOURCE_ROLE_ARN",
         format: ROLE,
         default: Some(""),
-        doc: "Assumed to read sources, where the function's own role may not. Where S3 may then not copy, since neither role \
-              may do both, the bytes pass through the function.",
+        doc: "Role assumed to read sources, if the function's own role may not. If neither role may read and write, S3 cannot \
+              copy, and the bytes pass through the function.",
         read: |s, text| put_optional(&mut s.source_client.role, text, role),
     },
     Var {
         name: "KARUI_SOURCE_EXTERNAL_ID",
         format: EXTERNAL_ID,
         default: Some(""),
-        doc: "What that role's trust policy asks for.",
+        doc: "External ID that the role's trust policy requires.",
         read: |s, text| put_optional(&mut s.source_client.external_id, text, external_id),
     },
     Var {
         name: "KARUI_DESTINATION_ROLE_ARN",
         format: ROLE,
         default: Some(""),
-        doc: "Assumed to write results, to see what is there, and to copy.",
+        doc: "Role assumed to write results, to read existing ones, and to copy.",
         read: |s, text| put_optional(&mut s.destination_client.role, text, role),
     },
     Var {
         name: "KARUI_DESTINATION_EXTERNAL_ID",
         format: EXTERNAL_ID,
         default: Some(""),
-        doc: "What that role's trust policy asks for.",
+        doc: "External ID that the role's trust policy requires.",
         read: |s, text| put_optional(&mut s.destination_client.external_id, text, external_id),
     },
     Var {
         name: "KARUI_DESTINATION_REGION",
         format: "an AWS region, such as eu-west-1",
         default: Some(""),
-        doc: "The destination bucket's, where it is not the function's own.",
+        doc: "Region of the destination bucket, if it is not the function's.",
         read: |s, text| put_optional(&mut s.destination_client.region, text, region),
     },
     Var {
@@ -169,14 +169,14 @@ pub const VARS: &[Var] = &[
         format: "one of STANDARD, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER_IR, GLACIER, DEEP_ARCHIVE, \
                  REDUCED_REDUNDANCY",
         default: Some(""),
-        doc: "Of the results, instead of their sources'.",
+        doc: "Storage class of the results, instead of their sources'.",
         read: |s, text| put_optional(&mut s.policy.storage_class, text, |text| word(text, STORAGE_CLASSES)),
     },
     Var {
         name: "KARUI_CACHE_CONTROL",
         format: "the value of a header, such as public, max-age=31536000 (up to 512 bytes of ASCII)",
         default: Some(""),
-        doc: "Of the results, instead of their sources'.",
+        doc: "Cache-Control of the results, instead of their sources'.",
         read: |s, text| put_optional(&mut s.policy.cache_control, text, header),
     },
     Var {
@@ -184,16 +184,16 @@ pub const VARS: &[Var] = &[
         format: "one of private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read, \
                  bucket-owner-full-control",
         default: Some(""),
-        doc: "The canned ACL of the results, for a bucket of another account that does not own its objects; it wants \
-              s3:PutObjectAcl. By default none is sent.",
+        doc: "Canned ACL of the results, for a bucket of another account that does not own its objects; requires \
+              s3:PutObjectAcl. By default no ACL is sent.",
         read: |s, text| put_optional(&mut s.buckets.acl, text, |text| word(text, ACLS)),
     },
     Var {
         name: "KARUI_OVERWRITE",
         format: "one of if-older, always, never",
         default: Some("if-older"),
-        doc: "What is at the destination is replaced unless it is this event's result, or a later one's; always does not even \
-              look, never leaves whatever is there.",
+        doc: "if-older replaces an existing object unless it is the result of this event or of a later one; always replaces it \
+              without checking; never keeps it.",
         read: |s, text| {
             let words = [("if-older", Overwrite::IfOlder), ("always", Overwrite::Always), ("never", Overwrite::Never)];
             put(&mut s.policy.overwrite, one_of(text, &words))
@@ -203,7 +203,7 @@ pub const VARS: &[Var] = &[
         name: "KARUI_QUALITY",
         format: "a score from 30 to 100 or one of medium, high, very-high, visually-lossless, lossless",
         default: Some("75"),
-        doc: "The SSIMULACRA2 score that no written image falls below (medium 50, high 70, very-high 80, \
+        doc: "SSIMULACRA2 score that no written image falls below (medium 50, high 70, very-high 80, \
               visually-lossless 90).",
         read: |s, text| put(&mut s.policy.options.quality, text.parse().ok()),
     },
@@ -211,29 +211,29 @@ pub const VARS: &[Var] = &[
         name: "KARUI_METADATA",
         format: "one of safe, all, none",
         default: Some("safe"),
-        doc: "What stays in the file: safe keeps colour profile, orientation, copyright and gain maps and removes \
-              location, thumbnails and edit history; none keeps only what the look needs.",
+        doc: "Metadata to keep: safe keeps colour profile, orientation, copyright and gain maps and removes location, \
+              thumbnails and edit history; all keeps everything; none keeps only what rendering needs.",
         read: |s, text| put(&mut s.policy.options.metadata, text.parse().ok()),
     },
     Var {
         name: "KARUI_EFFORT",
         format: "one of fast, default",
         default: Some("default"),
-        doc: "fast encodes once at the first guess, without measuring the score.",
+        doc: "fast encodes once, at the first guess, without measuring the score.",
         read: |s, text| put(&mut s.policy.options.effort, text.parse().ok()),
     },
     Var {
         name: "KARUI_MIN_SAVINGS",
         format: "a percentage from 0 to below 100",
         default: Some("2"),
-        doc: "What saves less is copied as it is.",
+        doc: "Files that would save less are copied unchanged.",
         read: |s, text| put(&mut s.policy.options.min_savings, percentage(text)),
     },
     Var {
         name: "KARUI_UNSTRIPPABLE",
         format: "one of copy, withhold",
         default: Some("copy"),
-        doc: "What to do with a file whose metadata cannot be removed, be it no image at all; withhold stores nothing.",
+        doc: "What to do with a file whose metadata cannot be removed, images or not: copy stores it unchanged, withhold stores nothing.",
         read: |s, text| {
             let choice = one_of(text, &[("copy", Unstrippable::Copy), ("withhold", Unstrippable::Withhold)]);
             put(&mut s.policy.unstrippable, choice)
@@ -243,8 +243,8 @@ pub const VARS: &[Var] = &[
         name: "KARUI_TAGS",
         format: "one of copy, require",
         default: Some("copy"),
-        doc: "Object tags arrive with the result; where that is not permitted, copy drops them with a warning and \
-              require fails.",
+        doc: "Object tags are copied to the result. If that is not permitted, copy drops them with a warning, and require \
+              fails the object.",
         read: |s, text| {
             put(&mut s.policy.tags, one_of(text, &[("copy", TagPolicy::Copy), ("require", TagPolicy::Require)]))
         },
@@ -253,64 +253,64 @@ pub const VARS: &[Var] = &[
         name: "KARUI_MAX_BYTES",
         format: "a size such as 512MiB or 1048576",
         default: Some("512MiB"),
-        doc: "Larger files are copied as they are, as with every limit below.",
+        doc: "Larger files are copied unchanged, as are files over any limit below.",
         read: |s, text| put(&mut s.policy.options.limits.bytes, size(text, 1..=u64::MAX)),
     },
     Var {
         name: "KARUI_MAX_PIXELS",
         format: "a whole number above 0",
         default: Some("150000000"),
-        doc: "Width × height.",
+        doc: "Most pixels, width × height.",
         read: |s, text| put(&mut s.policy.options.limits.pixels, number(text, 1..=u64::MAX)),
     },
     Var {
         name: "KARUI_MAX_SCANS",
         format: "a whole number above 0",
         default: Some("100"),
-        doc: "Scans of a progressive JPEG; a hostile one takes seconds by them alone.",
+        doc: "Most scans of a progressive JPEG; scans alone can make a hostile file take seconds.",
         read: |s, text| put(&mut s.policy.options.limits.scans, count(text)),
     },
     Var {
         name: "KARUI_MAX_FRAMES",
         format: "a whole number above 0",
         default: Some("1000"),
-        doc: "Frames of an animation.",
+        doc: "Most frames of an animation.",
         read: |s, text| put(&mut s.policy.options.limits.frames, count(text)),
     },
     Var {
         name: "KARUI_MULTIPART_THRESHOLD",
         format: "a size from 5MiB to 5GiB",
         default: Some("16MiB"),
-        doc: "What is larger comes and goes in parts.",
+        doc: "Larger objects are downloaded and uploaded in parts.",
         read: |s, text| put(&mut s.transfer.multipart_threshold, size(text, 5 * MIB..=5 * GIB)),
     },
     Var {
         name: "KARUI_PART_SIZE",
         format: "a size from 5MiB to 5GiB",
         default: Some("8MiB"),
-        doc: "Parts are even, as many as this size makes; it grows by itself where 10,000 would not do.",
+        doc: "Largest part. All parts are equal; the size grows for objects that would need over 10,000 parts.",
         read: |s, text| put(&mut s.transfer.part_size, size(text, 5 * MIB..=5 * GIB)),
     },
     Var {
         name: "KARUI_UPLOAD_CONCURRENCY",
         format: "a whole number from 1 to 64",
         default: Some("4"),
-        doc: "Parts in flight at once.",
+        doc: "Parts uploaded at the same time.",
         read: |s, text| put(&mut s.transfer.concurrency, number(text, 1..=64).and_then(|n| n.try_into().ok())),
     },
     Var {
         name: "KARUI_DOWNLOAD_CONCURRENCY",
         format: "a whole number from 1 to 64",
         default: Some("4"),
-        doc: "The same of an object that is read, into one buffer of its size.",
+        doc: "Parts downloaded at the same time, into one buffer of the object's size.",
         read: |s, text| put(&mut s.transfer.download_concurrency, number(text, 1..=64).and_then(|n| n.try_into().ok())),
     },
     Var {
         name: "KARUI_CHECKSUM",
         format: "one of crc64nvme, crc32c, sha256, md5",
         default: Some("crc64nvme"),
-        doc: "What every part, and the whole, is sent with for S3 to compare and keep; md5 is Content-MD5, for stores that \
-              know nothing else.",
+        doc: "Checksum of every part and of the whole object, which S3 verifies and keeps; md5 is Content-MD5, for stores that \
+              support nothing else.",
         read: |s, text| {
             let words = [
                 ("crc64nvme", UploadChecksum::Crc64Nvme),
@@ -325,7 +325,7 @@ pub const VARS: &[Var] = &[
         name: "KARUI_MAX_REQUESTS_PER_SECOND",
         format: "a whole number from 1 to 100000",
         default: Some(""),
-        doc: "Requests to S3, repeats included, of each instance of the function.",
+        doc: "Most requests to S3 per second and function instance, retries included.",
         read: |s, text| {
             let rate = |text: &str| NonZeroU32::new(number(text, 1..=100_000)?.try_into().ok()?);
             put_optional(&mut s.rate_limits.requests_per_second, text, rate)
@@ -335,7 +335,7 @@ pub const VARS: &[Var] = &[
         name: "KARUI_MAX_BYTES_PER_SECOND",
         format: "a size from 64KiB to 1024GiB",
         default: Some(""),
-        doc: "Bytes to and from S3 together, of each instance of the function.",
+        doc: "Most bytes to and from S3 per second and function instance.",
         read: |s, text| {
             let rate = |text: &str| NonZeroU32::new((size(text, 64 * KIB..=1024 * GIB)? / KIB).try_into().ok()?);
             put_optional(&mut s.rate_limits.kib_per_second, text, rate)
@@ -345,13 +345,13 @@ pub const VARS: &[Var] = &[
         name: "KARUI_LOG",
         format: "one of off, error, warn, info, debug, trace",
         default: Some("info"),
-        doc: "The least severe log lines written; reports are info.",
+        doc: "Least severe log level that is written; reports are info.",
         read: |s, text| put(&mut s.log, text.parse().ok().filter(|_| !text.bytes().any(|b| b.is_ascii_digit()))),
     },
 ];
 
 impl Var {
-    /// Reads the value, or else the default.
+    /// Parses the value, or the default.
     pub(super) fn apply(&self, settings: &mut Settings, value: Option<&str>) -> Result<(), String> {
         let Self { name, format, .. } = self;
         let Some(text) = value.or(self.default) else { return Err(format!("{name}: missing, want {format}")) };
@@ -359,7 +359,7 @@ impl Var {
     }
 }
 
-/// The README's table.
+/// Renders the README's table.
 #[must_use]
 pub fn markdown() -> String {
     let mut table = String::from("| Variable | Value | Default | Meaning |\n| --- | --- | --- | --- |\n");
@@ -380,7 +380,7 @@ fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
     Some(())
 }
 
-/// As [`put`], of what may be left out.
+/// Like [`put`], for an optional setting; empty text means `None`.
 fn put_optional<T>(place: &mut Option<T>, text: &str, read: impl Fn(&str) -> Option<T>) -> Option<()> {
     *place = if text.is_empty() { None } else { Some(read(text)?) };
     Some(())
@@ -422,8 +422,7 @@ fn account(text: &str) -> Option<String> {
     (text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.to_string())
 }
 
-/// The whole ARN: a key's bare ID would be looked for in the function's own account.
-/// <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN>
+/// Requires the whole ARN: a bare key ID would be looked up in the function's own account.
 fn kms_key(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let ["arn", partition, "kms", region, owner, key] = parts[..] else { return None };
