@@ -236,7 +236,7 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
     let bench = Bench::new().with("icon.png", "a/x.png").with("icon.png", "b/x.png");
     for (args, remedy) in [
         (vec!["a/x.png"], "--out DIR, --in-place"),
-        (vec!["--out", "out", "a/x.png", "b/x.png"], "would both become"),
+        (vec!["--out", "out", "a/x.png", "b/x.png"], "would both be written to"),
         (vec!["--out", "a", "a"], "choose another folder"),
         (vec!["--out", "out", "-"], "leave out --out"),
         (vec!["--quality", "high!", "--dry-run", "a"], "want a score from 30 to 100"),

@@ -382,7 +382,7 @@ async fn every_byte_is_scattered_to_its_place_and_verified() {
             store.read_unordered(&object, &seen, open).await.unwrap();
             assert!(*bytes.lock().unwrap() == noise(size), "{checksum:?}, {size} bytes");
             let told = store.read_unordered(&object, &seen, |_| Ok(std::io::Cursor::new([]))).await;
-            assert!(size == 0 || matches!(told, Err(UnorderedReadError::Place(_))), "{told:?}");
+            assert!(size == 0 || matches!(told, Err(UnorderedReadError::Write(_))), "{told:?}");
         }
     }
 }

@@ -263,7 +263,7 @@ async fn keys_that_are_no_paths_are_refused_by_name() {
         row["reason"].as_str().unwrap().to_owned()
     };
     assert!(reason("p/../../up").contains(".. in it") && reason("p//x").contains("no path"));
-    assert!(reason("p/file/x").contains("a file, and stands where a folder belongs"));
+    assert!(reason("p/file/x").contains("a file in place of a folder"));
     let mut left: Vec<_> =
         walkdir::WalkDir::new(world.here.path()).min_depth(1).into_iter().map(|e| e.unwrap().into_path()).collect();
     left.sort();
@@ -298,7 +298,7 @@ async fn filters_delete_and_dry_run() {
     assert!(typo.code == Some(1) && typo.stderr.contains("check its name"), "{}", typo.stderr);
     assert!(there("gone.png"));
     for (line, words) in [
-        ("sync s3://source s3://source/copies", "lies inside"),
+        ("sync s3://source s3://source/copies", "is inside"),
         ("sync --delete s3://source/a s3://source", "would delete the source"),
         ("cp s3://source/a.jpg s3://source/a.jpg", "onto itself"),
         ("cp --optimize s3://source/a.jpg s3://source", "onto itself"),
@@ -570,7 +570,7 @@ async fn each_side_has_its_own_credentials_and_store() {
     assert_eq!(there.s3.body(&source("copies/a.txt")).await, b"bytes"[..]);
     let same = format!("--source-endpoint {}", here.s3.server.endpoint());
     for (line, words) in [
-        ("sync s3://source s3://source/copies", "lies inside"),
+        ("sync s3://source s3://source/copies", "is inside"),
         ("sync --delete s3://source/a s3://source", "would delete the source"),
         ("cp s3://source/a.txt s3://source/", "onto itself"),
     ] {
@@ -721,7 +721,7 @@ async fn a_file_that_is_written_to_meanwhile_is_not_stored() {
         assert_eq!(said.code, Some(code), "{}", said.stderr);
         assert_eq!(world.s3.file(&destination(key)).exists(), stored);
         assert!(!stored || world.s3.body(&destination(key)).await == noise(size + 1)[1..]);
-        assert!(stored || said.stderr.contains("was written to while it was read"), "{}", said.stderr);
+        assert!(stored || said.stderr.contains("changed while it was read"), "{}", said.stderr);
         assert_eq!(world.s3.open_uploads(), [""; 0]);
     }
 }
@@ -801,7 +801,7 @@ async fn what_is_replaced_all_the_time_is_told() {
         let said = Said::from(child.wait_with_output().await.unwrap());
         let reason = said.rows[0]["reason"].to_string();
         assert!(said.code == Some(1) && reason.contains("run again when it rests"), "{reason}");
-        assert_eq!(reason.contains("an older one has arrived"), arrives);
+        assert_eq!(reason.contains("an older version was copied"), arrives);
         assert_eq!(world.s3.file(&destination("x")).exists(), arrives);
     }
 }
@@ -947,7 +947,7 @@ async fn between_two_stores_it_passes_through_here_and_says_so() {
         let line = format!("cp --json s3://source/a.bin s3://destination/a.bin --destination-endpoint {endpoint}");
         let said = here.karui(&line).await.well();
         let warnings = said.rows[0]["warnings"].to_string();
-        assert!(warnings.contains("through this machine: the two are different stores"), "{warnings}");
+        assert!(warnings.contains("via this machine: the sides are different stores"), "{warnings}");
         assert_eq!(said.rows[0]["method"], "relay");
         assert!(there.s3.body(&destination("a.bin")).await == noise(size));
     }

@@ -176,7 +176,7 @@ async fn a_role_for_each_side_where_nobody_may_do_both() {
     assert_eq!(world.arrived("a.txt").await, None);
 
     let said = world.karui(C, &format!("{cp} {}", roles("secret")));
-    assert!(said.code == Some(0) && said.all.contains("copied through this machine"), "{}", said.all);
+    assert!(said.code == Some(0) && said.all.contains("copied via this machine"), "{}", said.all);
     assert_eq!(world.arrived("a.txt").await, Some((noise(1000).to_vec(), "class=public".into())));
     // The same by profiles, which say where the roles are as well.
     let profile = |account: &str, name: &str| {

@@ -1,4 +1,4 @@
-//! What was typed, and what it means. Touches no file.
+//! Parses the command line of `karui optimize`. Touches no file.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -6,43 +6,43 @@ use std::time::Duration;
 
 use crate::optimize::{Budget, Effort, MetadataPolicy, Options, Quality};
 
-/// Make JPEG, PNG, WebP and GIF files lighter, down to a promised quality and no further
+/// Optimize JPEG, PNG, WebP and GIF files down to a target quality
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are just that")]
 #[command(
-    after_long_help = "A file lands in --out under its own name; the files of a folder land there as they lie in \
-that folder. What is left unchanged is copied. Symbolic links inside folders are not followed. With `-` the report of --json \
-goes to stderr.\n\nExit status: 0, 1 if a file failed, 2 for wrong usage."
+    after_long_help = "A file is written to --out under its own name; the files of a folder keep their paths below \
+that folder. Unchanged files are copied. Symbolic links inside folders are not followed. With `-`, --json goes to stderr.\n\nExit status: 0, 1 if a file failed, 2 for wrong usage."
 )]
 pub struct OptimizeArgs {
     /// Write results into this folder, unchanged files included
     #[arg(long, value_name = "DIR", conflicts_with = "in_place")]
     out: Option<PathBuf>,
-    /// Replace the files themselves, each at once or not at all
+    /// Replace each file atomically
     #[arg(long)]
     in_place: bool,
-    /// SSIMULACRA2 score that no file falls below: 30 to 100, or medium, high, very-high, visually-lossless, lossless
+    /// SSIMULACRA2 score that no result falls below: 30 to 100, or medium, high, very-high, visually-lossless, lossless
     #[arg(long, value_name = "N|NAME", default_value_t = Quality::DEFAULT)]
     quality: Quality,
-    /// Change no pixel; the same as --quality lossless
+    /// Change no pixel; same as --quality lossless
     #[arg(long, conflicts_with = "quality")]
     lossless: bool,
     /// fast (one encode at the first guess, no score) or default (search until the score holds)
     #[arg(long, value_name = "fast|default", default_value_t = Effort::Default)]
     effort: Effort,
-    /// Milliseconds of search that an image may take; the best file found until then is kept, and the report says so
+    /// Time limit of the search per image in milliseconds; the best result found by then is kept, and the report says
+    /// so
     #[arg(long, value_name = "MS")]
     max_millis: Option<u64>,
-    /// What to keep of the metadata: safe (no place, thumbnail, edit history), all, or none
+    /// Metadata to keep: safe (removes location, thumbnails, edit history), all, or none
     #[arg(long, value_name = "safe|all|none", default_value_t = MetadataPolicy::Safe)]
     metadata: MetadataPolicy,
-    /// Percent that must be saved for a file to be worth changing
+    /// Savings in percent below which a file is left unchanged
     #[arg(long, value_name = "P", default_value_t = Options::DEFAULT_MIN_SAVINGS, value_parser = percent)]
     min_savings: f64,
-    /// Files at once, or threads for each of fewer files [default: the available cores]
+    /// Files processed at the same time; threads per file if there are fewer files [default: the available cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Say what would be done, and write nothing
+    /// Report what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Print one JSON object per file
@@ -53,13 +53,13 @@ pub struct OptimizeArgs {
     paths: Vec<PathBuf>,
 }
 
-/// The command line, understood.
+/// The parsed command line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     pub input: Input,
     pub output: Output,
     pub options: Options,
-    /// For the search on one image.
+    /// Time limit of the search on one image.
     pub max_time: Option<Duration>,
     pub threads: usize,
     pub dry_run: bool,
@@ -68,7 +68,7 @@ pub struct Request {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// stdin, and the result to stdout.
+    /// Reads stdin, and writes the result to stdout.
     Stdin,
     Paths(Vec<PathBuf>),
 }
@@ -78,12 +78,12 @@ pub enum Input {
 pub enum Output {
     Folder(PathBuf),
     InPlace,
-    /// Nothing was named: stdout, or a dry run.
+    /// No destination: stdout, or a dry run.
     Unnamed,
 }
 
 impl Request {
-    /// The budget of an image whose work begins now.
+    /// Returns the budget of an image that starts now.
     pub fn budget(&self, threads: usize) -> Budget {
         self.max_time.map_or(Budget::UNLIMITED, Budget::lasting).on(threads)
     }
@@ -91,11 +91,13 @@ impl Request {
 
 impl OptimizeArgs {
     /// # Errors
-    /// What is wrong with the combination, and what to type instead.
+    /// Describes the invalid combination, and what to type instead.
     pub fn resolve(self) -> Result<Request, String> {
         let stdin = self.paths.iter().any(|path| path.as_os_str() == "-");
         if stdin && self.paths.len() > 1 {
-            return Err("`-` stands alone: it reads one image from stdin (a file of that name is ./-)".into());
+            return Err(
+                "`-` cannot be combined with paths: it reads one image from stdin (a file of that name is ./-)".into(),
+            );
         }
         let output = match self.out {
             Some(folder) => Output::Folder(folder),
@@ -106,10 +108,7 @@ impl OptimizeArgs {
             return Err("`-` writes to stdout: leave out --out and --in-place".into());
         }
         if !stdin && output == Output::Unnamed && !self.dry_run {
-            return Err(
-                "where should the results go? Give --out DIR, --in-place, or --dry-run to see what they would be"
-                    .into(),
-            );
+            return Err("no destination: give --out DIR or --in-place, or --dry-run to see what would be done".into());
         }
         let quality = if self.lossless { Quality::Lossless } else { self.quality };
         Ok(Request {
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_the_engines() {
+    fn resolve_defaults_are_the_engines() {
         let request = resolve("--out o a.jpg").unwrap();
         assert_eq!(request.options, Options::default());
         assert_eq!(request.output, Output::Folder("o".into()));
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_arrives() {
+    fn resolve_passes_every_option() {
         let line = "--in-place --quality very-high --effort fast --metadata none --min-savings 0 --threads 3 --max-millis 500 --json a b";
         let request = resolve(line).unwrap();
         assert_eq!(request.options.quality, Quality::Target(80.0));
@@ -177,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn stdin_goes_to_stdout() {
+    fn resolve_stdin_writes_to_stdout() {
         let request = resolve("-").unwrap();
         assert_eq!((request.input, request.output), (Input::Stdin, Output::Unnamed));
     }
 
     #[test]
-    fn wrong_usage_says_what_to_do() {
+    fn resolve_of_wrong_usage_names_the_remedy() {
         for (line, remedy) in [
             ("a.jpg", "--in-place"),
             ("- a.jpg", "./-"),

@@ -1,6 +1,6 @@
-//! How a program that runs for long is ended from outside.
+//! Waits for the signals that end a program.
 
-/// Ctrl-C, or whatever else ends a program from outside.
+/// Waits for Ctrl-C, SIGTERM or SIGHUP.
 pub async fn interrupted() {
     #[cfg(unix)]
     {

@@ -1,20 +1,19 @@
-//! Keeps the files that are worked on at once within one bound of memory. Guesses from headers; the engine's own limits
-//! judge each image by itself.
+//! Limits the memory of files processed in parallel. Estimates from headers; the engine's own limits check each image.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes per pixel that an image may need while it is searched and scored: a PNG whose colours are reduced takes the most.
+/// Bytes of memory per pixel while an image is searched and scored: the most, for a PNG with colour reduction.
 const BYTES_PER_PIXEL: u64 = 48;
 
-/// Where the pixel count cannot be told: as many bytes of pixels per byte of file as a dense PNG has.
+/// Bytes of pixels per byte of file, if the pixel count is unknown: that of a dense PNG.
 const BYTES_PER_FILE_BYTE: u64 = 20;
 
-/// Bytes that working on this file may take, source included. Leaves the reader at the start.
+/// Estimates the bytes of memory that this file needs, source included. Rewinds the reader.
 ///
 /// # Errors
 /// Those of the reader.
-pub fn need(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
+pub fn estimate(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
     let pixels = match pixels(file) {
         Ok(pixels) => pixels,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
@@ -28,7 +27,7 @@ pub fn need(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
     Ok(working.saturating_add(length.saturating_mul(2)))
 }
 
-/// Width × height as the header of a PNG, JPEG, GIF or WebP has them.
+/// Reads width × height from the header of a PNG, JPEG, GIF or WebP.
 fn pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     file.seek(SeekFrom::Start(0))?;
     let mut magic = [0; 2];
@@ -61,7 +60,7 @@ fn pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     }
 }
 
-/// Of the first chunk, whichever it is (RFC 9649, 2.5 to 2.7).
+/// Reads the size from the first chunk, of any kind (RFC 9649, 2.5 to 2.7).
 fn webp_pixels(header: &[u8; 30]) -> Option<u64> {
     let number = |at: usize, bytes: usize| {
         header[at..at + bytes].iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
@@ -94,28 +93,28 @@ fn jpeg_pixels(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
     }
 }
 
-/// Lets work begin while the sum of what runs stays under a bound; what is over it by itself runs alone.
+/// A memory budget: admits work while the sum of what runs is within `capacity`. Work over the capacity runs alone.
 #[derive(Debug)]
-pub struct Gate {
+pub struct MemoryBudget {
     capacity: u64,
     free: Mutex<u64>,
     freed: Condvar,
 }
 
-impl Gate {
+impl MemoryBudget {
     pub fn new(capacity: u64) -> Self {
         Self { capacity, free: Mutex::new(capacity), freed: Condvar::new() }
     }
 
     /// Waits until `need` bytes are free, and holds them until the permit is dropped.
-    pub fn enter(&self, need: u64) -> Permit<'_> {
+    pub fn acquire(&self, need: u64) -> Permit<'_> {
         let held = need.min(self.capacity);
         let free = self.freed.wait_while(self.lock(), |free| *free < held);
         *free.unwrap_or_else(PoisonError::into_inner) -= held;
-        Permit { gate: self, held }
+        Permit { memory_budget: self, held }
     }
 
-    /// A number cannot be left half-written, so a poisoned lock is as good as any.
+    /// A poisoned lock is harmless: a number cannot be half-written.
     fn lock(&self) -> MutexGuard<'_, u64> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,14 +122,14 @@ impl Gate {
 
 #[derive(Debug)]
 pub struct Permit<'a> {
-    gate: &'a Gate,
+    memory_budget: &'a MemoryBudget,
     held: u64,
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.gate.lock() += self.held;
-        self.gate.freed.notify_all();
+        *self.memory_budget.lock() += self.held;
+        self.memory_budget.freed.notify_all();
     }
 }
 
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_tell_the_pixels() {
+    fn pixels_are_read_from_headers() {
         for (name, expected) in [
             ("photo-420.jpg", Some(600 * 400)),
             ("photo-rotated.jpg", Some(512 * 400)),
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn webp_tells_its_pixels_in_three_ways() {
+    fn pixels_are_read_from_every_webp_chunk() {
         let of = |chunk: &[u8]| {
             let mut header = b"RIFF\0\0\0\0WEBP".to_vec();
             header.extend(chunk);
@@ -173,24 +172,24 @@ mod tests {
     }
 
     #[test]
-    fn any_prefix_of_a_file_gets_a_number() {
+    fn estimate_of_truncated_header_is_a_number() {
         let bytes = fixture("photo-rotated.jpg");
         for end in 0..200 {
             let mut file = Cursor::new(&bytes[..end]);
-            assert!(need(&mut file, end as u64).unwrap() >= end as u64);
+            assert!(estimate(&mut file, end as u64).unwrap() >= end as u64);
             assert_eq!(file.position(), 0);
         }
     }
 
     #[test]
-    fn the_sum_stays_under_the_bound_and_what_is_over_it_runs_alone() {
-        let gate = Gate::new(100);
+    fn acquire_keeps_the_sum_under_the_capacity() {
+        let memory_budget = MemoryBudget::new(100);
         let (running, most) = (AtomicU64::new(0), AtomicU64::new(0));
         std::thread::scope(|scope| {
             for need in [60, 60, 30, 1000, 40, 10] {
-                let (gate, running, most) = (&gate, &running, &most);
+                let (memory_budget, running, most) = (&memory_budget, &running, &most);
                 scope.spawn(move || {
-                    let permit = gate.enter(need);
+                    let permit = memory_budget.acquire(need);
                     let now = running.fetch_add(need.min(100), Ordering::SeqCst) + need.min(100);
                     most.fetch_max(now, Ordering::SeqCst);
                     std::thread::sleep(std::time::Duration::from_millis(5));
@@ -200,6 +199,6 @@ mod tests {
             }
         });
         assert_eq!(most.load(Ordering::SeqCst), 100);
-        assert_eq!(*gate.lock(), 100);
+        assert_eq!(*memory_budget.lock(), 100);
     }
 }

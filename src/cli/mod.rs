@@ -1,7 +1,7 @@
-//! `karui optimize` and `karui score`: the engine for files and folders. Owns arguments, walking, writing and what is
-//! printed; decides nothing about images.
+//! `karui optimize` and `karui score`: runs the engine on files and folders. Parses arguments, walks folders, writes
+//! files and prints results; makes no decisions about images.
 //!
-//! stdout carries nothing but results (a score, JSON lines, or the image where `-` was asked for); people read stderr.
+//! stdout carries only results (a score, JSON lines, or the image for `-`); messages for people go to stderr.
 
 mod args;
 mod memory;
@@ -28,10 +28,10 @@ pub use table::Table;
 
 /// A file failed, or a result could not be written.
 const FAILED: u8 = 1;
-/// The command line asks for something that makes no sense.
+/// The command line makes no sense.
 const WRONG_USAGE: u8 = 2;
 
-/// Runs `karui optimize` and says how it went: 0, 1 where a file failed, 2 for wrong usage.
+/// Runs `karui optimize`. Returns 0, 1 if a file failed, or 2 for wrong usage.
 #[must_use]
 pub fn optimize(args: OptimizeArgs) -> ExitCode {
     match args.resolve().and_then(|request| run(&request)) {
@@ -44,7 +44,7 @@ pub fn optimize(args: OptimizeArgs) -> ExitCode {
     }
 }
 
-/// Whether everything went well; `Err` is wrong usage that only the file system could tell.
+/// Returns whether all files succeeded; `Err` is wrong usage that only the file system could reveal.
 fn run(request: &args::Request) -> Result<bool, String> {
     let args::Input::Paths(paths) = &request.input else {
         return Ok(stream::run(request));

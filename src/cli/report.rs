@@ -1,4 +1,4 @@
-//! What is said about each file: a JSON line, or a bar and a table at the end.
+//! Reports each file: JSON lines, or a progress bar and a table at the end.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::table::Table;
 use crate::optimize::{Format, ImageError, ImageInfo, MetadataState, Outcome, Reason};
 
-/// One file's line of `--json`; `null` stands for what is not known.
+/// One file's line of `--json`. Unknown fields are null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
-    /// As it was named; bytes that are no UTF-8 appear as U+FFFD.
+pub struct FileRow {
+    /// Path as given; bytes that are not UTF-8 appear as U+FFFD.
     pub path: String,
-    pub outcome: Verdict,
+    pub outcome: FileOutcome,
     pub reason: Option<String>,
     pub format: Option<&'static str>,
     pub width: Option<u32>,
@@ -23,11 +23,11 @@ pub struct Row {
     pub bytes_out: Option<u64>,
     pub method: Option<String>,
     pub score: Option<f64>,
-    /// The lowest score of any window of 128 pixels that is not flat.
+    /// Lowest score of any window of 128 pixels that is not flat.
     pub worst: Option<f64>,
-    /// How the score was come by: lossless, whole, sampled or none.
+    /// How the score was measured: lossless, whole, sampled or none.
     pub check: Option<String>,
-    /// Whether the time given ended the search early.
+    /// Whether the time limit ended the search early.
     pub budget_cut: bool,
     pub metadata: Option<String>,
     pub millis: u128,
@@ -35,18 +35,18 @@ pub struct Row {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum FileOutcome {
     Optimized,
     Unchanged,
     Failed,
 }
 
-impl Row {
-    /// What the engine made of a file of `length` bytes. An image it cannot read is left unchanged, which is no failure.
+impl FileRow {
+    /// Builds the row of a file of `length` bytes. An image that cannot be read is left unchanged, which is no failure.
     pub fn new(path: &Path, length: u64, format: Option<Format>, outcome: &Result<Outcome, ImageError>) -> Self {
         let unchanged = Self {
             path: path.to_string_lossy().into_owned(),
-            outcome: Verdict::Unchanged,
+            outcome: FileOutcome::Unchanged,
             reason: None,
             format: format.map(Format::name),
             width: None,
@@ -63,7 +63,7 @@ impl Row {
         };
         match outcome {
             Ok(Outcome::Optimized(encoded)) => Self {
-                outcome: Verdict::Optimized,
+                outcome: FileOutcome::Optimized,
                 bytes_out: Some(encoded.bytes.len() as u64),
                 method: Some(encoded.method.to_string()),
                 score: encoded.score,
@@ -71,23 +71,23 @@ impl Row {
                 check: Some(encoded.check.to_string()),
                 budget_cut: encoded.budget_cut,
                 metadata: Some(encoded.metadata.to_string()),
-                ..unchanged.with(Some(encoded.info))
+                ..unchanged.with_info(Some(encoded.info))
             },
             Ok(Outcome::Unchanged(why)) => Self {
                 reason: Some(why.reason.to_string()),
                 metadata: Some(why.metadata.to_string()),
                 budget_cut: why.budget_cut,
-                ..unchanged.with(why.info)
+                ..unchanged.with_info(why.info)
             },
             Err(error) => Self { reason: Some(error.to_string()), ..unchanged },
         }
     }
 
-    /// A file that could not be read or written.
+    /// Builds the row of a file that could not be read or written.
     pub fn failed(path: &Path, error: &io::Error) -> Self {
         Self {
             path: path.to_string_lossy().into_owned(),
-            outcome: Verdict::Failed,
+            outcome: FileOutcome::Failed,
             reason: Some(error.to_string()),
             format: None,
             width: None,
@@ -104,7 +104,7 @@ impl Row {
         }
     }
 
-    fn with(self, info: Option<ImageInfo>) -> Self {
+    fn with_info(self, info: Option<ImageInfo>) -> Self {
         let side = |pixels: u32| (pixels > 0).then_some(pixels);
         Self {
             format: info.map(|i| i.format.name()).or(self.format),
@@ -119,11 +119,11 @@ impl Row {
     }
 
     pub fn is_failed(&self) -> bool {
-        self.outcome == Verdict::Failed
+        self.outcome == FileOutcome::Failed
     }
 
-    /// For someone who waits for an image and not for a report: said only where something is amiss.
-    pub fn complaint(&self) -> Option<String> {
+    /// Message for a person who expects an image and not a report; only if something is wrong.
+    pub fn message(&self) -> Option<String> {
         let reason = self.reason.as_deref()?;
         Some(format!("{}: {}: {reason}", self.path, if self.is_failed() { "failed" } else { "unchanged" }))
     }
@@ -146,7 +146,7 @@ impl Row {
     }
 }
 
-/// Percent saved, for a table.
+/// Formats the savings in percent.
 fn saved(before: u64, after: u64) -> String {
     if after >= before {
         return "-".into();
@@ -155,50 +155,50 @@ fn saved(before: u64, after: u64) -> String {
     format!("{percent:.1}%")
 }
 
-/// Prints rows as they come, and the sum at the end.
+/// Prints rows as they arrive, and the total at the end.
 #[derive(Debug)]
 pub struct Printer {
     json: bool,
     bar: ProgressBar,
-    rows: Vec<Row>,
-    /// stdout went away, or its disk is full.
-    broken: Option<io::Error>,
+    rows: Vec<FileRow>,
+    /// stdout was closed, or its disk is full.
+    stdout_error: Option<io::Error>,
 }
 
 impl Printer {
     pub fn new(files: usize, json: bool) -> Self {
-        // Draws on stderr, and only where that is a terminal.
+        // Drawn on stderr, only if that is a terminal.
         let bar = ProgressBar::new(files as u64);
         if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} {wide_msg}") {
             bar.set_style(style);
         }
-        Self { json, bar, rows: Vec::new(), broken: None }
+        Self { json, bar, rows: Vec::new(), stdout_error: None }
     }
 
-    pub fn add(&mut self, row: Row) {
+    pub fn add(&mut self, row: FileRow) {
         self.bar.set_message(row.path.escape_debug().to_string());
         self.bar.inc(1);
-        if self.json && self.broken.is_none() {
-            self.broken = self.bar.suspend(|| writeln!(io::stdout(), "{}", row.json())).err();
+        if self.json && self.stdout_error.is_none() {
+            self.stdout_error = self.bar.suspend(|| writeln!(io::stdout(), "{}", row.json())).err();
         }
         self.rows.push(row);
     }
 
-    /// Prints what remains to be said; whether no file failed and all was printed.
+    /// Prints the table and the total. Returns whether no file failed and everything was printed.
     pub fn finish(mut self) -> bool {
         self.bar.finish_and_clear();
         if !self.json {
             self.rows.sort_by(|a, b| a.path.cmp(&b.path));
             eprint!("{}{}", self.table(), self.total());
         }
-        if let Some(error) = &self.broken {
+        if let Some(error) = &self.stdout_error {
             eprintln!("error: stdout: {error}");
         }
-        self.broken.is_none() && !self.rows.iter().any(Row::is_failed)
+        self.stdout_error.is_none() && !self.rows.iter().any(FileRow::is_failed)
     }
 
     fn table(&self) -> String {
-        let mut table = Table::new(&["file", ">before", ">after", ">saved", ">score", "how, or why not"]);
+        let mut table = Table::new(&["file", ">before", ">after", ">saved", ">score", "method or reason"]);
         let mut shown = self.rows.iter().filter(|row| !row.is_no_image()).peekable();
         if shown.peek().is_none() {
             return String::new();
@@ -208,16 +208,16 @@ impl Printer {
     }
 
     fn total(&self) -> String {
-        let count = |verdict| self.rows.iter().filter(|row| row.outcome == verdict).count();
-        let sum = |bytes: fn(&Row) -> Option<u64>| self.rows.iter().filter_map(bytes).sum::<u64>();
+        let count = |outcome| self.rows.iter().filter(|row| row.outcome == outcome).count();
+        let sum = |bytes: fn(&FileRow) -> Option<u64>| self.rows.iter().filter_map(bytes).sum::<u64>();
         let (before, after) = (sum(|row| row.bytes_in), sum(|row| row.bytes_out));
         format!(
             "files: {}, {} optimized, {} unchanged ({} no images), {} failed; {before} bytes before, {after} after, saved {}\n",
             self.rows.len(),
-            count(Verdict::Optimized),
-            count(Verdict::Unchanged),
+            count(FileOutcome::Optimized),
+            count(FileOutcome::Unchanged),
             self.rows.iter().filter(|row| row.is_no_image()).count(),
-            count(Verdict::Failed),
+            count(FileOutcome::Failed),
             saved(before, after),
         )
     }
@@ -231,7 +231,7 @@ mod tests {
     const INFO: ImageInfo = ImageInfo { format: Format::Jpeg, width: 40, height: 30 };
 
     #[test]
-    fn an_optimized_file_says_all_there_is() {
+    fn row_of_optimized_file_has_all_fields() {
         let encoded = Encoded {
             bytes: vec![0; 60],
             info: INFO,
@@ -242,37 +242,37 @@ mod tests {
             metadata: MetadataState::Stripped,
             budget_cut: false,
         };
-        let row = Row::new(Path::new("a.jpg"), 100, Some(Format::Jpeg), &Ok(Outcome::Optimized(encoded)));
+        let row = FileRow::new(Path::new("a.jpg"), 100, Some(Format::Jpeg), &Ok(Outcome::Optimized(encoded)));
         let expected = r#"{"path":"a.jpg","outcome":"optimized","reason":null,"format":"jpeg","width":40,"height":30,"bytes_in":100,"bytes_out":60,"method":"jpeg-pixels","score":75.25,"worst":71.5,"check":"whole","budget_cut":false,"metadata":"stripped","millis":0}"#;
         assert_eq!(row.json(), expected);
         assert_eq!(row.cells(), ["a.jpg", "100", "60", "40.0%", "75.2", "jpeg-pixels"]);
-        assert_eq!(row.complaint(), None);
+        assert_eq!(row.message(), None);
     }
 
     #[test]
-    fn a_broken_image_is_unchanged_and_a_broken_disk_is_a_failure() {
+    fn row_of_malformed_image_is_unchanged() {
         let error = ImageError::malformed(Format::Jpeg, "premature end");
-        let row = Row::new(Path::new("a.jpg"), 100, Some(Format::Jpeg), &Err(error));
-        assert_eq!((row.outcome, row.bytes_out), (Verdict::Unchanged, Some(100)));
+        let row = FileRow::new(Path::new("a.jpg"), 100, Some(Format::Jpeg), &Err(error));
+        assert_eq!((row.outcome, row.bytes_out), (FileOutcome::Unchanged, Some(100)));
         assert_eq!(row.reason.as_deref(), Some("malformed jpeg: premature end"));
-        assert!(Row::failed(Path::new("a"), &io::Error::other("no")).is_failed());
+        assert!(FileRow::failed(Path::new("a"), &io::Error::other("no")).is_failed());
     }
 
     #[test]
-    fn a_format_that_is_not_read_has_no_size() {
+    fn row_of_format_not_read_has_no_size() {
         let info = ImageInfo { format: Format::Tiff, width: 0, height: 0 };
         let (reason, metadata) = (Reason::FormatNotRewritten, MetadataState::Kept);
         let why = Unchanged { reason, info: Some(info), metadata, budget_cut: false };
-        let row = Row::new(Path::new("a.tif"), 9, Some(Format::Tiff), &Ok(Outcome::Unchanged(why)));
+        let row = FileRow::new(Path::new("a.tif"), 9, Some(Format::Tiff), &Ok(Outcome::Unchanged(why)));
         assert_eq!((row.format, row.width), (Some("tiff"), None));
     }
 
     #[test]
     #[cfg(unix)]
-    fn any_name_makes_one_line_of_json() {
+    fn row_of_any_file_name_is_one_json_line() {
         use std::os::unix::ffi::OsStrExt;
         let name = std::ffi::OsStr::from_bytes(b"a\n\"\xff\\.jpg");
-        let json = Row::failed(Path::new(name), &io::Error::other("no")).json();
+        let json = FileRow::failed(Path::new(name), &io::Error::other("no")).json();
         assert_eq!(json.lines().count(), 1);
         let back: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(back["path"], "a\n\"\u{fffd}\\.jpg");

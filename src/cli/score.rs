@@ -1,4 +1,4 @@
-//! `karui score`: what one file's picture has lost against another's. Reads the two files and prints; the engine compares.
+//! `karui score`: compares two pictures. Reads the two files and prints; the engine compares.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,16 +10,16 @@ use serde::Serialize;
 use super::FAILED;
 use crate::optimize::{Butteraugli, CompareError, Fault, ImageError, Limits, Pair, Score, Side};
 
-/// Tell how much a picture has lost: the SSIMULACRA2 scores of B against A, of the whole and of its worst window
+/// Print the SSIMULACRA2 scores of B against A: of the whole picture and of its worst window
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     after_long_help = "100 is identical, 90 visually lossless, 70 high quality, 50 medium, 30 low; very different \
-pictures fall below 0. A window has 128 pixels each way, one begins every 64; flat ones do not count. Each file is turned upright by its own EXIF orientation; transparency is laid over black and \
-over white, and the worse counts; each file is converted to sRGB by its own colour profile. CMYK, profiles of look-up \
-tables, more than 8 bits per sample, PQ, HLG, gAMA far from sRGB's and animations have no score unless both files decode \
-to the same. At 16 megapixels --butteraugli takes \
-2.3 GB of memory.\n\nButteraugli's distances, for a display of 80 nits, are 0 where nothing differs; below 1 \
-hardly anyone sees a difference, above 2 most do.\n\nExit status: 0, 1 if the files cannot be compared, 2 for wrong \
+pictures score below 0. Windows are 128 × 128 pixels, one every 64 pixels; flat ones do not count. Each file is oriented by \
+its EXIF orientation and converted to sRGB by its colour profile. Transparency is composited over black and over white, and \
+the lower score counts. CMYK, look-up table profiles, more than 8 bits per sample, PQ, HLG, gAMA far from sRGB's and \
+animations have no score unless both files decode to the same. --butteraugli takes 2.3 GB of memory at 16 \
+megapixels.\n\nButteraugli distances are for a display of 80 nits; 0 is identical; below 1 hardly anyone sees a difference, \
+above 2 most people do.\n\nExit status: 0, 1 if the files cannot be compared, 2 for wrong \
 usage."
 )]
 pub struct ScoreArgs {
@@ -29,18 +29,18 @@ pub struct ScoreArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// The picture as it was, JPEG or PNG
+    /// The original picture, JPEG or PNG
     #[arg(value_name = "A")]
     reference: PathBuf,
-    /// The picture that is judged, JPEG or PNG, of the same width and height
+    /// The picture to score, JPEG or PNG, of the same width and height
     #[arg(value_name = "B")]
     distorted: PathBuf,
 }
 
-/// What `--json` prints; `null` stands for what was not asked for.
+/// Output of `--json`. Fields that were not requested are null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-struct Report {
-    /// As they were named; bytes that are no UTF-8 appear as U+FFFD.
+struct ScoreReport {
+    /// Paths as given; bytes that are not UTF-8 appear as U+FFFD.
     reference: String,
     distorted: String,
     score: f64,
@@ -49,7 +49,7 @@ struct Report {
     butteraugli_3norm: Option<f64>,
 }
 
-/// Runs `karui score` and says how it went: 0, or 1 where the files cannot be compared.
+/// Runs `karui score`. Returns 0, or 1 if the files cannot be compared.
 #[must_use]
 pub fn score(args: &ScoreArgs) -> ExitCode {
     let printed = compare(args).and_then(|report| {
@@ -65,14 +65,14 @@ pub fn score(args: &ScoreArgs) -> ExitCode {
     }
 }
 
-/// `Err` says which file is at fault, what is wrong with it, and what to do.
-fn compare(args: &ScoreArgs) -> Result<Report, String> {
+/// `Err` names the faulty file, the fault and the remedy.
+fn compare(args: &ScoreArgs) -> Result<ScoreReport, String> {
     let explained = |error| explain(&error, &args.reference, &args.distorted);
     let pair = Pair::decode(&read(&args.reference)?, &read(&args.distorted)?).map_err(explained)?;
     let unsure = |error| format!("{}; leave out --butteraugli", explained(error));
     let distance = args.butteraugli.then(|| pair.butteraugli().map_err(unsure)).transpose()?;
     let Score { whole, worst, .. } = pair.ssimulacra2().map_err(explained)?;
-    Ok(Report {
+    Ok(ScoreReport {
         reference: args.reference.to_string_lossy().into_owned(),
         distorted: args.distorted.to_string_lossy().into_owned(),
         score: whole,
@@ -82,7 +82,7 @@ fn compare(args: &ScoreArgs) -> Result<Report, String> {
     })
 }
 
-/// A file's bytes; one byte over the limit is enough for the engine to refuse.
+/// Reads a file; one byte over the limit makes the engine refuse.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let most = Limits::default().bytes.saturating_add(1);
     let mut bytes = Vec::new();
@@ -97,7 +97,7 @@ fn explain(error: &CompareError, reference: &Path, distorted: &Path) -> String {
         CompareError::File { side: Side::Reference, fault } => format!("{a} {fault}: {}", remedy(fault)),
         CompareError::File { side: Side::Distorted, fault } => format!("{b} {fault}: {}", remedy(fault)),
         CompareError::Sizes { reference: (width, height), distorted: (other_width, other_height) } => format!(
-            "{a} is {width}x{height} pixels, {b} {other_width}x{other_height}, both upright: scale one to the size of the other"
+            "{a} is {width}x{height} pixels, {b} {other_width}x{other_height}, both after orientation: scale one to the size of the other"
         ),
         CompareError::Metric(why) => format!("{a} and {b} cannot be compared: {why}"),
     }
@@ -114,12 +114,12 @@ fn remedy(fault: &Fault) -> &'static str {
     }
 }
 
-impl Report {
+impl ScoreReport {
     fn json(&self) -> Result<String, String> {
         serde_json::to_string(self).map_err(|error| format!("--json: {error}"))
     }
 
-    /// The score alone on the first line, for scripts.
+    /// Puts the score alone on the first line, for scripts.
     fn text(&self) -> String {
         let score = format!("{:.4}\nworst window: {:.4}", self.score, self.worst);
         match (self.butteraugli_max, self.butteraugli_3norm) {
@@ -134,26 +134,26 @@ mod tests {
     use super::*;
     use crate::optimize::Format;
 
-    fn report() -> Report {
+    fn report() -> ScoreReport {
         let (reference, distorted) = ("a.png".into(), "b.jpg".into());
-        Report { reference, distorted, score: 84.5, worst: 71.25, butteraugli_max: None, butteraugli_3norm: None }
+        ScoreReport { reference, distorted, score: 84.5, worst: 71.25, butteraugli_max: None, butteraugli_3norm: None }
     }
 
     #[test]
-    fn a_score_is_one_line_for_scripts_and_distances_another() {
+    fn text_has_score_on_the_first_line() {
         assert_eq!(report().text(), "84.5000\nworst window: 71.2500");
-        let both = Report { butteraugli_max: Some(1.25), butteraugli_3norm: Some(0.5), ..report() };
+        let both = ScoreReport { butteraugli_max: Some(1.25), butteraugli_3norm: Some(0.5), ..report() };
         assert_eq!(both.text(), "84.5000\nworst window: 71.2500\nbutteraugli: 1.2500 max, 0.5000 3-norm");
     }
 
     #[test]
-    fn json_says_all_there_is() {
+    fn json_has_all_fields() {
         let expected = r#"{"reference":"a.png","distorted":"b.jpg","score":84.5,"worst":71.25,"butteraugli_max":null,"butteraugli_3norm":null}"#;
         assert_eq!(report().json().unwrap(), expected);
     }
 
     #[test]
-    fn errors_name_the_file_that_is_at_fault() {
+    fn error_names_the_faulty_file() {
         let (a, b) = (Path::new("a.gif"), Path::new("b.jpg"));
         let fault = Fault::OtherFormat(Format::Gif);
         let error = CompareError::File { side: Side::Reference, fault };

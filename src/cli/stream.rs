@@ -1,32 +1,32 @@
-//! `karui optimize -`: one image from stdin, the result (or the image as it came) to stdout.
+//! `karui optimize -`: optimizes one image from stdin to stdout, or passes it through unchanged.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
 use super::args::Request;
-use super::report::Row;
+use super::report::FileRow;
 use crate::optimize::{Format, Outcome, optimize};
 
-/// Whether all bytes arrived; what went wrong stands on stderr.
+/// Returns whether all bytes were written; reports errors on stderr.
 pub fn run(request: &Request) -> bool {
     let started = Instant::now();
     let path = Path::new("-");
-    let row = pass(request, path).unwrap_or_else(|error| Row::failed(path, &error));
-    let row = Row { millis: started.elapsed().as_millis(), ..row };
+    let row = optimize_stdin(request, path).unwrap_or_else(|error| FileRow::failed(path, &error));
+    let row = FileRow { millis: started.elapsed().as_millis(), ..row };
     if request.json {
         eprintln!("{}", row.json());
-    } else if let Some(complaint) = row.complaint() {
-        eprintln!("{complaint}");
+    } else if let Some(message) = row.message() {
+        eprintln!("{message}");
     }
     !row.is_failed()
 }
 
-fn pass(request: &Request, path: &Path) -> io::Result<Row> {
+fn optimize_stdin(request: &Request, path: &Path) -> io::Result<FileRow> {
     let mut stdin = io::stdin().lock();
     let mut stdout = io::stdout().lock();
     let mut source = Vec::new();
-    // One byte over the limit is enough for the engine to refuse; the rest then flows through.
+    // One byte over the limit makes the engine refuse; the rest is then passed through.
     stdin.by_ref().take(request.options.limits.bytes.saturating_add(1)).read_to_end(&mut source)?;
     let outcome = optimize(&source, &request.options, request.budget(request.threads));
     let mut length = source.len() as u64;
@@ -40,5 +40,5 @@ fn pass(request: &Request, path: &Path) -> io::Result<Row> {
         }
         stdout.flush()?;
     }
-    Ok(Row::new(path, length, Format::sniff(&source), &outcome))
+    Ok(FileRow::new(path, length, Format::sniff(&source), &outcome))
 }

@@ -1,4 +1,4 @@
-//! Columns for a terminal: the first ones left, numbers right, widths as the eye sees them.
+//! A text table for terminals: text is left-aligned, numbers are right-aligned, widths are display widths.
 
 use std::fmt;
 
@@ -8,25 +8,25 @@ use unicode_width::UnicodeWidthStr;
 #[derive(Debug, Clone)]
 pub struct Table {
     rows: Vec<Vec<String>>,
-    /// Whether a column stands right, as numbers do.
+    /// Whether each column is right-aligned, as numbers are.
     right: Vec<bool>,
 }
 
 impl Table {
-    /// A table of these columns; a name that begins with `>` makes its column stand right.
+    /// Creates a table with these columns; a name that begins with `>` is right-aligned.
     #[must_use]
     pub fn new(columns: &[&str]) -> Self {
         let names = columns.iter().map(|name| name.trim_start_matches('>').to_owned());
         Self { rows: vec![names.collect()], right: columns.iter().map(|name| name.starts_with('>')).collect() }
     }
 
-    /// Adds a row. Control characters are shown escaped, so that no file name can play with the terminal.
+    /// Adds a row. Escapes control characters, so that a file name cannot control the terminal.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| visible(&cell)).collect());
     }
 }
 
-/// With control characters escaped.
+/// Escapes control characters.
 pub(super) fn visible(text: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_as_the_eye_sees_them() {
+    fn table_pads_columns_by_display_width() {
         let mut table = Table::new(&["name", ">bytes"]);
         table.row(["写真".into(), "7".into()]);
         table.row(["a\nb".into(), "1234".into()]);

@@ -1,4 +1,4 @@
-//! From paths to jobs: which files there are, and where each result goes. Reads folders, writes nothing.
+//! Collects the files under the given paths, and the target of each result. Reads folders, writes nothing.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,35 +9,35 @@ use walkdir::WalkDir;
 
 use super::args::Output;
 
-/// One file to be worked on.
+/// One file to process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// The file, as its user would name it.
+pub struct FileJob {
+    /// The file, as the user named it.
     pub source: PathBuf,
-    /// Where the result goes; `None` in a dry run without a folder.
+    /// Path of the result; `None` in a dry run without --out.
     pub target: Option<PathBuf>,
 }
 
-/// A path that could not be looked at; reported as a failed file, while the others go on.
+/// A path that could not be read; reported as a failed file, while the others continue.
 #[derive(Debug)]
 pub struct Unreadable {
     pub path: PathBuf,
     pub error: io::Error,
 }
 
-/// All files under `paths`, in a stable order, each once.
+/// Returns all files under `paths`, each once, in a stable order.
 ///
 /// # Errors
-/// Wrong usage: two files that would land on the same result, or a result that would land on a source.
-pub fn collect(paths: &[PathBuf], output: &Output) -> Result<Vec<Result<Job, Unreadable>>, String> {
+/// Wrong usage: two files with the same target, or a target that is a source.
+pub fn collect(paths: &[PathBuf], output: &Output) -> Result<Vec<Result<FileJob, Unreadable>>, String> {
     let mut found = Vec::new();
     for path in paths {
         expand(path, output, &mut found);
     }
-    settle(found, output)
+    resolve_targets(found, output)
 }
 
-fn expand(path: &Path, output: &Output, found: &mut Vec<Result<Job, Unreadable>>) {
+fn expand(path: &Path, output: &Output, found: &mut Vec<Result<FileJob, Unreadable>>) {
     let folder_out = match output {
         Output::Folder(out) => Some(out.as_path()),
         Output::InPlace | Output::Unnamed => None,
@@ -51,14 +51,14 @@ fn expand(path: &Path, output: &Output, found: &mut Vec<Result<Job, Unreadable>>
         }
         Ok(_) => {
             let target = folder_out.and_then(|out| Some(out.join(path.file_name()?)));
-            found.push(Ok(Job { source: path.into(), target }));
+            found.push(Ok(FileJob { source: path.into(), target }));
         }
     }
 }
 
-/// The regular files of a folder. Links are not followed, so nothing outside is read or written; the folder that
-/// results go to is left out, so a second run does not take the first one's results for sources.
-fn walk(root: &Path, folder_out: Option<&Path>, found: &mut Vec<Result<Job, Unreadable>>) {
+/// Collects the regular files of a folder. Links are not followed, so nothing outside is read or written. The --out
+/// folder is skipped, so that a second run does not take the first run's results for sources.
+fn walk(root: &Path, folder_out: Option<&Path>, found: &mut Vec<Result<FileJob, Unreadable>>) {
     let out = folder_out.and_then(|out| out.canonicalize().ok());
     let is_out = |path: &Path| out.is_some() && path.canonicalize().ok() == out;
     let entries = WalkDir::new(root).sort_by_file_name().into_iter();
@@ -67,7 +67,7 @@ fn walk(root: &Path, folder_out: Option<&Path>, found: &mut Vec<Result<Job, Unre
             Ok(entry) if entry.file_type().is_file() => {
                 let inside = entry.path().strip_prefix(root).unwrap_or(entry.path());
                 let target = folder_out.map(|out| out.join(inside));
-                found.push(Ok(Job { source: entry.into_path(), target }));
+                found.push(Ok(FileJob { source: entry.into_path(), target }));
             }
             Ok(_) => {}
             Err(error) => {
@@ -78,8 +78,11 @@ fn walk(root: &Path, folder_out: Option<&Path>, found: &mut Vec<Result<Job, Unre
     }
 }
 
-/// Drops what was named twice, gives each job in place its true target, and refuses collisions.
-fn settle(found: Vec<Result<Job, Unreadable>>, output: &Output) -> Result<Vec<Result<Job, Unreadable>>, String> {
+/// Drops duplicates, sets the targets of --in-place, and refuses collisions.
+fn resolve_targets(
+    found: Vec<Result<FileJob, Unreadable>>,
+    output: &Output,
+) -> Result<Vec<Result<FileJob, Unreadable>>, String> {
     let mut identities: HashMap<PathBuf, PathBuf> = HashMap::new();
     let mut targets: HashMap<PathBuf, PathBuf> = HashMap::new();
     let mut jobs = Vec::with_capacity(found.len());
@@ -119,7 +122,7 @@ fn settle(found: Vec<Result<Job, Unreadable>>, output: &Output) -> Result<Vec<Re
     Ok(jobs)
 }
 
-fn refuse_overwriting(jobs: &[Result<Job, Unreadable>], sources: &HashMap<PathBuf, PathBuf>) -> Result<(), String> {
+fn refuse_overwriting(jobs: &[Result<FileJob, Unreadable>], sources: &HashMap<PathBuf, PathBuf>) -> Result<(), String> {
     for target in jobs.iter().flatten().filter_map(|job| job.target.as_ref()) {
         if let Some(source) = target.canonicalize().ok().and_then(|identity| sources.get(&identity)) {
             return Err(format!(
@@ -133,7 +136,7 @@ fn refuse_overwriting(jobs: &[Result<Job, Unreadable>], sources: &HashMap<PathBu
 
 fn collision(first: &Path, second: &Path, target: &Path) -> String {
     format!(
-        "{} and {} would both become {}: give their common folder, or run them one by one",
+        "{} and {} would both be written to {}: give their common folder, or run them one by one",
         first.display(),
         second.display(),
         target.display()
@@ -146,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder that holds these files, each with its own name as content.
+    /// A folder with these files, each containing its own name.
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for file in files {
@@ -159,12 +162,12 @@ mod tests {
 
     fn targets(paths: &[PathBuf], out: &Path) -> Result<Vec<String>, String> {
         let jobs = collect(paths, &Output::Folder(out.into()))?;
-        let inside = |job: Job| job.target.unwrap().strip_prefix(out).unwrap().to_str().unwrap().to_owned();
+        let inside = |job: FileJob| job.target.unwrap().strip_prefix(out).unwrap().to_str().unwrap().to_owned();
         Ok(jobs.into_iter().map(|job| inside(job.unwrap())).collect())
     }
 
     #[test]
-    fn a_folder_is_mirrored_hidden_files_included() {
+    fn collect_mirrors_folder_with_hidden_files() {
         let root = tree(&["a/b.jpg", "a/.hidden.png", "a/c/d.txt", "e.jpg"]);
         let out = root.path().join("out");
         let paths = [root.path().join("a"), root.path().join("e.jpg")];
@@ -172,22 +175,22 @@ mod tests {
     }
 
     #[test]
-    fn the_results_folder_inside_the_tree_is_no_source() {
+    fn collect_skips_results_folder_inside_the_tree() {
         let root = tree(&["a.jpg", "out/a.jpg"]);
         assert_eq!(targets(&[root.path().into()], &root.path().join("out")).unwrap(), ["a.jpg"]);
     }
 
     #[test]
-    fn two_files_for_one_result_are_refused_and_one_named_twice_is_not() {
+    fn collect_refuses_two_sources_of_one_result() {
         let root = tree(&["a/x.jpg", "b/x.jpg"]);
         let out = root.path().join("out");
         let (a, b) = (root.path().join("a/x.jpg"), root.path().join("b/x.jpg"));
-        assert!(targets(&[a.clone(), b], &out).unwrap_err().contains("would both become"));
+        assert!(targets(&[a.clone(), b], &out).unwrap_err().contains("would both be written to"));
         assert_eq!(targets(&[a.clone(), a], &out).unwrap(), ["x.jpg"]);
     }
 
     #[test]
-    fn a_result_never_lands_on_a_source() {
+    fn collect_refuses_a_result_over_a_source() {
         let root = tree(&["a.jpg", "b/a.jpg"]);
         let (a, b) = (root.path().join("a.jpg"), root.path().join("b"));
         assert!(targets(&[root.path().into()], root.path()).unwrap_err().contains("--in-place"));
@@ -208,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn in_place_takes_each_file_once() {
+    fn collect_in_place_takes_each_file_once() {
         let root = tree(&["a/x.jpg"]);
         let jobs = collect(&[root.path().into(), root.path().join("a/x.jpg")], &Output::InPlace).unwrap();
         assert_eq!(jobs.len(), 1);
     }
 
     #[test]
-    fn what_does_not_exist_fails_alone() {
+    fn collect_of_missing_file_keeps_the_others() {
         let root = tree(&["x.jpg"]);
         let jobs = collect(&[root.path().join("no.jpg"), root.path().join("x.jpg")], &Output::Unnamed).unwrap();
         assert!(jobs[0].is_err() && jobs[1].is_ok());

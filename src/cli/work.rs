@@ -1,4 +1,4 @@
-//! One file from its bytes to its result, and many of them at once.
+//! Optimizes one file, and many of them in parallel.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,28 +6,28 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use super::args::{Output, Request};
-use super::memory::{self, Gate};
-use super::report::Row;
-use super::walk::{Job, Unreadable};
+use super::memory::{self, MemoryBudget};
+use super::report::FileRow;
+use super::walk::{FileJob, Unreadable};
 use super::write;
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{Format, ImageError, Limit, Limits, MetadataState, Outcome, Reason, Unchanged, optimize};
 
-/// Works on all jobs, as many at once as the request says, and hands each row to `done` as soon as it is there.
-pub fn run(jobs: Vec<Result<Job, Unreadable>>, request: &Request, mut done: impl FnMut(Row)) {
+/// Processes all jobs in parallel, and passes each row to `done` as soon as it is complete.
+pub fn run(jobs: Vec<Result<FileJob, Unreadable>>, request: &Request, mut done: impl FnMut(FileRow)) {
     let workers = request.threads.min(jobs.len());
     let threads = request.threads / workers.max(1);
     let queue = Mutex::new(jobs.into_iter());
-    let gate = Gate::new(request.options.limits.memory);
+    let memory_budget = MemoryBudget::new(request.options.limits.memory);
     let (send, rows) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            let (send, queue, gate) = (send.clone(), &queue, &gate);
+            let (send, queue, memory_budget) = (send.clone(), &queue, &memory_budget);
             scope.spawn(move || {
                 let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
                 while let Some(item) = next() {
-                    // The receiver lives until all senders are gone.
-                    let _ = send.send(process(item, request, threads, gate));
+                    // The receiver outlives all senders.
+                    let _ = send.send(process(item, request, threads, memory_budget));
                 }
             });
         }
@@ -36,32 +36,43 @@ pub fn run(jobs: Vec<Result<Job, Unreadable>>, request: &Request, mut done: impl
     });
 }
 
-fn process(item: Result<Job, Unreadable>, request: &Request, threads: usize, gate: &Gate) -> Row {
+fn process(
+    item: Result<FileJob, Unreadable>,
+    request: &Request,
+    threads: usize,
+    memory_budget: &MemoryBudget,
+) -> FileRow {
     let started = Instant::now();
     let row = match item {
-        Ok(job) => attempt(&job, request, threads, gate).unwrap_or_else(|error| Row::failed(&job.source, &error)),
-        Err(Unreadable { path, error }) => Row::failed(&path, &error),
+        Ok(job) => optimize_file(&job, request, threads, memory_budget)
+            .unwrap_or_else(|error| FileRow::failed(&job.source, &error)),
+        Err(Unreadable { path, error }) => FileRow::failed(&path, &error),
     };
-    Row { millis: started.elapsed().as_millis(), ..row }
+    FileRow { millis: started.elapsed().as_millis(), ..row }
 }
 
-fn attempt(job: &Job, request: &Request, threads: usize, gate: &Gate) -> io::Result<Row> {
+fn optimize_file(
+    job: &FileJob,
+    request: &Request,
+    threads: usize,
+    memory_budget: &MemoryBudget,
+) -> io::Result<FileRow> {
     let mut file = File::open(&job.source)?;
     let about = file.metadata()?;
     let format = sniff(&mut file)?;
-    let outcome = if let Some(answer) = refuse_unread(format, about.len(), &request.options.limits) {
+    let outcome = if let Some(answer) = decide_unread(format, about.len(), &request.options.limits) {
         answer
     } else {
-        let _permit = gate.enter(memory::need(&mut file, about.len())?);
+        let _permit = memory_budget.acquire(memory::estimate(&mut file, about.len())?);
         optimize(&read(&mut file, about.len())?, &request.options, request.budget(threads))
     };
-    let row = Row::new(&job.source, about.len(), format, &outcome);
+    let row = FileRow::new(&job.source, about.len(), format, &outcome);
     let Some(target) = job.target.as_ref().filter(|_| !request.dry_run) else { return Ok(row) };
     match outcome {
         Ok(Outcome::Optimized(encoded)) => {
             let now = job.source.metadata()?;
             if now.len() != about.len() || now.modified()? != about.modified()? {
-                return Err(io::Error::other("changed while it was worked on"));
+                return Err(io::Error::other("the file changed while it was optimized"));
             }
             write::replace(target, &encoded.bytes, &about)?;
         }
@@ -74,7 +85,7 @@ fn attempt(job: &Job, request: &Request, threads: usize, gate: &Gate) -> io::Res
     Ok(row)
 }
 
-/// The format by the first bytes; leaves the file at its start.
+/// Detects the format by the first bytes, and rewinds the file.
 fn sniff(file: &mut File) -> io::Result<Option<Format>> {
     let mut head = Vec::with_capacity(SNIFF_BYTES);
     file.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
@@ -82,8 +93,8 @@ fn sniff(file: &mut File) -> io::Result<Option<Format>> {
     Ok(Format::sniff(&head))
 }
 
-/// What needs no reading: a film must not be loaded into memory to learn that it is none of our business.
-fn refuse_unread(format: Option<Format>, length: u64, limits: &Limits) -> Option<Result<Outcome, ImageError>> {
+/// Decides about a file without reading it: a large file that is no image must not be loaded into memory.
+fn decide_unread(format: Option<Format>, length: u64, limits: &Limits) -> Option<Result<Outcome, ImageError>> {
     if format.is_none() {
         let reason = if length == 0 { Reason::Empty } else { Reason::NotAnImage };
         return Some(Ok(Outcome::Unchanged(Unchanged {

@@ -1,4 +1,4 @@
-//! How results reach the disk: whole or not at all.
+//! Writes results to disk atomically.
 
 use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, Write};
@@ -6,43 +6,43 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// How the names of files begin that are not whole yet; what a process leaves that was killed is no file of its user's.
-pub const TEMPORARY: &str = ".karui-";
+/// Prefix of temporary files. A killed process may leave some behind.
+pub const TEMPORARY_PREFIX: &str = ".karui-";
 
-/// Puts `bytes` where `target` is, at once, with owner and permissions of the file they were made from; folders on
-/// the way are made.
+/// Atomically replaces `target` with `bytes`, keeping owner and permissions of the source file. Creates missing
+/// folders.
 ///
 /// # Errors
-/// Any of the file system; `target` is then as it was.
+/// Any of the file system; `target` is then unchanged.
 pub fn replace(target: &Path, bytes: &[u8], source: &Metadata) -> io::Result<()> {
     let mut staged = stage(target)?;
     staged.write_all(bytes)?;
-    settle(staged, target, source)
+    persist(staged, target, source)
 }
 
-/// Copies the file at `source` to `target`, with its owner, permissions and time of modification.
+/// Atomically copies `source` to `target`, with its owner, permissions and modification time.
 ///
 /// # Errors
-/// Any of the file system; `target` is then as it was.
+/// Any of the file system; `target` is then unchanged.
 pub fn copy(mut source: File, target: &Path) -> io::Result<()> {
     let about = source.metadata()?;
     let mut staged = stage(target)?;
     io::copy(&mut source, &mut staged)?;
     staged.as_file().set_times(FileTimes::new().set_modified(about.modified()?))?;
-    settle(staged, target, &about)
+    persist(staged, target, &about)
 }
 
-/// A file beside the target, since only within one file system a rename is one step.
+/// Creates a temporary file next to the target, since a rename is atomic only within one file system.
 fn stage(target: &Path) -> io::Result<NamedTempFile> {
     let folder = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)?;
-    tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)
+    tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(folder)
 }
 
-fn settle(staged: NamedTempFile, target: &Path, source: &Metadata) -> io::Result<()> {
+fn persist(staged: NamedTempFile, target: &Path, source: &Metadata) -> io::Result<()> {
     keep_owner(staged.as_file(), source);
     staged.as_file().set_permissions(source.permissions())?;
     staged.as_file().sync_all()?;
@@ -50,7 +50,7 @@ fn settle(staged: NamedTempFile, target: &Path, source: &Metadata) -> io::Result
     Ok(())
 }
 
-/// Root alone may give files away; for everyone else the owner is right already, and a foreign group is lost.
+/// Only root may change a file's owner; for everyone else the owner is already right, and a foreign group is lost.
 #[cfg(unix)]
 fn keep_owner(file: &File, source: &Metadata) {
     use std::os::unix::fs::{MetadataExt, fchown};
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_has_the_bytes_and_the_time_of_its_source() {
+    fn copy_keeps_bytes_and_modification_time() {
         let root = tempfile::tempdir().unwrap();
         let (source, target) = (root.path().join("a"), root.path().join("deep/er/b"));
         fs::write(&source, "as it is").unwrap();
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn permissions_stay() {
+    fn replace_keeps_permissions() {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("a");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_nothing_behind() {
+    fn failed_replace_leaves_no_temporary_file() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("taken");
         fs::create_dir(&folder).unwrap();

@@ -24,7 +24,7 @@ pub enum UnorderedReadError {
     S3(#[from] S3Error),
     /// The writer failed.
     #[error(transparent)]
-    Place(#[from] io::Error),
+    Write(#[from] io::Error),
 }
 
 impl Store {

@@ -1,4 +1,4 @@
-//! What was typed after `karui cp` and `karui sync`, and what it means. Touches no file and no network.
+//! Parses the command lines of `karui cp` and `karui sync`. Touches no file and no network.
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -8,39 +8,37 @@ use super::location::Location;
 use crate::optimize::{MetadataPolicy, Options, Quality};
 use crate::s3::ClientConfig;
 
-/// Objects on their way at once, where nothing else is asked for.
+/// Default number of objects copied at the same time.
 const JOBS: usize = 16;
 
-/// Copy one object or file, or with --recursive all under a prefix or folder
+/// Copy one object or file, or with --recursive everything under a prefix or folder
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_long_help = "SRC and DST are s3://bucket/key, a path, or `-` for stdin and stdout. Between two S3 sides the \
-bytes do not pass through here. A destination that ends with / takes the source's name. One object wants s3:GetObject of its \
-bucket's policy and no more; --recursive wants s3:ListBucket as well.\n\nExit status: 0, 1 if an object failed, 2 for wrong \
+    after_long_help = "SRC and DST are s3://bucket/key, a path, or `-` for stdin and stdout. Between two S3 sides, S3 \
+copies. A destination that ends with / takes the source's name. One object requires only s3:GetObject of the bucket's \
+policy; --recursive also requires s3:ListBucket.\n\nExit status: 0, 1 if an object failed, 2 for wrong \
 usage, 130 after Ctrl-C, which leaves no open upload."
 )]
 pub struct CpArgs {
-    /// Copy everything under SRC, whatever is at DST already
+    /// Copy everything under SRC, regardless of what exists at DST
     #[arg(long, short)]
     recursive: bool,
     #[command(flatten)]
     common: CommonArgs,
 }
 
-/// Copy what is new or newer under a prefix or folder
+/// Copy new and newer objects under a prefix or folder
 #[derive(Debug, Clone, clap::Args)]
-#[command(
-    after_long_help = "SRC and DST are s3://bucket/prefix or a folder. Both sides are listed (s3:ListBucket), and their \
-listings decide: what is missing at DST, older there than at SRC or, in a plain copy, of another size is copied. Nothing is \
+#[command(after_long_help = "SRC and DST are s3://bucket/prefix or a folder. Both sides are listed (s3:ListBucket). \
+Objects are copied if they are missing at DST, older there than at SRC or, without --optimize, of another size. Nothing is \
 deleted without --delete.\n\nExit status: 0, 1 if an object failed, 2 for wrong usage, 130 after Ctrl-C, which leaves no open \
-upload."
-)]
+upload.")]
 pub struct SyncArgs {
-    /// Delete at DST what is not at SRC; what filters leave out stays
+    /// Delete keys at DST that SRC does not have; keys that filters exclude are kept
     #[arg(long)]
     delete: bool,
-    /// Decide by content: entity tags where they are equal, else a HEAD of either side and checksums, and with --optimize the
-    /// marker that Karui leaves; where s3:GetObject is missing for that, and nothing else tells, by dates
+    /// Compare contents: entity tags if they are equal, else a HEAD of both sides and checksums; with --optimize, Karui's
+    /// marker. If s3:GetObject is missing and nothing else decides, compare dates
     #[arg(long)]
     exact: bool,
     #[command(flatten)]
@@ -49,21 +47,21 @@ pub struct SyncArgs {
 
 #[derive(Debug, Clone, clap::Args)]
 struct CommonArgs {
-    /// Make images light on the way; everything else arrives as it is
+    /// Optimize images; everything else is copied unchanged
     #[arg(long)]
     optimize: bool,
-    /// With --optimize: the SSIMULACRA2 score that no image falls below, as in `karui optimize`
+    /// With --optimize: SSIMULACRA2 score that no image falls below, as in `karui optimize`
     #[arg(long, value_name = "N|NAME", default_value_t = Quality::DEFAULT, requires = "optimize")]
     quality: Quality,
-    /// With --optimize: what to keep of the metadata: safe, all, or none
+    /// With --optimize: metadata to keep: safe, all, or none
     #[arg(long, value_name = "safe|all|none", default_value_t = MetadataPolicy::Safe, requires = "optimize")]
     metadata: MetadataPolicy,
     #[command(flatten)]
     filters: Filters,
-    /// Say what would be done, and do nothing
+    /// Report what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Objects on their way at once
+    /// Objects copied at the same time
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(JOBS).unwrap_or(NonZeroUsize::MIN))]
     jobs: NonZeroUsize,
     /// Print one JSON object per object copied, deleted or failed, and a summary at the end
@@ -73,48 +71,48 @@ struct CommonArgs {
     source: SourceArgs,
     #[command(flatten)]
     destination: DestinationArgs,
-    #[arg(value_name = "SRC", help = "From where: s3://bucket/key or a path")]
+    #[arg(value_name = "SRC", help = "Source: s3://bucket/key or a path")]
     from: OsString,
-    #[arg(value_name = "DST", help = "To where: s3://bucket/key or a path")]
+    #[arg(value_name = "DST", help = "Destination: s3://bucket/key or a path")]
     to: OsString,
 }
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Credentials and place of SRC")]
+#[command(next_help_heading = "Source credentials and location")]
 struct SourceArgs {
-    /// A profile of ~/.aws/config, SSO and role chains included
+    /// Profile in ~/.aws/config, SSO and role chains included
     #[arg(long, value_name = "NAME")]
     source_profile: Option<String>,
-    /// The ARN of a role to assume
+    /// ARN of a role to assume
     #[arg(long, value_name = "ARN")]
     source_role: Option<String>,
-    /// What the role's trust policy asks for
+    /// External ID that the role's trust policy requires
     #[arg(long, value_name = "ID", requires = "source_role")]
     source_external_id: Option<String>,
-    /// The bucket's region
+    /// Region of the bucket
     #[arg(long, value_name = "REGION")]
     source_region: Option<String>,
-    /// The URL of another store than AWS's
+    /// URL of an S3-compatible store
     #[arg(long, value_name = "URL")]
     source_endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Credentials and place of DST, which make server-side copies")]
+#[command(next_help_heading = "Destination credentials and location (also used for server-side copies)")]
 struct DestinationArgs {
-    /// A profile of ~/.aws/config, SSO and role chains included
+    /// Profile in ~/.aws/config, SSO and role chains included
     #[arg(long, value_name = "NAME")]
     destination_profile: Option<String>,
-    /// The ARN of a role to assume
+    /// ARN of a role to assume
     #[arg(long, value_name = "ARN")]
     destination_role: Option<String>,
-    /// What the role's trust policy asks for
+    /// External ID that the role's trust policy requires
     #[arg(long, value_name = "ID", requires = "destination_role")]
     destination_external_id: Option<String>,
-    /// The bucket's region
+    /// Region of the bucket
     #[arg(long, value_name = "REGION")]
     destination_region: Option<String>,
-    /// The URL of another store than AWS's
+    /// URL of an S3-compatible store
     #[arg(long, value_name = "URL")]
     destination_endpoint: Option<String>,
 }
@@ -143,7 +141,7 @@ impl From<DestinationArgs> for ClientConfig {
     }
 }
 
-/// The command line, understood.
+/// The parsed command line.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub source: Location,
@@ -151,35 +149,35 @@ pub struct Request {
     pub source_client: ClientConfig,
     pub destination_client: ClientConfig,
     pub scope: Scope,
-    /// Images are made light so; `None` in a plain copy.
+    /// Options for optimizing images; `None` in a plain copy.
     pub options: Option<Options>,
     pub filters: Filters,
-    /// Delete at the destination what is not at the source.
+    /// Delete at the destination what the source does not have.
     pub delete: bool,
     pub dry_run: bool,
     pub jobs: usize,
     pub json: bool,
 }
 
-/// How much is copied, and by what rule.
+/// Which objects are copied, and by what rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     One,
-    /// All under a prefix or folder, without a look at the destination.
+    /// Everything under a prefix or folder, without listing the destination.
     All,
-    /// What the two listings say.
+    /// Decided by the two listings.
     Newer,
-    /// What the contents say.
+    /// Decided by the contents.
     Different,
 }
 
 impl CpArgs {
     /// # Errors
-    /// What makes no sense, and what to type instead.
+    /// Describes what makes no sense, and what to type instead.
     pub fn resolve(self) -> Result<Request, String> {
         let scope = if self.recursive { Scope::All } else { Scope::One };
         if scope == Scope::One && !self.common.filters.is_empty() {
-            return Err("--include and --exclude choose among many: add --recursive".into());
+            return Err("--include and --exclude select among many objects: add --recursive".into());
         }
         self.common.resolve(scope, false)
     }
@@ -187,7 +185,7 @@ impl CpArgs {
 
 impl SyncArgs {
     /// # Errors
-    /// What makes no sense, and what to type instead.
+    /// Describes what makes no sense, and what to type instead.
     pub fn resolve(self) -> Result<Request, String> {
         let scope = if self.exact { Scope::Different } else { Scope::Newer };
         self.common.resolve(scope, self.delete)
@@ -198,13 +196,13 @@ impl CommonArgs {
     fn resolve(self, scope: Scope, delete: bool) -> Result<Request, String> {
         let (source, destination) = (Location::parse(&self.from)?, Location::parse(&self.to)?);
         if !source.is_s3() && !destination.is_s3() {
-            return Err("neither side is s3://: `karui optimize --out DIR` works on folders".into());
+            return Err("neither side is s3://: use `karui optimize --out DIR` for folders".into());
         }
         if scope != Scope::One && (source == Location::Stream || destination == Location::Stream) {
             return Err("`-` is one stream: leave out --recursive, or use `karui cp`".into());
         }
         if self.optimize && source == Location::Stream {
-            return Err("a stream is copied as it comes: pipe it through `karui optimize -` first".into());
+            return Err("a stream is copied unchanged: pipe it through `karui optimize -` first".into());
         }
         let options =
             self.optimize.then(|| Options { quality: self.quality, metadata: self.metadata, ..Options::default() });
@@ -245,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_arrives() {
+    fn resolve_passes_every_option() {
         let request = resolve(
             "sync --optimize --quality 80 --metadata all --delete --exact --dry-run --json --jobs 3 --exclude * \
              --include *.jpg --source-profile a --source-role r --source-external-id i --source-region eu-west-1 --source-endpoint http://s \
@@ -256,7 +254,7 @@ mod tests {
         assert_eq!((options.quality, options.metadata), (Quality::Target(80.0), MetadataPolicy::All));
         assert_eq!((request.scope, request.delete, request.jobs), (Scope::Different, true, 3));
         assert!(request.dry_run && request.json);
-        assert!(request.filters.take("a.jpg") && !request.filters.take("a.png"));
+        assert!(request.filters.includes("a.jpg") && !request.filters.includes("a.png"));
         let access = request.source_client;
         assert_eq!((access.profile.as_deref(), access.role.as_deref()), (Some("a"), Some("r")));
         assert_eq!(access.external_id.as_deref(), Some("i"));
@@ -265,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scope_is_the_commands() {
+    fn resolve_takes_scope_from_the_command() {
         let scope = |line| resolve(line).unwrap().scope;
         assert_eq!(scope("cp s3://a/k f"), Scope::One);
         assert_eq!(scope("cp -r s3://a/k f"), Scope::All);
@@ -273,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_usage_says_what_to_do() {
+    fn resolve_of_wrong_usage_names_the_remedy() {
         for (line, remedy) in [
             ("cp a b", "karui optimize"),
             ("cp -r - s3://b/k", "leave out --recursive"),

@@ -1,29 +1,30 @@
-//! Whether the two sides have the same, by what is in them; and whether the source still has what was carried.
+//! Compares the contents of both sides, and detects a source that changed while it was copied.
 
 use std::io;
 
-use super::carry::{Carrier, Failure, Load, on_disk};
+use super::copier::{Copier, CopyError, CopyTask, on_disk};
 use super::local;
 use super::location::Location;
-use super::source::State;
+use super::source::FileState;
 use crate::pipeline::marker;
 use crate::pipeline::{Job, Task as PipelineTask};
 use crate::s3::{ETag, Existing, Head, S3Error};
 
-/// What a source was when it was carried.
+/// Version of a source that was copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Carried {
+pub enum SourceVersion {
     Object(ETag),
-    File(State),
-    /// Another one before all of it was read.
-    Nothing,
+    File(FileState),
+    /// The source changed before all of it was read.
+    Changed,
 }
 
-impl Carrier {
-    /// Whether the destination has it: where it is made light, its marker says so. `None` where nothing can tell.
-    pub async fn is_there(&self, load: &Load) -> Result<Option<bool>, Failure> {
-        let listed = load.entry.as_ref().and_then(|entry| entry.etag.clone());
-        match (&load.from, &load.to) {
+impl Copier {
+    /// Whether the destination has the source's content; for optimized results, the marker decides. `None` if nothing
+    /// can tell.
+    pub async fn destination_matches(&self, task: &CopyTask) -> Result<Option<bool>, CopyError> {
+        let listed = task.entry.as_ref().and_then(|entry| entry.etag.clone());
+        match (&task.from, &task.to) {
             (from, Location::S3(to)) if self.options.is_some() => {
                 let etag = match from {
                     Location::Local(path) => Some(on_disk(path.clone(), local::etag_of_file).await?),
@@ -58,38 +59,38 @@ impl Carrier {
         }
     }
 
-    /// Whether the source is another one by now than was carried: what arrived is newer than that, and looks like it in any
-    /// listing.
-    pub async fn is_replaced(&self, source: &Location, carried: &Carried) -> Result<bool, Failure> {
-        Ok(match (source, carried) {
-            (_, Carried::Nothing) => true,
-            (Location::S3(object), Carried::Object(etag)) => {
+    /// Whether the source has changed since it was copied. The copy is newer than that change, so that no later listing
+    /// would show the difference.
+    pub async fn source_has_changed(&self, source: &Location, copied: &SourceVersion) -> Result<bool, CopyError> {
+        Ok(match (source, copied) {
+            (_, SourceVersion::Changed) => true,
+            (Location::S3(object), SourceVersion::Object(etag)) => {
                 let now = self.store.head_source(object).await?;
                 now.is_some_and(|now| now.etag != *etag)
             }
-            (Location::Local(path), Carried::File(state)) => match tokio::fs::metadata(path).await {
-                Ok(now) => State::of(&now) != *state,
+            (Location::Local(path), SourceVersion::File(state)) => match tokio::fs::metadata(path).await {
+                Ok(now) => FileState::of(&now) != *state,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-                Err(error) => return Err(Failure::Io { path: path.clone(), error }),
+                Err(error) => return Err(CopyError::Io { path: path.clone(), error }),
             },
             (..) => false,
         })
     }
 }
 
-/// Whether a file has an object's bytes: by its `ETag`, where that is their MD5, else by its checksum.
+/// Whether a file has an object's bytes: by its `ETag` if that is an MD5, else by its checksum.
 async fn has_file(
     file: &std::path::Path,
     etag: Option<ETag>,
     head: impl Future<Output = Result<Option<Head>, S3Error>>,
-) -> Result<Option<bool>, Failure> {
+) -> Result<Option<bool>, CopyError> {
     let etag = etag.filter(ETag::is_digest);
     if let Some(etag) = &etag
         && on_disk(file.to_owned(), local::etag_of_file).await? == *etag
     {
         return Ok(Some(true));
     }
-    // With SSE-KMS an ETag looks like an MD5, and is none.
+    // With SSE-KMS an ETag looks like an MD5 but is none.
     let checksum = match Existing::from_head(head.await)? {
         Existing::Present(head) => head.checksum,
         Existing::Absent => return Ok(Some(false)),

@@ -1,13 +1,13 @@
-//! `--include` and `--exclude`: which keys are meant. Pure.
+//! `--include` and `--exclude`: select keys. Pure.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use glob::{MatchOptions, Pattern};
 
-/// Patterns in the order in which they were typed; the last that matches a key decides.
+/// Patterns in the order of the command line; the last one that matches a key decides.
 #[derive(Debug, Clone, Default)]
 pub struct Filters(Vec<(bool, Pattern)>);
 
-/// `*` also matches `/`, as everywhere in the AWS tools.
+/// `*` also matches `/`, as in the AWS tools.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: false, require_literal_leading_dot: false };
 
@@ -16,8 +16,9 @@ impl Filters {
         self.0.is_empty()
     }
 
-    /// Whether the key, relative to its root, is meant. Where the first pattern includes, all else is left out.
-    pub fn take(&self, key: &str) -> bool {
+    /// Whether the key, relative to its root, is selected. If the first pattern is an include, all other keys are
+    /// excluded.
+    pub fn includes(&self, key: &str) -> bool {
         let decided = self.0.iter().rev().find(|(_, pattern)| pattern.matches_with(key, OPTIONS));
         match decided {
             Some((include, _)) => *include,
@@ -26,7 +27,7 @@ impl Filters {
     }
 }
 
-/// By hand, since the derived ones forget the order of different options.
+/// Written by hand, since derived arguments lose the order of different options.
 impl clap::Args for Filters {
     fn augment_args(command: Command) -> Command {
         let pattern = |name: &'static str, help: &'static str| {
@@ -40,10 +41,10 @@ impl clap::Args for Filters {
         command
             .arg(pattern(
                 "include",
-                "Copy what matches: * (also across /), ?, [a-z] over the key below SRC; the last match of --include and \
-                 --exclude decides, and where the first is --include all else is left out",
+                "Copy keys below SRC that match: * (also across /), ?, [a-z]. The last matching --include or --exclude \
+                 decides; if the first is --include, all other keys are excluded",
             ))
-            .arg(pattern("exclude", "Leave out what matches"))
+            .arg(pattern("exclude", "Exclude keys that match"))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -84,11 +85,11 @@ mod tests {
     fn taken(line: &str) -> Vec<&'static str> {
         let words = std::iter::once("karui").chain(line.split_whitespace());
         let filters = Program::try_parse_from(words).unwrap().filters;
-        ["a.jpg", "a.png", "raw/a.jpg", ".hidden"].into_iter().filter(|key| filters.take(key)).collect()
+        ["a.jpg", "a.png", "raw/a.jpg", ".hidden"].into_iter().filter(|key| filters.includes(key)).collect()
     }
 
     #[test]
-    fn the_last_match_decides() {
+    fn includes_follows_the_last_match() {
         assert_eq!(taken(""), ["a.jpg", "a.png", "raw/a.jpg", ".hidden"]);
         assert_eq!(taken("--include *.jpg"), ["a.jpg", "raw/a.jpg"]);
         assert_eq!(taken("--exclude *.jpg"), ["a.png", ".hidden"]);
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_is_wrong_usage() {
+    fn parse_of_invalid_pattern_is_an_error() {
         assert!(Program::try_parse_from(["karui", "--include", "[a"]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Both sides' keys in one order, a pair at a time: neither listing is ever held whole.
+//! Merges the listings of both sides in key order; neither listing is held whole.
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 use walkdir::{DirEntry, WalkDir};
 
 use super::decide::Entry;
-use crate::cli::write::TEMPORARY;
+use crate::cli::write::TEMPORARY_PREFIX;
 use crate::s3::{self, S3Error};
 
-/// Entries of a folder that wait to be looked at.
+/// Entries of a folder that are buffered.
 const AHEAD: usize = 1024;
 
-/// One side's keys below its root, in the order of their bytes.
+/// One side's keys below its root, in byte order.
 #[derive(Debug)]
 pub enum Listing {
     S3 {
@@ -21,27 +21,27 @@ pub enum Listing {
         root: String,
     },
     Folder(mpsc::Receiver<Item>),
-    /// Not looked at, or not there.
-    Nothing,
+    /// Not listed, or missing.
+    Empty,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     Entry(Entry),
-    Veiled(Veiled),
+    Skipped(SkippedEntry),
 }
 
-/// Something in a folder of which it is not known what it holds.
+/// An entry of a folder whose content is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Veiled {
-    /// It is not looked at: all that has its key, or a key below it, may be there.
-    PassedOver { key: String, path: PathBuf, reason: &'static str },
-    /// It cannot be looked at, or has a name that no key can have.
+pub enum SkippedEntry {
+    /// Ignored. The source may have anything at its key, or below it.
+    Ignored { key: String, path: PathBuf, reason: &'static str },
+    /// Unreadable, or with a name that cannot be a key.
     Unreadable { path: PathBuf, reason: String },
 }
 
 impl Listing {
-    /// The regular files of a folder. Links are not followed, so nothing outside is read.
+    /// Lists the regular files of a folder. Links are not followed, so nothing outside is read.
     pub fn of_folder(root: PathBuf) -> Self {
         let (send, receive) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || walk(&root, |item| send.blocking_send(item).is_ok()));
@@ -51,12 +51,12 @@ impl Listing {
     async fn next(&mut self) -> Result<Option<Item>, S3Error> {
         match self {
             Self::Folder(items) => Ok(items.recv().await),
-            Self::Nothing => Ok(None),
+            Self::Empty => Ok(None),
             Self::S3 { objects, root } => loop {
                 let Some(listed) = objects.next().await? else { return Ok(None) };
                 let s3::Listed { key, size, etag, modified } = listed;
                 match key.strip_prefix(root.as_str()) {
-                    // The root's own folder marker.
+                    // The folder marker of the root itself.
                     None | Some("") => {}
                     Some(key) => {
                         return Ok(Some(Item::Entry(Entry {
@@ -72,16 +72,16 @@ impl Listing {
     }
 }
 
-/// Hands over every file, and what is passed over, until nobody takes them.
+/// Passes every file and skipped entry to `take`, until it returns false.
 fn walk(root: &std::path::Path, mut take: impl FnMut(Item) -> bool) {
-    // The root itself may be a link, since it was named.
+    // The root itself may be a link, since the user named it.
     for entry in WalkDir::new(root).min_depth(1).sort_by(by_key) {
         let item = match entry {
             Ok(entry) if entry.file_type().is_dir() => continue,
             Ok(entry) => item(root, &entry),
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_owned();
-                Item::Veiled(Veiled::Unreadable { path, reason: error.to_string() })
+                Item::Skipped(SkippedEntry::Unreadable { path, reason: error.to_string() })
             }
         };
         if !take(item) {
@@ -90,7 +90,7 @@ fn walk(root: &std::path::Path, mut take: impl FnMut(Item) -> bool) {
     }
 }
 
-/// A folder's key goes on with a `/`, and so `a.b` comes before what is in `a`.
+/// A folder sorts as if its name ended with `/`, so that `a.b` comes before the files in `a`.
 fn by_key(a: &DirEntry, b: &DirEntry) -> Ordering {
     let name = |entry: &DirEntry| {
         let mut name = entry.file_name().as_encoded_bytes().to_vec();
@@ -104,55 +104,55 @@ fn item(root: &std::path::Path, entry: &DirEntry) -> Item {
     let path = entry.path().to_owned();
     let segments = path.strip_prefix(root).ok().map(|inside| inside.iter().map(|segment| segment.to_str()));
     let Some(segments) = segments.and_then(Iterator::collect::<Option<Vec<_>>>) else {
-        let reason = "its name is no UTF-8, and keys are: rename it".into();
-        return Item::Veiled(Veiled::Unreadable { path, reason });
+        let reason = "its name is not UTF-8, as keys must be: rename it".into();
+        return Item::Skipped(SkippedEntry::Unreadable { path, reason });
     };
     let key = segments.join("/");
-    if let Some(reason) = passed_over(entry) {
-        return Item::Veiled(Veiled::PassedOver { key, path, reason });
+    if let Some(reason) = skip_reason(entry) {
+        return Item::Skipped(SkippedEntry::Ignored { key, path, reason });
     }
     match entry.metadata() {
         Ok(about) => {
             let modified = about.modified().map_or(0, super::local::seconds);
             Item::Entry(Entry { key, size: about.len(), modified, etag: None })
         }
-        Err(error) => Item::Veiled(Veiled::Unreadable { path, reason: error.to_string() }),
+        Err(error) => Item::Skipped(SkippedEntry::Unreadable { path, reason: error.to_string() }),
     }
 }
 
-/// Why what is no folder is not looked at.
-fn passed_over(entry: &DirEntry) -> Option<&'static str> {
+/// Returns the reason to skip an entry that is no folder.
+fn skip_reason(entry: &DirEntry) -> Option<&'static str> {
     let kind = entry.file_type();
     if kind.is_symlink() {
         Some("a link, which is not followed")
     } else if !kind.is_file() {
         Some("neither a file nor a folder")
-    } else if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
-        Some("a temporary file of Karui's: delete it, if none is writing there")
+    } else if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
+        Some("a temporary file of Karui: delete it if no Karui is running")
     } else {
         None
     }
 }
 
-/// A key, and what lies there at either side.
+/// A key, and what both sides have of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pair {
     Entries {
         source: Option<Entry>,
         destination: Option<Entry>,
     },
-    /// At the source. What the destination has of a key that was passed over, or below it, comes in no pair; what is missing
-    /// after something unreadable may be there all the same.
-    Veiled(Veiled),
+    /// An entry skipped at the source. Destination keys at or below a skipped source path are not yielded. After an
+    /// unreadable entry, a missing source key is no proof of absence.
+    Skipped(SkippedEntry),
 }
 
-/// Two listings as one.
+/// Two listings merged into one.
 #[derive(Debug)]
 pub struct Merge {
     source: Peeked,
     destination: Peeked,
-    /// The keys that were passed over, and that the destination is not beyond.
-    veiled: Vec<String>,
+    /// Skipped source keys that the destination's listing has not passed yet.
+    skipped: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl Peeked {
         if self.head.is_none() {
             self.head = self.listing.next().await?;
             if self.head.is_none() {
-                self.listing = Listing::Nothing;
+                self.listing = Listing::Empty;
             }
         }
         Ok(())
@@ -175,14 +175,14 @@ impl Peeked {
     fn entry(&self) -> Option<&Entry> {
         match &self.head {
             Some(Item::Entry(entry)) => Some(entry),
-            Some(Item::Veiled(_)) | None => None,
+            Some(Item::Skipped(_)) | None => None,
         }
     }
 
     fn take(&mut self) -> Option<Entry> {
         match self.head.take() {
             Some(Item::Entry(entry)) => Some(entry),
-            Some(Item::Veiled(_)) | None => None,
+            Some(Item::Skipped(_)) | None => None,
         }
     }
 }
@@ -190,36 +190,36 @@ impl Peeked {
 impl Merge {
     pub fn new(source: Listing, destination: Listing) -> Self {
         let peeked = |listing| Peeked { listing, head: None };
-        Self { source: peeked(source), destination: peeked(destination), veiled: Vec::new() }
+        Self { source: peeked(source), destination: peeked(destination), skipped: Vec::new() }
     }
 
-    /// Whether the source has no more keys; known after the first [`Merge::next`].
+    /// Whether the source has no keys; known after the first [`Merge::next`].
     pub fn source_is_empty(&self) -> bool {
-        matches!(self.source.listing, Listing::Nothing) && self.source.head.is_none()
+        matches!(self.source.listing, Listing::Empty) && self.source.head.is_none()
     }
 
-    /// The next key; `None` after the last.
+    /// Returns the next pair; `None` after the last.
     ///
     /// # Errors
-    /// [`S3Error`] where a listing breaks off: no key after that is known to be missing.
+    /// [`S3Error`] if a listing breaks off: then no later key is known to be missing.
     pub async fn next(&mut self) -> Result<Option<Pair>, S3Error> {
         loop {
             let (source, destination) = tokio::join!(self.source.fill(), self.destination.fill());
             source?;
             destination?;
-            // What is no file at the destination is in nobody's way but its own: a write to it fails by name.
+            // A destination entry that is no file is ignored: a write to it fails with its name.
             if self.destination.head.take_if(|item| !matches!(item, Item::Entry(_))).is_some() {
                 continue;
             }
             let there = self.destination.entry().map(|entry| entry.key.as_str());
-            if let Some(Item::Veiled(veiled)) = self.source.head.take_if(|item| item.is_told_before(there)) {
-                if let Veiled::PassedOver { key, .. } = &veiled {
-                    self.veiled.push(key.clone());
+            if let Some(Item::Skipped(skipped)) = self.source.head.take_if(|item| item.comes_before(there)) {
+                if let SkippedEntry::Ignored { key, .. } = &skipped {
+                    self.skipped.push(key.clone());
                 }
-                return Ok(Some(Pair::Veiled(veiled)));
+                return Ok(Some(Pair::Skipped(skipped)));
             }
             match self.destination.entry() {
-                Some(entry) if is_veiled(&mut self.veiled, &entry.key) => self.destination.head = None,
+                Some(entry) if may_exist_at_source(&mut self.skipped, &entry.key) => self.destination.head = None,
                 Some(_) | None => return Ok(self.pair()),
             }
         }
@@ -243,20 +243,20 @@ impl Merge {
     }
 }
 
-/// Whether the destination's key may be at the source all the same, behind what was passed over there.
-fn is_veiled(veiled: &mut Vec<String>, key: &str) -> bool {
-    // Keys that begin alike lie together: what this one does not begin with is behind.
-    veiled.retain(|over| key.starts_with(over.as_str()));
-    veiled.iter().any(|over| matches!(key.as_bytes().get(over.len()), None | Some(b'/')))
+/// Whether the source may have this key at or below a skipped entry.
+fn may_exist_at_source(skipped: &mut Vec<String>, key: &str) -> bool {
+    // Keys with a common prefix are adjacent: a skipped key that is no prefix of this one has been passed.
+    skipped.retain(|over| key.starts_with(over.as_str()));
+    skipped.iter().any(|over| matches!(key.as_bytes().get(over.len()), None | Some(b'/')))
 }
 
 impl Item {
-    /// Whether it is in no pair, and has its turn while the destination is at this key.
-    fn is_told_before(&self, there: Option<&str>) -> bool {
+    /// Whether it is a skipped entry that is due while the destination is at this key.
+    fn comes_before(&self, there: Option<&str>) -> bool {
         match self {
             Self::Entry(_) => false,
-            Self::Veiled(Veiled::PassedOver { key, .. }) => there.is_none_or(|there| key.as_str() <= there),
-            Self::Veiled(Veiled::Unreadable { .. }) => true,
+            Self::Skipped(SkippedEntry::Ignored { key, .. }) => there.is_none_or(|there| key.as_str() <= there),
+            Self::Skipped(SkippedEntry::Unreadable { .. }) => true,
         }
     }
 }
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn files_come_in_the_order_of_their_keys() {
+    fn walk_yields_files_in_key_order() {
         let names = ["a.b", "a/b", "a/c/d", "a-b", "a0", "Z", "日", "a/c.d"];
         let root = tree(&names);
         let mut keys = Vec::new();
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn links_are_passed_over_and_names_that_are_no_utf8_are_told_of() {
+    fn walk_skips_links_and_reports_names_not_utf8() {
         use std::os::unix::ffi::OsStrExt;
         let root = tree(&["inside/x"]);
         let outside = tree(&["secret"]);
@@ -315,17 +315,19 @@ mod tests {
                 (&items[1], "folder", "a link"),
                 (&items[2], "inside/socket", "neither"),
             ] {
-                let Item::Veiled(Veiled::PassedOver { key, reason, .. }) = item else { panic!("{item:?}") };
+                let Item::Skipped(SkippedEntry::Ignored { key, reason, .. }) = item else { panic!("{item:?}") };
                 assert!(key == name && reason.contains(why), "{item:?}");
             }
             assert!(matches!(&items[3], Item::Entry(entry) if entry.key == "inside/x"));
-            assert!(matches!(&items[4], Item::Veiled(Veiled::Unreadable { reason, .. }) if reason.contains("UTF-8")));
+            assert!(
+                matches!(&items[4], Item::Skipped(SkippedEntry::Unreadable { reason, .. }) if reason.contains("UTF-8"))
+            );
         }
     }
 
     #[tokio::test]
     #[cfg(unix)]
-    async fn what_may_be_behind_a_link_is_in_no_pair() {
+    async fn merge_hides_destination_keys_below_a_link() {
         let (left, right) = (tree(&["a.b", "c"]), tree(&["a-b", "a.b", "a/x", "a0", "b", "c/x", "l/y/z", "m"]));
         for name in ["a", "l"] {
             std::os::unix::fs::symlink("/", left.path().join(name)).unwrap();
@@ -334,10 +336,10 @@ mod tests {
         let (mut passed, mut alone) = (Vec::new(), Vec::new());
         while let Some(pair) = merge.next().await.unwrap() {
             match pair {
-                Pair::Veiled(Veiled::PassedOver { key, .. }) => passed.push(key),
+                Pair::Skipped(SkippedEntry::Ignored { key, .. }) => passed.push(key),
                 Pair::Entries { source: None, destination: Some(entry) } => alone.push(entry.key),
                 Pair::Entries { .. } => {}
-                Pair::Veiled(unreadable) => panic!("{unreadable:?}"),
+                Pair::Skipped(unreadable) => panic!("{unreadable:?}"),
             }
         }
         assert_eq!(
@@ -347,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_listings_meet_at_their_keys() {
+    async fn merge_pairs_equal_keys() {
         let (left, right) = (tree(&["a", "b/x", "d"]), tree(&["b.x", "b/x", "c", "e"]));
         let mut merge = Merge::new(Listing::of_folder(left.path().into()), Listing::of_folder(right.path().into()));
         let mut seen = Vec::new();

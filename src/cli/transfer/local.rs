@@ -1,4 +1,4 @@
-//! Files at either end: read whole, written whole or not at all.
+//! Local files: read whole, written atomically.
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,15 +10,15 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 use tempfile::NamedTempFile;
 
-use crate::cli::write::TEMPORARY;
+use crate::cli::write::TEMPORARY_PREFIX;
 use crate::optimize::Format;
 use crate::s3::ETag;
 
-/// Many make folders and put something into them at once, or one removes folders that have become empty: else one that was
-/// just made for a file could be gone before the file is in it.
-static FOLDERS: RwLock<()> = RwLock::new(());
+/// Many tasks may create folders and files in them, or one task may remove empty folders. Otherwise a folder could be
+/// removed after it was created for a file and before the file is in it.
+static FOLDER_LOCK: RwLock<()> = RwLock::new(());
 
-/// Whole seconds since 1970, as S3 counts them.
+/// Converts a time to whole seconds since 1970, as in S3.
 pub fn seconds(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
@@ -26,14 +26,14 @@ pub fn seconds(time: SystemTime) -> i64 {
     }
 }
 
-/// What a browser is told of a file: an image by its bytes, all else by its name.
+/// Content-Type of a file: by its bytes for an image, else by its name.
 pub fn content_type(path: &Path, bytes: &[u8]) -> String {
     let image = Format::sniff(bytes).map(Format::mime);
     let mime = image.or_else(|| mime_guess::from_path(path).first_raw());
     mime.unwrap_or("application/octet-stream").to_owned()
 }
 
-/// The `ETag` that S3 gives a file where it comes in one request, and no KMS key is at work.
+/// Computes the `ETag` that S3 gives a file uploaded in one request without a KMS key.
 ///
 /// # Errors
 /// Those of the file.
@@ -41,30 +41,30 @@ pub fn etag_of_file(path: &Path) -> io::Result<ETag> {
     etag_of(&mut File::open(path)?)
 }
 
-/// The same of a file that is open, from its beginning.
+/// Computes the same `ETag` of an open file, from its beginning.
 ///
 /// # Errors
 /// Those of the file.
 pub fn etag_of(file: &mut File) -> io::Result<ETag> {
     let mut digest = Md5::new();
     file.rewind()?;
-    io::copy(file, &mut Digesting(&mut digest))?;
+    io::copy(file, &mut DigestWriter(&mut digest))?;
     Ok(ETag::new(&hex(&digest.finalize())))
 }
 
-/// The first `n` bytes of a file that was just opened, or as many as there are.
+/// Returns the first `n` bytes of a newly opened file, or fewer if it is smaller.
 ///
 /// # Errors
 /// Those of the file.
-pub fn beginning(file: &mut File, n: usize) -> io::Result<Vec<u8>> {
+pub fn first_bytes(file: &mut File, n: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(n);
     file.take(n as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-struct Digesting<'a>(&'a mut Md5);
+struct DigestWriter<'a>(&'a mut Md5);
 
-impl Write for Digesting<'_> {
+impl Write for DigestWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
@@ -83,127 +83,126 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A file on its way to its place below `root`, which must not be left by a link.
+/// A file written atomically to a place below `root`. Links below `root` are refused.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct AtomicFile {
     target: PathBuf,
-    staged: Staged,
+    staged: StagedFile,
 }
 
 #[derive(Debug)]
-enum Staged {
-    /// Beside the target, which it will be.
+enum StagedFile {
+    /// A temporary file next to the target, renamed to it at the end.
     New(NamedTempFile),
-    /// The target itself: a device or a pipe takes bytes as they come, and stays what it is.
+    /// The target itself: a device or pipe takes bytes in order, and is not replaced.
     Special,
 }
 
-impl Arrival {
-    /// Makes the folders on the way, and a file beside the target: only within one file system a rename is one step.
+impl AtomicFile {
+    /// Creates missing folders, and a temporary file next to the target, since a rename is atomic only within one file
+    /// system.
     ///
     /// # Errors
-    /// Any of the file system; a folder on the way that is a file or a link.
-    pub fn begin(root: &Path, target: &Path) -> io::Result<Self> {
+    /// Any of the file system; also if a folder of the path is a file or a link.
+    pub fn create(root: &Path, target: &Path) -> io::Result<Self> {
         let folder = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        stay_inside(root, folder)?;
+        refuse_links(root, folder)?;
         let is_link = target.symlink_metadata().is_ok_and(|about| about.is_symlink());
         if target.metadata().is_ok_and(|about| !about.is_file() && !about.is_dir()) {
-            return Ok(Self { target: target.to_owned(), staged: Staged::Special });
+            return Ok(Self { target: target.to_owned(), staged: StagedFile::Special });
         }
         if is_link {
             let path = target.display();
-            return Err(io::Error::other(format!(
-                "{path} is a link, and stands where a file belongs: name what it leads to"
-            )));
+            return Err(io::Error::other(format!("{path} is a link in place of a file: name its target instead")));
         }
         let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY);
+        builder.prefix(TEMPORARY_PREFIX);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // What the umask leaves of it, as with any new file.
+            // The umask applies, as with any new file.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        let _made = FOLDERS.read().unwrap_or_else(PoisonError::into_inner);
+        let _made = FOLDER_LOCK.read().unwrap_or_else(PoisonError::into_inner);
         std::fs::create_dir_all(folder)?;
-        Ok(Self { target: target.to_owned(), staged: Staged::New(builder.tempfile_in(folder)?) })
+        Ok(Self { target: target.to_owned(), staged: StagedFile::New(builder.tempfile_in(folder)?) })
     }
 
-    /// Takes its bytes one after the other, from the first on. A pipe makes wait until it is read from.
+    /// Opens the file for sequential writing. Opening a pipe waits for its reader.
     ///
     /// # Errors
     /// Those of the file.
     pub fn open(&self) -> io::Result<File> {
         match &self.staged {
-            Staged::New(file) => file.as_file().try_clone(),
-            Staged::Special => File::options().write(true).open(&self.target),
+            StagedFile::New(file) => file.as_file().try_clone(),
+            StagedFile::Special => File::options().write(true).open(&self.target),
         }
     }
 
-    /// Where its bytes may be put in any order; `None` where they must come one after the other.
-    pub fn places(&self) -> Option<Places> {
+    /// Returns a writer for bytes in any order; `None` if they must come in order.
+    pub fn offset_writer(&self) -> Option<OffsetWriter> {
         match &self.staged {
-            Staged::New(file) => Some(Places(file.path().to_owned())),
-            Staged::Special => None,
+            StagedFile::New(file) => Some(OffsetWriter(file.path().to_owned())),
+            StagedFile::Special => None,
         }
     }
 
-    /// Puts the file where it belongs, with this time of modification, in seconds since 1970.
+    /// Moves the file to its target, with this modification time in seconds since 1970.
     ///
     /// # Errors
-    /// Any of the file system; the target is then as it was.
-    pub fn settle(self, modified: Option<i64>) -> io::Result<()> {
-        let Staged::New(file) = self.staged else { return Ok(()) };
+    /// Any of the file system; the target is then unchanged.
+    pub fn commit(self, modified: Option<i64>) -> io::Result<()> {
+        let StagedFile::New(file) = self.staged else { return Ok(()) };
         if let Some(modified) = modified.and_then(|seconds| u64::try_from(seconds).ok()) {
             let time = UNIX_EPOCH + Duration::from_secs(modified);
             file.as_file().set_times(FileTimes::new().set_modified(time))?;
         }
-        // Not forced to the disk: what a machine loses that loses its power is still in S3.
+        // Not synced to disk: after a power failure the object is still in S3.
         file.persist(&self.target)?;
         Ok(())
     }
 }
 
-/// A file that takes bytes at any place.
+/// Writes to a file at any offset.
 #[derive(Debug)]
-pub struct Places(PathBuf);
+pub struct OffsetWriter(PathBuf);
 
-impl Places {
-    /// What writes from this offset on, in bytes.
+impl OffsetWriter {
+    /// Opens a writer at this offset, in bytes.
     ///
     /// # Errors
     /// Those of the file.
-    pub fn from(&self, at: u64) -> io::Result<File> {
+    pub fn open_at(&self, at: u64) -> io::Result<File> {
         let mut file = File::options().write(true).open(&self.0)?;
         file.seek(SeekFrom::Start(at))?;
         Ok(file)
     }
 }
 
-/// Puts bytes at `target` at once.
+/// Writes bytes to `target` atomically.
 ///
 /// # Errors
-/// As [`Arrival`].
+/// Those of [`AtomicFile`].
 pub fn write(root: &Path, target: &Path, bytes: &Bytes, modified: Option<i64>) -> io::Result<()> {
-    let arrival = Arrival::begin(root, target)?;
-    arrival.open()?.write_all(bytes)?;
-    arrival.settle(modified)
+    let file = AtomicFile::create(root, target)?;
+    file.open()?.write_all(bytes)?;
+    file.commit(modified)
 }
 
-/// Deletes a file below `root`, and the folders up to there that were made for it alone: an object may come that is named
-/// like one of them.
+/// Deletes a file below `root`, and its parent folders that become empty: an object may come that has the name of one
+/// of them.
 ///
 /// # Errors
-/// As [`Arrival::begin`].
+/// Those of [`AtomicFile::create`].
 pub fn delete(root: &Path, target: &Path) -> io::Result<()> {
-    stay_inside(root, target.parent().unwrap_or(root))?;
+    refuse_links(root, target.parent().unwrap_or(root))?;
     std::fs::remove_file(target)?;
-    let _emptied = FOLDERS.write().unwrap_or_else(PoisonError::into_inner);
+    let _emptied = FOLDER_LOCK.write().unwrap_or_else(PoisonError::into_inner);
     let folders = target.ancestors().skip(1).take_while(|folder| folder.starts_with(root) && *folder != root);
-    // One that is not empty stays, and so do those above it.
+    // A folder that is not empty stays, and so do its parents.
     for folder in folders {
         if std::fs::remove_dir(folder).is_err() {
             break;
@@ -212,15 +211,14 @@ pub fn delete(root: &Path, target: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// No folder between `root` and `folder` may be a link, which would lead what is written there elsewhere, or a file.
-fn stay_inside(root: &Path, folder: &Path) -> io::Result<()> {
+/// Refuses a path below `root` with a link or a file in place of a folder: a link would lead the write elsewhere.
+fn refuse_links(root: &Path, folder: &Path) -> io::Result<()> {
     let Ok(inside) = folder.strip_prefix(root) else { return Ok(()) };
     let mut path = root.to_owned();
     for segment in inside.components() {
         let Component::Normal(segment) = segment else { continue };
         path.push(segment);
-        let refuse =
-            |what| Err(io::Error::other(format!("{} is {what}, and stands where a folder belongs", path.display())));
+        let refuse = |what| Err(io::Error::other(format!("{} is {what} in place of a folder", path.display())));
         match path.symlink_metadata() {
             Ok(about) if about.is_symlink() => return refuse("a link"),
             Ok(about) if !about.is_dir() => return refuse("a file"),
@@ -237,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_arrives_whole_with_its_time() {
+    fn write_sets_time_and_leaves_no_temporary_file() {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("a/b.txt");
         write(root.path(), &target, &Bytes::from_static(b"new"), Some(1_700_000_000)).unwrap();
@@ -259,7 +257,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_pipe_stays_a_pipe() {
+    fn write_to_pipe_keeps_the_pipe() {
         use std::os::unix::fs::FileTypeExt;
         let root = tempfile::tempdir().unwrap();
         let pipe = root.path().join("pipe");
@@ -275,7 +273,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn no_link_leads_out() {
+    fn write_through_link_is_an_error() {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
         std::fs::write(root.path().join("file"), "").unwrap();
@@ -298,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_goes_with_its_last_file() {
+    fn delete_removes_folders_left_empty() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         for name in ["a/b/c/x", "a/b/c/y", "a/z"] {
@@ -313,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_needed_again_is_there() {
+    fn write_and_delete_in_parallel_succeed() {
         let root = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for name in ["a/b/x", "a/b/y", "a/z"] {
@@ -329,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn images_have_the_type_of_their_bytes() {
+    fn content_type_of_image_follows_bytes() {
         let of = |name: &str, bytes: &[u8]| content_type(Path::new(name), bytes);
         assert_eq!(of("a.txt", b"\xff\xd8\xff\xe0"), "image/jpeg");
         assert_eq!(of("a.css", b"body {}"), "text/css");
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_are_s3s() {
+    fn etag_of_file_is_its_md5() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "abc").unwrap();
         assert_eq!(etag_of_file(file.path()).unwrap(), ETag::new("900150983cd24fb0d6963f7d28e17f72"));

@@ -1,4 +1,4 @@
-//! The two ends of a transfer, and where under them a relative key lies. Pure but for [`Location::one`].
+//! The two ends of a transfer, and the location of a relative key under them. Pure except for [`Location::one`].
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::s3::ObjectRef;
 
-/// Where something is, or shall be.
+/// A location to read from or write to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A bucket, and a key or prefix.
@@ -18,7 +18,7 @@ pub enum Location {
 
 impl Location {
     /// # Errors
-    /// What is wrong with an `s3://` address.
+    /// Describes what is wrong with an `s3://` address.
     pub fn parse(text: &OsStr) -> Result<Self, String> {
         if text == "-" {
             return Ok(Self::Stream);
@@ -28,10 +28,10 @@ impl Location {
         };
         let (bucket, key) = address.split_once('/').unwrap_or((address, ""));
         if bucket.is_empty() {
-            return Err(format!("{}: names no bucket, want s3://bucket/key", text.display()));
+            return Err(format!("{}: no bucket name, want s3://bucket/key", text.display()));
         }
         if bucket.starts_with("arn:") {
-            let alias = "an access point is named by its alias, as s3://name-s3alias/key";
+            let alias = "use the access point's alias, as in s3://name-s3alias/key";
             return Err(format!("{}: an ARN is no bucket; {alias}", text.display()));
         }
         Ok(Self::S3(ObjectRef::new(bucket, key)))
@@ -41,7 +41,7 @@ impl Location {
         matches!(self, Self::S3(_))
     }
 
-    /// As the root of many: a prefix of S3 ends with `/`, or is none.
+    /// Returns the root for many keys: an S3 prefix that is empty or ends with `/`.
     pub fn root(mut self) -> Self {
         if let Self::S3(ObjectRef { key, .. }) = &mut self
             && !key.is_empty()
@@ -52,10 +52,10 @@ impl Location {
         self
     }
 
-    /// What a relative key is called under this root.
+    /// Returns the location of a relative key under this root.
     ///
     /// # Errors
-    /// Why the key is no path here.
+    /// Describes why the key is no path here.
     pub fn join(&self, key: &str) -> Result<Self, String> {
         Ok(match self {
             Self::S3(root) => Self::S3(ObjectRef::new(&root.bucket, format!("{}{key}", root.key))),
@@ -64,10 +64,11 @@ impl Location {
         })
     }
 
-    /// Where one object or file of this name lands: under the name where a folder is meant, else right here.
+    /// Returns where one object or file of this name is written: inside a folder under that name, else at this
+    /// location.
     ///
     /// # Errors
-    /// Why the name is no path here.
+    /// Describes why the name is no path here.
     pub fn one(&self, name: Option<&str>) -> Result<Self, String> {
         let is_folder = match self {
             Self::S3(object) => object.key.is_empty() || object.key.ends_with('/'),
@@ -78,10 +79,10 @@ impl Location {
             return Ok(self.clone());
         }
         let name = name.filter(|name| !name.is_empty());
-        self.join(name.ok_or("the source has no name that could be used: name the destination whole")?)
+        self.join(name.ok_or("the source has no usable name: give the full destination")?)
     }
 
-    /// The last segment of a key or path.
+    /// Returns the last segment of a key or path.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::S3(object) => object.key.rsplit('/').next(),
@@ -90,7 +91,7 @@ impl Location {
         }
     }
 
-    /// Whether `other` is this very place, or lies under it. Both are roots.
+    /// Whether `other` is this location or is below it. Both are roots.
     pub fn contains(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::S3(outer), Self::S3(inner)) => outer.bucket == inner.bucket && inner.key.starts_with(&outer.key),
@@ -109,17 +110,18 @@ impl fmt::Display for Location {
     }
 }
 
-/// A key as a path that stays where it belongs. What is no such path is refused: to write it under another name would
-/// make two keys one, or leave the folder.
+/// Converts a key to a path inside its folder. Refuses any other key: writing it under another name would merge two
+/// keys, or leave the folder.
 fn relative_path(key: &str) -> Result<PathBuf, String> {
-    let refuse = |why| Err(format!("the key {key:?} is no path: {why}; copy it by itself, under a name of its own"));
+    let refuse =
+        |why| Err(format!("the key {key:?} is not a valid path: {why}; copy it by itself to a name of your choice"));
     for segment in key.split('/') {
         match segment {
-            "" => return refuse("it begins or ends with /, or has // in it"),
-            "." | ".." => return refuse("it has . or .. in it"),
-            _ if segment.contains('\0') => return refuse("it has a NUL in it"),
+            "" => return refuse("it begins or ends with /, or contains //"),
+            "." | ".." => return refuse("it contains . or .."),
+            _ if segment.contains('\0') => return refuse("it contains a NUL"),
             _ if cfg!(windows) && segment.contains(['\\', ':', '<', '>', '"', '|', '?', '*']) => {
-                return refuse("it has a character that Windows does not allow in names");
+                return refuse("it contains a character that Windows does not allow in names");
             }
             _ if cfg!(windows) && segment.ends_with(['.', ' ']) => {
                 return refuse("a name in it ends with a dot or space, which Windows drops");
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_told_from_paths() {
+    fn parse_tells_addresses_from_paths() {
         assert_eq!(parse("s3://b"), s3("b", ""));
         assert_eq!(parse("s3://b/a b+/日.jpg"), s3("b", "a b+/日.jpg"));
         assert_eq!(parse("s3://b//k"), s3("b", "/k"));
@@ -156,18 +158,18 @@ mod tests {
         assert_eq!(parse("-"), Location::Stream);
         assert!(Location::parse(OsStr::new("s3://")).is_err());
         let point = "s3://arn:aws:s3:eu-west-1:111111111111:accesspoint/name/key";
-        assert!(Location::parse(OsStr::new(point)).unwrap_err().contains("its alias"));
+        assert!(Location::parse(OsStr::new(point)).unwrap_err().contains("access point's alias"));
     }
 
     #[test]
-    fn a_root_is_a_folder() {
+    fn root_of_prefix_ends_with_slash() {
         assert_eq!(parse("s3://b/p").root(), s3("b", "p/"));
         assert_eq!(parse("s3://b/p/").root(), s3("b", "p/"));
         assert_eq!(parse("s3://b").root(), s3("b", ""));
     }
 
     #[test]
-    fn one_takes_its_name_where_a_folder_is_meant() {
+    fn one_appends_name_to_a_folder() {
         let one = |to: &str| parse(to).one(Some("x.jpg")).unwrap();
         assert_eq!(one("s3://b"), s3("b", "x.jpg"));
         assert_eq!(one("s3://b/p/"), s3("b", "p/x.jpg"));
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_no_paths_are_refused_by_name() {
+    fn join_of_key_that_is_no_path_is_an_error() {
         for key in ["../a", "a/../b", "/a", "a/", "a//b", ".", "a/./b", "a\0b", ""] {
             let error = parse("root").join(key).unwrap_err();
             assert!(error.contains(&format!("{key:?}")), "{error}");

@@ -1,11 +1,12 @@
-//! `karui cp`, `karui sync`, `karui policy` and `karui uploads`: S3 and folders, as a person with credentials uses them.
+//! `karui cp`, `karui sync`, `karui policy` and `karui uploads`: transfers between S3 and folders with a person's
+//! credentials.
 //!
-//! What is to be done is decided purely (`decide`, `filter`, `location`) over two listings that are never held
-//! whole (`listing`); `carry` brings one object over, `run` many at once.
+//! Decisions are pure (`decide`, `filter`, `location`). Two listings are merged and never held whole (`listing`).
+//! `copier` copies one object, `run` many in parallel.
 
 mod args;
-mod carry;
 mod compare;
+mod copier;
 mod decide;
 mod filter;
 mod listing;
@@ -15,8 +16,8 @@ mod policy;
 mod report;
 mod run;
 mod source;
-mod through;
 mod uploads;
+mod via_client;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -32,13 +33,13 @@ use crate::cli::{FAILED, WRONG_USAGE};
 use crate::config;
 use crate::s3::{Buckets, RateLimits, TransferConfig};
 use location::Location;
-use run::Ended;
+use run::RunResult;
 
-/// As a shell names the end by SIGINT.
+/// Exit status of shells for SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// After Ctrl-C, for files that are being written to arrive or be removed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time after Ctrl-C for files in progress to be completed or removed.
+const WRITE_GRACE: Duration = Duration::from_secs(5);
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
@@ -49,7 +50,7 @@ pub enum Command {
     Uploads(uploads::UploadsArgs),
 }
 
-/// Runs a command and says how it went: 0, 1 where something failed, 2 for wrong usage, 130 after Ctrl-C.
+/// Runs a command. Returns 0, 1 if something failed, 2 for wrong usage, or 130 after Ctrl-C.
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
     match command {
@@ -59,9 +60,9 @@ pub fn run(command: Command) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(usage) => wrong_usage("policy", &usage),
         },
-        Command::Uploads(args) => match within_runtime(uploads::run(args), |_| Duration::ZERO) {
+        Command::Uploads(args) => match block_on_runtime(uploads::run(args), |_| Duration::ZERO) {
             Ok(Ok(true)) => ExitCode::SUCCESS,
-            Ok(Ok(false)) | Err(Broken) => ExitCode::from(FAILED),
+            Ok(Ok(false)) | Err(RuntimeFailed) => ExitCode::from(FAILED),
             Ok(Err(usage)) => wrong_usage("uploads", &usage),
         },
     }
@@ -71,17 +72,17 @@ fn transfer(name: &str, request: Result<args::Request, String>) -> ExitCode {
     let ended = match request {
         Ok(request) => {
             let writes_files = matches!(request.destination, Location::Local(_));
-            within_runtime(run::run(request), |ended| match ended {
-                Ok(Ended::Interrupted) if writes_files => PATIENCE,
+            block_on_runtime(run::run(request), |ended| match ended {
+                Ok(RunResult::Interrupted) if writes_files => WRITE_GRACE,
                 _ => Duration::ZERO,
             })
         }
         Err(usage) => Ok(Err(usage)),
     };
     match ended {
-        Ok(Ok(Ended::Well)) => ExitCode::SUCCESS,
-        Ok(Ok(Ended::WithFailures)) | Err(Broken) => ExitCode::from(FAILED),
-        Ok(Ok(Ended::Interrupted)) => ExitCode::from(INTERRUPTED),
+        Ok(Ok(RunResult::Success)) => ExitCode::SUCCESS,
+        Ok(Ok(RunResult::WithFailures)) | Err(RuntimeFailed) => ExitCode::from(FAILED),
+        Ok(Ok(RunResult::Interrupted)) => ExitCode::from(INTERRUPTED),
         Ok(Err(usage)) => wrong_usage(name, &usage),
     }
 }
@@ -91,30 +92,30 @@ fn wrong_usage(name: &str, usage: &str) -> ExitCode {
     ExitCode::from(WRONG_USAGE)
 }
 
-/// What is about bytes on their way, by this process's environment.
+/// Reads the transfer settings from the environment.
 fn settings() -> Result<(TransferConfig, RateLimits, Buckets), String> {
     config::transfer(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())
 }
 
-/// No runtime, which has been told of.
-struct Broken;
+/// The runtime could not start; this was already reported.
+struct RuntimeFailed;
 
-/// `patience` is how long what is on a thread of its own is waited for at the end: never an image on its way to S3, or a
-/// read of stdin, which may not end.
-fn within_runtime<T>(work: impl Future<Output = T>, patience: impl FnOnce(&T) -> Duration) -> Result<T, Broken> {
-    // What the SDK warns of comes back as an error, and is told once.
+/// `grace` is how long blocking threads are waited for at the end: never for an image on its way to S3, or for a read
+/// of stdin, which may not end.
+fn block_on_runtime<T>(work: impl Future<Output = T>, grace: impl FnOnce(&T) -> Duration) -> Result<T, RuntimeFailed> {
+    // The SDK's warnings are returned as errors, and reported once.
     let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::WARN);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
     tracing_subscriber::registry().with(lines.with_filter(ours)).init();
-    // Most of a transfer is the kernel's work, for which the other half of the cores stays: with a worker on each, a download takes
-    // a tenth more CPU for waking them, and not less time.
+    // Most of a transfer is the kernel's work, which needs the other half of the cores: with a worker on each core, a
+    // download takes a tenth more CPU for wake-ups, and no less time.
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let runtime = Builder::new_multi_thread().worker_threads(cores.div_ceil(2)).enable_all().build();
     let runtime = runtime.map_err(|error| {
         eprintln!("error: tokio: {error}");
-        Broken
+        RuntimeFailed
     })?;
     let done = runtime.block_on(work);
-    runtime.shutdown_timeout(patience(&done));
+    runtime.shutdown_timeout(grace(&done));
     Ok(done)
 }

@@ -1,4 +1,4 @@
-//! `karui policy`: what both sides have to allow, and no more, built from [`Operation::iam_actions`]. Sends nothing.
+//! `karui policy`: prints the minimal policies of both sides, built from [`Operation::iam_actions`]. Sends nothing.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -11,35 +11,35 @@ use crate::s3::{IamAction, ObjectRef, Operation, Scope, Side};
 /// Print the bucket policies that let a principal copy from one bucket to another
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_long_help = "Prints one JSON object: the policy of either bucket, the policy that the principal's own account \
-has to attach to it (between accounts both are needed), and with --source-key or --destination-key the statement for that \
-key's policy. Merge a printed policy with the one that a bucket has: `aws s3api put-bucket-policy` replaces it whole."
+    after_long_help = "Prints one JSON object: the policies of both buckets, the policy that the principal's own account \
+must attach to it (between accounts both are needed), and with --source-key or --destination-key the statement for that \
+key's policy. Merge a printed policy with the bucket's existing one: `aws s3api put-bucket-policy` replaces the whole policy."
 )]
 pub struct PolicyArgs {
-    #[arg(long, value_name = "S3", help = "The bucket that is read: s3://bucket or s3://bucket/prefix")]
+    #[arg(long, value_name = "S3", help = "The bucket that is read from: s3://bucket or s3://bucket/prefix")]
     source: String,
-    /// The bucket that is written
+    /// The bucket that is written to
     #[arg(long, value_name = "S3")]
     destination: String,
-    /// Who copies: an account ID of 12 digits, or the ARN of a role or user; may be given more than once
+    /// The principal that copies: an account ID of 12 digits, or the ARN of a role or user; may be repeated
     #[arg(long, required = true, value_name = "ID|ARN")]
     principal: Vec<String>,
-    /// What it is for
+    /// What the policies are for
     #[arg(long = "for", value_enum, default_value_t = Purpose::Sync, value_name = "WHAT")]
     purpose: Purpose,
-    /// Images are made light on the way (`--optimize`; the function always does)
+    /// Images are optimized (`--optimize`; the function always does)
     #[arg(long)]
     optimize: bool,
     /// Also allow `karui sync --delete`
     #[arg(long)]
     delete: bool,
-    /// Also let tags arrive
+    /// Also allow copying tags
     #[arg(long)]
     tags: bool,
-    /// The ARN of the KMS key that the source's objects are encrypted with
+    /// ARN of the KMS key of the source's objects
     #[arg(long, value_name = "ARN")]
     source_key: Option<String>,
-    /// The ARN of the KMS key that encrypts what is written
+    /// ARN of the KMS key that encrypts the results
     #[arg(long, value_name = "ARN")]
     destination_key: Option<String>,
 }
@@ -57,7 +57,7 @@ enum Purpose {
 /// Prints the policies on stdout.
 ///
 /// # Errors
-/// What is no bucket, principal or key.
+/// Names the invalid bucket, principal or key.
 pub fn print(args: &PolicyArgs) -> Result<(), String> {
     let policies = policies(args)?;
     println!("{policies:#}");
@@ -76,7 +76,7 @@ fn policies(args: &PolicyArgs) -> Result<Value, String> {
         }
     }
     if args.delete && args.purpose != Purpose::Sync {
-        return Err("--delete is `karui sync`'s: leave it out, or use --for sync".into());
+        return Err("--delete needs --for sync: leave it out, or use --for sync".into());
     }
     let needed = needed(args);
     let side = |side, place: &ObjectRef| statements(&needed, args.purpose == Purpose::Sync, side, place, &partition);
@@ -88,7 +88,7 @@ fn policies(args: &PolicyArgs) -> Result<Value, String> {
         Some(json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": key.as_ref()? }))
     });
     let key_policy = |key: &Option<String>, sid: &str, actions: &[&str]| {
-        // In a key's own policy, * is this key.
+        // In a key policy, * means this key.
         let statement = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*" });
         key.as_ref().map(|key| json!({ "key": key, "statement": with_principal(statement, &who) }))
     };
@@ -106,10 +106,10 @@ fn policies(args: &PolicyArgs) -> Result<Value, String> {
 }
 
 const KEY_READ: [&str; 1] = ["kms:Decrypt"];
-/// An upload in parts reads what it has written.
+/// A multipart upload reads what it has written.
 const KEY_WRITE: [&str; 2] = ["kms:GenerateDataKey", "kms:Decrypt"];
 
-/// What the requests of a purpose need, each grant on the bucket of its side.
+/// Returns the actions that a purpose needs, each on the bucket of its side.
 fn needed(args: &PolicyArgs) -> Vec<IamAction> {
     let lists = args.purpose == Purpose::Sync;
     let optimizes = args.optimize || args.purpose == Purpose::Function;
@@ -117,7 +117,7 @@ fn needed(args: &PolicyArgs) -> Vec<IamAction> {
     let sent = Operation::SENT_BY_FUNCTION.into_iter().filter(|operation| *operation != Operation::HeadObject);
     actions.extend(sent.flat_map(Operation::iam_actions).filter(|action| args.tags || !action.for_tags));
     if optimizes {
-        // Looks at the destination's marker. The bucket's grants are what tells missing from forbidden.
+        // HEAD reads the destination's marker. The bucket's actions distinguish missing from forbidden keys.
         let sees = |action: &&IamAction| args.purpose != Purpose::Cp || action.scope == Scope::Objects;
         actions.extend(Operation::HeadObject.iam_actions().iter().filter(sees));
     }
@@ -136,7 +136,7 @@ fn needed(args: &PolicyArgs) -> Vec<IamAction> {
     actions
 }
 
-/// One statement on the bucket's objects, and one on the bucket itself where that is needed.
+/// Returns one statement on the objects, and one on the bucket if it is needed.
 fn statements(needed: &[IamAction], lists: bool, side: Side, place: &ObjectRef, partition: &str) -> Vec<Value> {
     let actions = |scope| {
         let actions = needed.iter().filter(|action| action.side == side && action.scope == scope);
@@ -157,7 +157,7 @@ fn statements(needed: &[IamAction], lists: bool, side: Side, place: &ObjectRef, 
     if !of_bucket.is_empty() {
         let sid = if side == Side::Source { "KaruiListsSource" } else { "KaruiListsDestination" };
         let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": of_bucket, "Resource": arn });
-        // A HEAD names no prefix: one that is bound to a prefix would not tell missing from forbidden.
+        // HEAD sends no prefix: with a permission bound to a prefix, it could not tell missing from forbidden keys.
         if lists && !place.key.is_empty() {
             statement["Condition"] = json!({ "StringLike": { "s3:prefix": format!("{}*", literal(&place.key)) } });
         }
@@ -166,8 +166,7 @@ fn statements(needed: &[IamAction], lists: bool, side: Side, place: &ObjectRef, 
     statements
 }
 
-/// Policies take `*`, `?` and `$` for wildcards and variables, but for these:
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars>
+/// Escapes `*`, `?` and `$`, which policies take for wildcards and variables:
 fn literal(key: &str) -> String {
     let escaped = |character| match character {
         '*' | '?' | '$' => format!("${{{character}}}"),
@@ -211,14 +210,14 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A group is none, and no bucket policy takes a wildcard in one.
+/// A group is no principal, and no bucket policy accepts a wildcard in one.
 fn is_principal(who: &str) -> bool {
     let named = |path: &str| !path.ends_with('/') && !path.contains(['*', '?']);
     who == "root"
         || who.strip_prefix("role/").or(who.strip_prefix("user/")).is_some_and(|path| !path.is_empty() && named(path))
 }
 
-/// A prefix is a folder: `photos` would also be `photos-of-others`.
+/// Takes a prefix as a folder: `photos` would also match `photos-of-others`.
 fn bucket(address: &str) -> Result<ObjectRef, String> {
     match Location::parse(OsStr::new(address))?.root() {
         Location::S3(place) => Ok(place),
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn cp_reads_by_get_object_alone() {
+    fn policy_for_cp_needs_only_get_object() {
         let printed = printed("--principal 222222222222 --for cp").unwrap();
         let read = printed["source"]["policy"]["Statement"].as_array().unwrap();
         assert_eq!((read.len(), actions(&read[0])), (1, vec!["s3:GetObject"]));
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn sync_lists_both_sides_within_their_prefixes() {
+    fn policy_for_sync_lists_within_prefixes() {
         let printed = printed("--principal arn:aws:iam::222222222222:role/x --tags --delete").unwrap();
         let write = &printed["destination"]["policy"]["Statement"];
         let objects = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject", "s3:PutObjectTagging"];
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn optimizing_looks_at_the_destination() {
+    fn policy_for_function_reads_the_destination() {
         let printed = printed("--principal 222222222222 --for function --tags").unwrap();
         let objects = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"];
         assert_eq!(actions(&printed["destination"]["policy"]["Statement"][0]), objects);
@@ -290,12 +289,12 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_no_pattern() {
+    fn literal_escapes_wildcards() {
         assert_eq!(literal("we*ird${aws:x}?/"), "we${*}ird${$}{aws:x}${?}/");
     }
 
     #[test]
-    fn keys_have_statements_of_their_own() {
+    fn policy_with_kms_keys_has_key_statements() {
         let key = "arn:aws-cn:kms:cn-north-1:222222222222:key/1234abcd";
         let line =
             format!("--principal arn:aws-cn:iam::222222222222:role/x --source-key {key} --destination-key {key}");
@@ -308,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_principal_or_key_is_refused() {
+    fn policy_with_invalid_argument_is_an_error() {
         for (line, remedy) in [
             ("--principal 22222", "12 digits"),
             ("--principal arn:aws:s3:::b", "role or user"),

@@ -1,4 +1,4 @@
-//! What is said of each object: a JSON line, or a bar, the failures and a sum.
+//! Reports each object: JSON lines, or a progress bar, the failures and a summary.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,31 +9,31 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::compare::Carried;
+use super::compare::SourceVersion;
 use crate::cli::table::visible;
 use crate::s3::Progress;
 
-/// One object's line of `--json`; `null` stands for what is not known.
+/// One object's line of `--json`. Unknown fields are null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct TransferRow {
     pub action: Action,
     pub source: Option<String>,
     pub destination: Option<String>,
-    /// Why it was copied, or why not, or not optimized.
+    /// Reason why it was copied, not copied, or not optimized.
     pub reason: Option<String>,
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,
     pub method: Option<String>,
     pub score: Option<f64>,
-    /// The lowest score of any window of 128 pixels that is not flat.
+    /// Lowest score of any window of 128 pixels that is not flat.
     pub worst: Option<f64>,
-    /// clean, stripped or kept, of what was optimized.
+    /// clean, stripped or kept, for an optimized object.
     pub metadata: Option<String>,
     pub warnings: Vec<String>,
-    /// What has arrived in S3, where it may be replaced at its source meanwhile.
+    /// Source version that was copied, if the source may change meanwhile.
     #[serde(skip)]
-    pub carried: Option<Carried>,
-    /// Nothing was done: this is what would be.
+    pub copied_version: Option<SourceVersion>,
+    /// Nothing was done: the row says what would be done.
     pub dry_run: bool,
     pub millis: u64,
 }
@@ -41,14 +41,14 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Lighter at the destination.
+    /// Stored with fewer bytes.
     Optimized,
-    /// As it is at the destination.
+    /// Stored unchanged.
     Copied,
-    /// There already.
+    /// The destination already had it.
     Same,
     Deleted,
-    /// Not ours to do; no failure.
+    /// Not processed; no failure.
     Skipped,
     Failed,
 }
@@ -59,7 +59,7 @@ impl Action {
     }
 }
 
-impl Row {
+impl TransferRow {
     pub fn new(action: Action, source: Option<&dyn fmt::Display>, destination: Option<&dyn fmt::Display>) -> Self {
         Self {
             action,
@@ -73,7 +73,7 @@ impl Row {
             worst: None,
             metadata: None,
             warnings: Vec::new(),
-            carried: None,
+            copied_version: None,
             dry_run: false,
             millis: 0,
         }
@@ -83,13 +83,13 @@ impl Row {
         Self { reason: Some(reason.into()), ..self }
     }
 
-    /// All its bytes arrived as they were.
-    pub fn whole(self, bytes: u64) -> Self {
+    /// Sets that all bytes were copied unchanged.
+    pub fn with_all_bytes(self, bytes: u64) -> Self {
         Self { bytes_in: Some(bytes), bytes_out: Some(bytes), ..self }
     }
 
-    pub fn of(self, carried: Carried) -> Self {
-        Self { carried: Some(carried), ..self }
+    pub fn with_version(self, version: SourceVersion) -> Self {
+        Self { copied_version: Some(version), ..self }
     }
 
     pub fn warning(mut self, warning: String) -> Self {
@@ -101,8 +101,8 @@ impl Row {
         serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"action\":\"failed\",\"reason\":\"{error}\"}}"))
     }
 
-    /// For a person: what went wrong, or in a dry run what would be done.
-    fn words(&self) -> Option<String> {
+    /// Message for a person: what failed, or in a dry run what would be done.
+    fn message(&self) -> Option<String> {
         let name = self.source.as_deref().or(self.destination.as_deref()).unwrap_or("-");
         let reason = self.reason.as_deref().unwrap_or_default();
         let to = self.destination.as_deref().unwrap_or("-");
@@ -118,10 +118,10 @@ impl Row {
     }
 }
 
-/// The last line of `--json`.
+/// Last line of `--json`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// Keys looked at; those that only the destination has are none.
+    /// Keys compared, without those that only the destination has.
     pub objects: u64,
     pub optimized: u64,
     pub copied: u64,
@@ -129,7 +129,7 @@ pub struct Summary {
     pub deleted: u64,
     pub skipped: u64,
     pub failed: u64,
-    /// Of what was copied or optimized.
+    /// Bytes of copied and optimized objects.
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub seconds: f64,
@@ -137,27 +137,27 @@ pub struct Summary {
     pub interrupted: bool,
 }
 
-/// One object's share of the bar.
+/// One object's share of the progress bar.
 #[derive(Debug, Clone)]
-pub struct Meter {
+pub struct ProgressHandle {
     bar: ProgressBar,
     planned: Arc<AtomicU64>,
     moved: Arc<AtomicU64>,
 }
 
-impl Meter {
+impl ProgressHandle {
     fn of(bar: &ProgressBar) -> Self {
         Self { bar: bar.clone(), planned: Arc::default(), moved: Arc::default() }
     }
 
-    /// It is of so many bytes, by what is known now.
+    /// Sets the expected number of bytes.
     pub fn expect(&self, bytes: u64) {
         let before = self.planned.swap(bytes, Ordering::Relaxed);
         self.bar.set_length(self.bar.length().unwrap_or(0).saturating_sub(before) + bytes);
     }
 
-    /// Counts what arrives.
-    pub fn progress(&self) -> Progress {
+    /// Returns a counter for transferred bytes.
+    pub fn counter(&self) -> Progress {
         let (bar, moved) = (self.bar.clone(), Arc::clone(&self.moved));
         Progress::new(move |bytes| {
             moved.fetch_add(bytes, Ordering::Relaxed);
@@ -165,37 +165,37 @@ impl Meter {
         })
     }
 
-    /// What has come came in vain, and comes again.
-    pub fn again(&self) {
+    /// Resets the progress: the object is transferred again.
+    pub fn reset(&self) {
         self.bar.dec(self.moved.swap(0, Ordering::Relaxed));
     }
 
-    /// Nothing more comes of it: what was not counted on its way is counted now.
-    fn settle(&self) {
+    /// Counts the bytes that were not counted during the transfer.
+    fn finish(&self) {
         let (planned, moved) = (self.planned.load(Ordering::Relaxed), self.moved.load(Ordering::Relaxed));
         self.expect(planned.max(moved));
         self.bar.inc(planned.saturating_sub(moved));
     }
 }
 
-/// Prints rows as they come, and the sum at the end.
+/// Prints rows as they arrive, and the summary at the end.
 #[derive(Debug)]
 pub struct Printer {
     json: bool,
-    /// stdout is the object's.
-    silent: bool,
+    /// Whether stdout carries the object.
+    stdout_taken: bool,
     bar: ProgressBar,
     planned: u64,
     done: u64,
-    begun: Instant,
+    started: Instant,
     summary: Summary,
-    /// stdout went away, or its disk is full.
-    broken: Option<io::Error>,
+    /// stdout was closed, or its disk is full.
+    stdout_error: Option<io::Error>,
 }
 
 impl Printer {
-    pub fn new(json: bool, silent: bool, dry_run: bool) -> Self {
-        // Draws on stderr, and only where that is a terminal.
+    pub fn new(json: bool, stdout_taken: bool, dry_run: bool) -> Self {
+        // Drawn on stderr, only if that is a terminal.
         let bar = ProgressBar::new(0);
         let template = "{spinner} {msg}  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -203,34 +203,34 @@ impl Printer {
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         let summary = Summary { dry_run, ..Summary::default() };
-        Self { json, silent, bar, planned: 0, done: 0, begun: Instant::now(), summary, broken: None }
+        Self { json, stdout_taken, bar, planned: 0, done: 0, started: Instant::now(), summary, stdout_error: None }
     }
 
-    /// So many bytes, as far as is known, are about to be copied: the total grows with the listings.
-    pub fn plan(&mut self, bytes: u64) -> Meter {
+    /// Adds an object of this many bytes, as far as is known: the total grows with the listings.
+    pub fn plan(&mut self, bytes: u64) -> ProgressHandle {
         self.planned += 1;
-        self.tell();
-        let meter = Meter::of(&self.bar);
-        meter.expect(bytes);
-        meter
+        self.update_message();
+        let progress = ProgressHandle::of(&self.bar);
+        progress.expect(bytes);
+        progress
     }
 
-    /// A key that is the same on both sides, and needs no line.
+    /// Counts a key that is the same on both sides, without a line.
     pub fn same(&mut self) {
         self.summary.objects += 1;
         self.summary.same += 1;
     }
 
-    /// What became of a planned object.
-    pub fn land(&mut self, row: &Row, meter: &Meter) {
+    /// Reports the result of a planned object.
+    pub fn finish_object(&mut self, row: &TransferRow, progress: &ProgressHandle) {
         self.done += 1;
-        meter.settle();
-        self.tell();
+        progress.finish();
+        self.update_message();
         self.add(row);
     }
 
-    /// What became of an object.
-    pub fn add(&mut self, row: &Row) {
+    /// Reports the result of an object.
+    pub fn add(&mut self, row: &TransferRow) {
         let sum = &mut self.summary;
         let count = match row.action {
             Action::Optimized => &mut sum.optimized,
@@ -247,49 +247,49 @@ impl Printer {
             sum.bytes_out += row.bytes_out.unwrap_or(0);
         }
         if self.json {
-            self.line(&row.json());
-        } else if let Some(words) = row.words() {
+            self.print_line(&row.json());
+        } else if let Some(words) = row.message() {
             self.bar.suspend(|| eprintln!("{}", visible(&words)));
         }
     }
 
-    /// What ended all of it: no object's fault.
+    /// Reports an error that ended the run and belongs to no object.
     pub fn fail(&mut self, error: &dyn fmt::Display) {
         self.summary.failed += 1;
         self.bar.suspend(|| eprintln!("error: {error}"));
     }
 
-    /// Says so to a person.
+    /// Prints a note.
     pub fn note(&self, words: &dyn fmt::Display) {
         self.bar.suspend(|| eprintln!("{words}"));
     }
 
-    /// Prints what remains to be said; whether nothing failed and all was printed.
+    /// Prints the summary. Returns whether nothing failed and everything was printed.
     pub fn finish(mut self, interrupted: bool) -> bool {
         self.bar.finish_and_clear();
         self.summary.interrupted = interrupted;
-        self.summary.seconds = (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        self.summary.seconds = (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         if self.json {
             let summary = serde_json::json!({ "summary": self.summary });
-            self.line(&summary.to_string());
-        } else if !self.silent {
+            self.print_line(&summary.to_string());
+        } else if !self.stdout_taken {
             eprintln!("{}", self.summary);
         }
-        if let Some(error) = &self.broken {
+        if let Some(error) = &self.stdout_error {
             eprintln!("error: stdout: {error}");
         }
-        self.broken.is_none() && self.summary.failed == 0
+        self.stdout_error.is_none() && self.summary.failed == 0
     }
 
-    fn tell(&self) {
+    fn update_message(&self) {
         self.bar.set_message(format!("{}/{} objects", self.done, self.planned));
     }
 
-    fn line(&mut self, line: &str) {
-        if self.silent {
+    fn print_line(&mut self, line: &str) {
+        if self.stdout_taken {
             self.bar.suspend(|| eprintln!("{line}"));
-        } else if self.broken.is_none() {
-            self.broken = self.bar.suspend(|| writeln!(io::stdout(), "{line}")).err();
+        } else if self.stdout_error.is_none() {
+            self.stdout_error = self.bar.suspend(|| writeln!(io::stdout(), "{line}")).err();
         }
     }
 }
@@ -317,8 +317,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_one_line_of_json() {
-        let row = Row::new(Action::Failed, Some(&"s3://b/a\nb"), None).because("no\tsuch object");
+    fn row_is_one_json_line() {
+        let row = TransferRow::new(Action::Failed, Some(&"s3://b/a\nb"), None).because("no\tsuch object");
         let json = row.json();
         assert_eq!(json.lines().count(), 1);
         let back: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -326,44 +326,44 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_what_they_can_act_on() {
-        let row = |action| Row::new(action, Some(&"a"), Some(&"b")).because("missing");
-        assert_eq!(row(Action::Copied).words(), None);
-        assert_eq!(row(Action::Failed).words().as_deref(), Some("failed: a: missing"));
-        let dry = |action| Row { dry_run: true, ..row(action) }.words();
+    fn message_is_limited_to_what_needs_action() {
+        let row = |action| TransferRow::new(action, Some(&"a"), Some(&"b")).because("missing");
+        assert_eq!(row(Action::Copied).message(), None);
+        assert_eq!(row(Action::Failed).message().as_deref(), Some("failed: a: missing"));
+        let dry = |action| TransferRow { dry_run: true, ..row(action) }.message();
         assert_eq!(dry(Action::Copied).as_deref(), Some("would copy a to b (missing)"));
         assert_eq!(dry(Action::Deleted).as_deref(), Some("would delete b"));
         assert_eq!(dry(Action::Same), None);
-        let warned = Row { warnings: vec!["tags dropped".into()], ..row(Action::Optimized) };
-        assert_eq!(warned.words().as_deref(), Some("warning: a: tags dropped"));
+        let warned = TransferRow { warnings: vec!["tags dropped".into()], ..row(Action::Optimized) };
+        assert_eq!(warned.message().as_deref(), Some("warning: a: tags dropped"));
     }
 
     #[test]
-    fn the_bar_ends_where_it_should() {
+    fn progress_bar_ends_at_its_length() {
         let mut printer = Printer::new(false, true, false);
         let at = |printer: &Printer| (printer.bar.position(), printer.bar.length());
-        let row = Row::new(Action::Copied, None, None);
+        let row = TransferRow::new(Action::Copied, None, None);
         let (whole, unknown, failed) = (printer.plan(10), printer.plan(0), printer.plan(5));
         unknown.expect(100);
         assert_eq!(at(&printer), (0, Some(115)));
-        unknown.progress().add(60);
+        unknown.counter().add(60);
         assert_eq!(at(&printer), (60, Some(115)));
-        printer.land(&row, &whole);
-        unknown.progress().add(50);
-        printer.land(&row, &unknown);
+        printer.finish_object(&row, &whole);
+        unknown.counter().add(50);
+        printer.finish_object(&row, &unknown);
         assert_eq!(at(&printer), (120, Some(125)), "it was longer than it said");
-        failed.progress().add(2);
-        printer.land(&row, &failed);
+        failed.counter().add(2);
+        printer.finish_object(&row, &failed);
         assert_eq!((at(&printer), printer.done, printer.planned), ((125, Some(125)), 3, 3));
     }
 
     #[test]
-    fn the_sum_counts_every_key_once() {
+    fn summary_counts_every_key_once() {
         let mut printer = Printer::new(false, true, false);
         printer.same();
         for action in [Action::Copied, Action::Optimized, Action::Deleted, Action::Skipped] {
-            let row = Row::new(action, None, None);
-            printer.add(&Row { bytes_in: Some(10), bytes_out: Some(7), ..row });
+            let row = TransferRow::new(action, None, None);
+            printer.add(&TransferRow { bytes_in: Some(10), bytes_out: Some(7), ..row });
         }
         let sum = printer.summary;
         assert_eq!((sum.objects, sum.same, sum.deleted, sum.bytes_in, sum.bytes_out), (4, 1, 1, 20, 14));

@@ -1,4 +1,4 @@
-//! `karui cp` and `karui sync` from their listings to their last object.
+//! Runs `karui cp` and `karui sync`, from the listings to the last object.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -8,55 +8,55 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::args::{Request, Scope};
-use super::carry::{Carrier, Load};
-use super::decide::{Decision, Entry, Rules, Why};
-use super::listing::{Listing, Merge, Pair, Veiled};
+use super::copier::{Copier, CopyTask};
+use super::decide::{Decision, Entry, SyncRules, TransferReason};
+use super::listing::{Listing, Merge, Pair, SkippedEntry};
 use super::location::Location;
-use super::report::{Action, Meter, Printer, Row};
+use super::report::{Action, Printer, ProgressHandle, TransferRow};
 use crate::cli::interrupted;
 use crate::s3::{ObjectRef, S3Error, Side, Store, TransferConfig, UploadTracker};
 
-/// After Ctrl-C, for what is on its way to notice: at once, unless it waits for a disk.
-const AT_WORK: Duration = Duration::from_secs(2);
-/// The same, for an upload that is about to begin to have begun.
-const ABOUT: Duration = Duration::from_millis(100);
-/// The same, for uploads in flight to be aborted.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time after Ctrl-C for tasks to stop: immediate, unless one waits for a disk.
+const TASK_GRACE: Duration = Duration::from_secs(2);
+/// Time after Ctrl-C for an upload that is about to start.
+const UPLOAD_START_GRACE: Duration = Duration::from_millis(100);
+/// Time after Ctrl-C for open uploads to be aborted.
+const ABORT_GRACE: Duration = Duration::from_secs(20);
 
-/// How it ended.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    Well,
+pub enum RunResult {
+    Success,
     WithFailures,
     Interrupted,
 }
 
-/// Does what was asked, until Ctrl-C at the latest.
+/// Runs the request until it is done, or until Ctrl-C.
 ///
 /// # Errors
-/// Wrong usage that only the environment, the file system, or both sides together, could tell.
-pub async fn run(request: Request) -> Result<Ended, String> {
-    let request = settle(request)?;
+/// Wrong usage that only the environment, the file system, or both sides together reveal.
+pub async fn run(request: Request) -> Result<RunResult, String> {
+    let request = resolve_sides(request)?;
     let uploads = UploadTracker::default();
     let (transfer, limits, buckets) = super::settings()?;
     let store =
         connect(&request, transfer).await.with_buckets(buckets).with_rate_limits(limits).with_upload_tracker(&uploads);
     if !store.is_cross_store() {
-        keep_from_itself(&request)?;
+        refuse_overlap(&request)?;
     }
     let root = match &request.destination {
         Location::Local(path) if request.scope == Scope::One => path.parent().map(Into::into).unwrap_or_default(),
         Location::Local(path) => path.clone(),
         Location::S3(_) | Location::Stream => PathBuf::new(),
     };
-    let carrier = Carrier::new(&request, store.clone(), root);
+    let copier = Copier::new(&request, store.clone(), root);
     let mut printer = Printer::new(request.json, request.destination == Location::Stream, request.dry_run);
-    let mut flying = JoinSet::new();
+    let mut in_flight = JoinSet::new();
     let work = async {
         if request.scope == Scope::One {
-            one(&request, carrier, &mut printer).await;
+            run_one(&request, copier, &mut printer).await;
         } else {
-            Many::new(&request, carrier, store, &mut flying, &mut printer).all().await;
+            BulkTransfer::new(&request, copier, store, &mut in_flight, &mut printer).run().await;
         }
     };
     let finished = tokio::select! {
@@ -64,12 +64,12 @@ pub async fn run(request: Request) -> Result<Ended, String> {
         () = interrupted() => false,
     };
     if !finished {
-        printer.note(&"interrupted: ending open uploads");
+        printer.note(&"interrupted: aborting open uploads");
         let ended = async {
-            // One may be about to begin an upload, and then does.
-            let _ = tokio::time::timeout(AT_WORK, flying.shutdown()).await;
-            tokio::time::sleep(ABOUT).await;
-            uploads.wait_for_all(PATIENCE).await
+            // A task may be about to create an upload, and then does.
+            let _ = tokio::time::timeout(TASK_GRACE, in_flight.shutdown()).await;
+            tokio::time::sleep(UPLOAD_START_GRACE).await;
+            uploads.wait_for_all(ABORT_GRACE).await
         };
         // A second Ctrl-C does not wait.
         let left = tokio::select! {
@@ -78,18 +78,19 @@ pub async fn run(request: Request) -> Result<Ended, String> {
         };
         for (id, object) in left {
             let upload = id.map(|id| format!(" {id}")).unwrap_or_default();
-            printer.fail(&format!("{object}: its upload{upload} may still be open; `karui uploads` lists and ends it"));
+            printer
+                .fail(&format!("{object}: its upload{upload} may still be open; `karui uploads` lists and aborts it"));
         }
     }
     Ok(match (finished, printer.finish(!finished)) {
-        (false, _) => Ended::Interrupted,
-        (true, true) => Ended::Well,
-        (true, false) => Ended::WithFailures,
+        (false, _) => RunResult::Interrupted,
+        (true, true) => RunResult::Success,
+        (true, false) => RunResult::WithFailures,
     })
 }
 
-/// Looks at the sides together, and gives one object its place.
-fn settle(request: Request) -> Result<Request, String> {
+/// Checks both sides together, and resolves the destination of a single object.
+fn resolve_sides(request: Request) -> Result<Request, String> {
     if request.scope == Scope::One {
         if let Location::Local(path) = &request.source
             && path.is_dir()
@@ -109,27 +110,28 @@ fn settle(request: Request) -> Result<Request, String> {
     if let Location::Local(path) = &request.source
         && !path.is_dir()
     {
-        return Err(format!("{} is no folder", path.display()));
+        return Err(format!("{} is not a folder", path.display()));
     }
     Ok(request)
 }
 
-/// Of two sides that are one store: neither may lie where the other is read from or written to.
-fn keep_from_itself(request: &Request) -> Result<(), String> {
+/// Refuses sides of one store that overlap: neither may be inside what the other reads or writes.
+fn refuse_overlap(request: &Request) -> Result<(), String> {
     let Request { source, destination, .. } = request;
     if request.scope == Scope::One {
         return if source == destination { Err(format!("{source} would be copied onto itself")) } else { Ok(()) };
     }
     if source.contains(destination) {
-        return Err(format!("{destination} lies inside {source}: every run would copy the last one's copies"));
+        return Err(format!("{destination} is inside {source}: every run would copy the previous run's copies"));
     }
     if request.delete && destination.contains(source) {
-        return Err("--delete would delete the source, which lies inside the destination".into());
+        return Err("--delete would delete the source, which is inside the destination".into());
     }
     Ok(())
 }
 
-/// A side that is no S3 is never spoken to: the SDK reads all of the system's certificates for each that is.
+/// Connects both sides. A local side uses the other side's client, since the SDK reads all of the system's certificates
+/// for each client.
 async fn connect(request: &Request, transfer: TransferConfig) -> Store {
     let (mut source, mut destination) = (&request.source_client, &request.destination_client);
     if !request.destination.is_s3() {
@@ -140,85 +142,92 @@ async fn connect(request: &Request, transfer: TransferConfig) -> Store {
     Store::connect(source, destination, transfer).await
 }
 
-async fn one(request: &Request, carrier: Arc<Carrier>, printer: &mut Printer) {
+async fn run_one(request: &Request, copier: Arc<Copier>, printer: &mut Printer) {
     let (from, to) = (request.source.clone(), request.destination.clone());
-    let meter = printer.plan(0);
-    let load = Load { from, to, entry: None, decision: Decision::Transfer(Why::Asked), meter: meter.clone() };
-    let mut row = carrier.carry_or_plan(&load, request.dry_run).await;
+    let progress = printer.plan(0);
+    let task = CopyTask {
+        from,
+        to,
+        entry: None,
+        decision: Decision::Transfer(TransferReason::Asked),
+        progress: progress.clone(),
+    };
+    let mut row = copier.copy_or_plan(&task, request.dry_run).await;
     if row.action == Action::Skipped {
-        // It was asked for by its name.
+        // It was named explicitly.
         row.action = Action::Failed;
     }
-    printer.land(&row, &meter);
+    printer.finish_object(&row, &progress);
 }
 
-/// What is on its way; dropped, it ends.
-type Flying = JoinSet<(Row, Meter)>;
+/// Tasks in flight; dropping it aborts them.
+type InFlight = JoinSet<(TransferRow, ProgressHandle)>;
 
-/// Many objects, a number of them at once.
-struct Many<'a> {
+/// Transfers many objects, a number of them in parallel.
+struct BulkTransfer<'a> {
     request: &'a Request,
-    rules: Rules,
-    carrier: Arc<Carrier>,
+    rules: SyncRules,
+    copier: Arc<Copier>,
     store: Store,
-    flying: &'a mut Flying,
+    in_flight: &'a mut InFlight,
     printer: &'a mut Printer,
 }
 
-impl<'a> Many<'a> {
+impl<'a> BulkTransfer<'a> {
     fn new(
         request: &'a Request,
-        carrier: Arc<Carrier>,
+        copier: Arc<Copier>,
         store: Store,
-        flying: &'a mut Flying,
+        in_flight: &'a mut InFlight,
         printer: &'a mut Printer,
     ) -> Self {
-        let rules = Rules {
+        let rules = SyncRules {
             scope: request.scope,
             plain: request.options.is_none(),
-            marked: request.destination.is_s3(),
+            has_marker: request.destination.is_s3(),
             delete: request.delete,
         };
-        Self { request, rules, carrier, store, flying, printer }
+        Self { request, rules, copier, store, in_flight, printer }
     }
 
-    async fn all(mut self) {
+    async fn run(mut self) {
         let request = self.request;
         let there = match request.scope {
-            Scope::One | Scope::All => Listing::Nothing,
+            Scope::One | Scope::All => Listing::Empty,
             Scope::Newer | Scope::Different => listing(&self.store, &request.destination, Side::Destination),
         };
         let mut merge = Merge::new(listing(&self.store, &request.source, Side::Source), there);
-        let ended = self.each(&mut merge).await;
-        while self.land().await {}
+        let ended = self.process_pairs(&mut merge).await;
+        while self.join_next().await {}
         if let Err(stop) = ended {
             self.printer.fail(&stop);
         }
     }
 
-    async fn each(&mut self, merge: &mut Merge) -> Result<(), Stop> {
+    async fn process_pairs(&mut self, merge: &mut Merge) -> Result<(), SyncError> {
         let mut seen_source = false;
         while let Some(pair) = merge.next().await? {
             match pair {
-                Pair::Veiled(Veiled::Unreadable { path, reason }) => {
-                    // What cannot be looked at is not missing.
+                Pair::Skipped(SkippedEntry::Unreadable { path, reason }) => {
+                    // An unreadable entry does not count as missing.
                     self.rules.delete = false;
-                    let row = Row::new(Action::Failed, Some(&path.display()), None).because(reason);
+                    let row = TransferRow::new(Action::Failed, Some(&path.display()), None).because(reason);
                     self.printer.add(&row);
                 }
-                Pair::Veiled(Veiled::PassedOver { key, path, reason }) => {
+                Pair::Skipped(SkippedEntry::Ignored { key, path, reason }) => {
                     seen_source = true;
-                    if self.request.filters.take(&key) {
-                        self.printer.add(&Row::new(Action::Skipped, Some(&path.display()), None).because(reason));
+                    if self.request.filters.includes(&key) {
+                        self.printer
+                            .add(&TransferRow::new(Action::Skipped, Some(&path.display()), None).because(reason));
                     }
                 }
                 Pair::Entries { source, destination } => {
                     seen_source |= source.is_some();
                     let key = source.as_ref().or(destination.as_ref()).map(|entry| entry.key.clone());
-                    let Some(key) = key.filter(|key| self.request.filters.take(key)) else { continue };
+                    let Some(key) = key.filter(|key| self.request.filters.includes(key)) else { continue };
                     let decision = self.rules.decide(source.as_ref(), destination.as_ref());
                     if decision == Decision::Delete && !seen_source && merge.source_is_empty() {
-                        return Err(Stop::EmptySource(self.request.source.to_string()));
+                        return Err(SyncError::EmptySource(self.request.source.to_string()));
                     }
                     self.act(&key, decision, source, destination).await;
                 }
@@ -230,26 +239,27 @@ impl<'a> Many<'a> {
     async fn act(&mut self, key: &str, decision: Decision, source: Option<Entry>, destination: Option<Entry>) {
         match decision {
             Decision::Same => self.printer.same(),
-            Decision::Leave => {}
-            // A mark by which consoles show a folder, for which there is no file here.
+            Decision::Keep => {}
+            // A folder marker of a console, for which a folder has no file.
             Decision::Delete if key.ends_with('/') && !self.request.source.is_s3() => {}
             Decision::Delete => match self.request.destination.join(key) {
                 Ok(place) => {
-                    // What could not be named at the source is not there.
+                    // A key that is no path at the source does not exist there.
                     let from = self.request.source.join(key).ok();
-                    let (carrier, store) = (Arc::clone(&self.carrier), self.store.clone());
-                    let (meter, dry_run) = (self.printer.plan(0), self.request.dry_run);
-                    self.fly(meter, async move { delete(&carrier, &store, from.as_ref(), place, dry_run).await }).await;
+                    let (copier, store) = (Arc::clone(&self.copier), self.store.clone());
+                    let (progress, dry_run) = (self.printer.plan(0), self.request.dry_run);
+                    self.spawn(progress, async move { delete(&copier, &store, from.as_ref(), place, dry_run).await })
+                        .await;
                 }
                 Err(reason) => self.refuse(Action::Failed, key, reason),
             },
-            Decision::Transfer(_) | Decision::Look(_) => {
+            Decision::Transfer(_) | Decision::Compare(_) => {
                 let Some(mut entry) = source else { return };
                 let to = match self.request.destination.join(key) {
                     Ok(to) => to,
-                    // Consoles make them to show a folder; a folder needs none.
+                    // Consoles create folder markers; a local folder needs none.
                     Err(_) if key.ends_with('/') && entry.size == 0 => {
-                        return self.refuse(Action::Skipped, key, "a folder marker, which is no file".into());
+                        return self.refuse(Action::Skipped, key, "a folder marker, not a file".into());
                     }
                     Err(reason) => return self.refuse(Action::Failed, key, reason),
                 };
@@ -258,13 +268,13 @@ impl<'a> Many<'a> {
                     Err(reason) => return self.refuse(Action::Failed, key, reason),
                 };
                 let size = entry.size;
-                // A file's digest is compared with the ETag of the other side.
+                // The file's MD5 is compared with the other side's ETag.
                 let there = destination.and_then(|there| there.etag);
-                entry.etag = entry.etag.or(there.filter(|_| matches!(decision, Decision::Look(_))));
-                let meter = self.printer.plan(size);
-                let load = Load { from, to, entry: Some(entry), decision, meter: meter.clone() };
-                let (carrier, dry_run) = (Arc::clone(&self.carrier), self.request.dry_run);
-                self.fly(meter, Box::pin(async move { carrier.carry_or_plan(&load, dry_run).await })).await;
+                entry.etag = entry.etag.or(there.filter(|_| matches!(decision, Decision::Compare(_))));
+                let progress = self.printer.plan(size);
+                let task = CopyTask { from, to, entry: Some(entry), decision, progress: progress.clone() };
+                let (copier, dry_run) = (Arc::clone(&self.copier), self.request.dry_run);
+                self.spawn(progress, Box::pin(async move { copier.copy_or_plan(&task, dry_run).await })).await;
             }
         }
     }
@@ -274,59 +284,64 @@ impl<'a> Many<'a> {
             Location::S3(root) => format!("{root}{key}"),
             Location::Local(_) | Location::Stream => key.to_owned(),
         };
-        self.printer.add(&Row::new(action, Some(&name), None).because(reason));
+        self.printer.add(&TransferRow::new(action, Some(&name), None).because(reason));
     }
 
-    /// Sends it on its way as soon as there is room.
-    async fn fly(&mut self, meter: Meter, work: impl Future<Output = Row> + Send + 'static) {
-        while self.flying.len() >= self.request.jobs && self.land().await {}
-        while let Some(landed) = self.flying.try_join_next() {
-            self.landed(landed);
+    /// Spawns a task as soon as a slot is free.
+    async fn spawn(&mut self, progress: ProgressHandle, work: impl Future<Output = TransferRow> + Send + 'static) {
+        while self.in_flight.len() >= self.request.jobs && self.join_next().await {}
+        while let Some(joined) = self.in_flight.try_join_next() {
+            self.finish(joined);
         }
-        self.flying.spawn(async move { (work.await, meter) });
+        self.in_flight.spawn(async move { (work.await, progress) });
     }
 
-    /// Waits for the next to arrive; false where none is on its way.
-    async fn land(&mut self) -> bool {
-        match self.flying.join_next().await {
-            Some(landed) => {
-                self.landed(landed);
+    /// Waits for the next task to finish; false if none is in flight.
+    async fn join_next(&mut self) -> bool {
+        match self.in_flight.join_next().await {
+            Some(joined) => {
+                self.finish(joined);
                 true
             }
             None => false,
         }
     }
 
-    fn landed(&mut self, landed: Result<(Row, Meter), tokio::task::JoinError>) {
-        match landed {
-            Ok((row, meter)) => self.printer.land(&row, &meter),
+    fn finish(&mut self, joined: Result<(TransferRow, ProgressHandle), tokio::task::JoinError>) {
+        match joined {
+            Ok((row, progress)) => self.printer.finish_object(&row, &progress),
             Err(lost) => self.printer.fail(&lost),
         }
     }
 }
 
-/// Deletes what only the destination had when both were listed, unless the source has it after all.
-async fn delete(carrier: &Carrier, store: &Store, from: Option<&Location>, place: Location, dry_run: bool) -> Row {
-    let row = |action| Row::new(action, None, Some(&place));
+/// Deletes a key that only the destination had when both sides were listed, unless the source has it now.
+async fn delete(
+    copier: &Copier,
+    store: &Store,
+    from: Option<&Location>,
+    place: Location,
+    dry_run: bool,
+) -> TransferRow {
+    let row = |action| TransferRow::new(action, None, Some(&place));
     let there = match from {
-        Some(from) => is_there(store, from).await,
+        Some(from) => source_has(store, from).await,
         None => Ok(false),
     };
     match there {
-        Ok(false) if dry_run => Row { dry_run: true, ..row(Action::Deleted) },
-        Ok(false) => carrier.delete(place).await,
-        Ok(true) => {
-            row(Action::Skipped).because("the source has it, though its listing did not: the next run compares them")
-        }
+        Ok(false) if dry_run => TransferRow { dry_run: true, ..row(Action::Deleted) },
+        Ok(false) => copier.delete(place).await,
+        Ok(true) => row(Action::Skipped)
+            .because("the source has it now, though its listing did not: the next run compares them"),
         Err(reason) => row(Action::Failed).because(format!("not deleted, since the source may have it: {reason}")),
     }
 }
 
-/// Whether the source has it now: the page of the listing that it would be on may be minutes old.
-async fn is_there(store: &Store, from: &Location) -> Result<bool, String> {
+/// Whether the source has the key now: the listing's page may be minutes old.
+async fn source_has(store: &Store, from: &Location) -> Result<bool, String> {
     match from {
-        // Not by a HEAD: where s3:ListBucket is bound to a prefix, as `karui policy` prints it, that would not tell missing
-        // from forbidden, since it names none.
+        // Not by HEAD: if s3:ListBucket is bound to a prefix, as `karui policy` prints it, HEAD cannot tell missing
+        // from forbidden, since it sends no prefix.
         Location::S3(object) => {
             let first = store.list(object, Side::Source).next().await.map_err(|error| error.to_string())?;
             Ok(first.is_some_and(|listed| listed.key == object.key))
@@ -334,22 +349,22 @@ async fn is_there(store: &Store, from: &Location) -> Result<bool, String> {
         Location::Local(path) => match tokio::fs::symlink_metadata(path).await {
             // A folder is no object.
             Ok(about) => Ok(!about.is_dir()),
-            Err(error) if NOWHERE.contains(&error.kind()) => Ok(false),
+            Err(error) if NOT_THERE.contains(&error.kind()) => Ok(false),
             Err(error) => Err(format!("{}: {error}", path.display())),
         },
         Location::Stream => Ok(true),
     }
 }
 
-/// How a file system says that a path leads to nothing; the last, that it has no such names.
-const NOWHERE: [ErrorKind; 3] = [ErrorKind::NotFound, ErrorKind::NotADirectory, ErrorKind::InvalidFilename];
+/// Errors that mean that a path does not exist; the last one, that such a name is impossible.
+const NOT_THERE: [ErrorKind; 3] = [ErrorKind::NotFound, ErrorKind::NotADirectory, ErrorKind::InvalidFilename];
 
-/// Why no key is looked at any more.
+/// Why the comparison of keys ended early.
 #[derive(Debug, thiserror::Error)]
-enum Stop {
+enum SyncError {
     #[error(transparent)]
     S3(#[from] S3Error),
-    #[error("nothing lies under {0}, and --delete would empty the destination: check its name")]
+    #[error("nothing exists under {0}, and --delete would empty the destination: check its name")]
     EmptySource(String),
 }
 
@@ -357,6 +372,6 @@ fn listing(store: &Store, root: &Location, side: Side) -> Listing {
     match root {
         Location::S3(prefix) => Listing::S3 { objects: Box::new(store.list(prefix, side)), root: prefix.key.clone() },
         Location::Local(path) if path.is_dir() => Listing::of_folder(path.clone()),
-        Location::Local(_) | Location::Stream => Listing::Nothing,
+        Location::Local(_) | Location::Stream => Listing::Empty,
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes of a file or of stdin, read a piece at a time on their way up.
+//! Reads a file or stdin in chunks, for an upload.
 
 use std::fs::Metadata;
 use std::io;
@@ -9,15 +9,15 @@ use futures_util::{Stream, stream};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt, Stdin};
 
-/// Bytes that are read at a time.
+/// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// What is read to its end.
+/// A source that is read to its end.
 pub trait Source: Send {
     fn reader(&mut self) -> &mut (impl AsyncRead + Send + Unpin);
 
-    /// At its end: whether all that was read is of one state.
-    fn settled(&self) -> impl Future<Output = io::Result<()>> + Send;
+    /// Called at the end: fails if the source changed while it was read.
+    fn check_unchanged(&self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
 impl Source for Stdin {
@@ -25,58 +25,59 @@ impl Source for Stdin {
         self
     }
 
-    async fn settled(&self) -> io::Result<()> {
+    async fn check_unchanged(&self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// A file that nobody may write to meanwhile: its object would be one that the file never was, and look like its newest.
-pub struct Unchanging {
+/// A file that must not change while it is read: the object would have a state that the file never had, and look newer
+/// than it.
+pub struct ChangeCheckedFile {
     pub file: File,
-    pub state: State,
+    pub state: FileState,
 }
 
-/// What tells that a file was written to.
+/// Size and modification time, which show that a file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct State {
-    /// `None` of what is no regular file, such as a pipe.
+pub struct FileState {
+    /// `None` for other than regular files, such as pipes.
     pub length: Option<u64>,
     modified: Option<SystemTime>,
 }
 
-impl State {
+impl FileState {
     pub fn of(metadata: &Metadata) -> Self {
         let regular = metadata.is_file();
         Self { length: regular.then_some(metadata.len()), modified: metadata.modified().ok().filter(|_| regular) }
     }
 
-    /// Whether it is that of a file still.
+    /// Fails if the file has changed.
     ///
     /// # Errors
-    /// That it is not.
-    pub fn holds(self, now: &Metadata) -> io::Result<()> {
-        let written_to = || io::Error::other("the file was written to while it was read: try again");
-        if Self::of(now) == self { Ok(()) } else { Err(written_to()) }
+    /// If the file has changed.
+    pub fn check_unchanged(self, now: &Metadata) -> io::Result<()> {
+        let changed = || io::Error::other("the file changed while it was read: try again");
+        if Self::of(now) == self { Ok(()) } else { Err(changed()) }
     }
 }
 
-impl Source for Unchanging {
+impl Source for ChangeCheckedFile {
     fn reader(&mut self) -> &mut (impl AsyncRead + Send + Unpin) {
         &mut self.file
     }
 
-    async fn settled(&self) -> io::Result<()> {
-        self.state.holds(&self.file.metadata().await?)
+    async fn check_unchanged(&self) -> io::Result<()> {
+        self.state.check_unchanged(&self.file.metadata().await?)
     }
 }
 
-/// All of it. An error at the end says that it was no single state.
+/// Returns all bytes in chunks. Ends with an error if the source changed meanwhile.
 pub fn chunks(source: impl Source) -> impl Stream<Item = io::Result<Bytes>> + Send {
     stream::try_unfold(source, |mut source| async move {
         let mut chunk = BytesMut::with_capacity(CHUNK);
         while chunk.len() < CHUNK && source.reader().read_buf(&mut chunk).await? > 0 {}
         if chunk.is_empty() {
-            source.settled().await?;
+            source.check_unchanged().await?;
             return Ok(None);
         }
         Ok(Some((chunk.freeze(), source)))

@@ -1,4 +1,4 @@
-//! `karui uploads`: multipart uploads that nobody finished, and an end to the old ones.
+//! `karui uploads`: lists unfinished multipart uploads, and aborts old ones.
 
 use std::ffi::OsStr;
 use std::time::{Duration, SystemTime};
@@ -12,42 +12,42 @@ use super::location::Location;
 use crate::cli::table::Table;
 use crate::s3::{self, ClientConfig, ObjectRef, OpenUpload, S3Error, Store};
 
-/// List unfinished multipart uploads, whose parts cost storage, and end the old ones
+/// List unfinished multipart uploads, whose parts cost storage, and abort old ones
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_long_help = "Wants s3:ListBucketMultipartUploads on the bucket and, to end uploads, s3:AbortMultipartUpload on \
-its objects.\n\nExit status: 0, 1 if an upload could not be ended, 2 for wrong usage."
+    after_long_help = "Requires s3:ListBucketMultipartUploads on the bucket and, to abort uploads, s3:AbortMultipartUpload on \
+its objects.\n\nExit status: 0, 1 if an upload could not be aborted, 2 for wrong usage."
 )]
 pub struct UploadsArgs {
-    /// End those that were begun longer ago than this, such as 24h or 7d; the younger ones may still be at work
+    /// Abort uploads older than this, such as 24h or 7d; younger ones may still be in progress
     #[arg(long, value_name = "AGE", value_parser = age)]
     abort_older_than: Option<Duration>,
-    /// Say what would be ended, and end nothing
+    /// Report what would be aborted, and abort nothing
     #[arg(long, requires = "abort_older_than")]
     dry_run: bool,
     /// Print one JSON object per upload
     #[arg(long)]
     json: bool,
-    /// A profile of ~/.aws/config
+    /// Profile in ~/.aws/config
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// The ARN of a role to assume
+    /// ARN of a role to assume
     #[arg(long, value_name = "ARN")]
     role: Option<String>,
-    /// What the role's trust policy asks for
+    /// External ID that the role's trust policy requires
     #[arg(long, value_name = "ID", requires = "role")]
     external_id: Option<String>,
-    /// The bucket's region
+    /// Region of the bucket
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
-    /// The URL of another store than AWS's
+    /// URL of an S3-compatible store
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    #[arg(value_name = "S3", help = "s3://bucket, or s3://bucket/ and the beginning of keys")]
+    #[arg(value_name = "S3", help = "s3://bucket, or s3://bucket/prefix")]
     place: String,
 }
 
-/// Whether all that should end has ended.
+/// Returns whether all old uploads were aborted.
 ///
 /// # Errors
 /// Wrong usage.
@@ -59,7 +59,7 @@ pub async fn run(args: UploadsArgs) -> Result<bool, String> {
     let client = s3::client_with(&ClientConfig { profile, region, endpoint, role, external_id }).await;
     let (transfer, limits, buckets) = super::settings()?;
     let store = Store::new(client, transfer).with_buckets(buckets).with_rate_limits(limits);
-    match list_and_end(&store, &prefix, &args).await {
+    match list_and_abort(&store, &prefix, &args).await {
         Ok(rows) => Ok(print(&rows, args.json)),
         Err(error) => {
             eprintln!("error: {error}");
@@ -68,72 +68,72 @@ pub async fn run(args: UploadsArgs) -> Result<bool, String> {
     }
 }
 
-/// What became of an upload.
+/// Result of one upload.
 #[derive(Debug)]
-struct Row {
+struct UploadRow {
     upload: OpenUpload,
     /// Seconds.
     age: i64,
-    state: State,
+    state: UploadState,
 }
 
 #[derive(Debug)]
-enum State {
+enum UploadState {
     Open,
-    /// In a dry run: old enough.
+    /// In a dry run: old enough to be aborted.
     Old,
-    Ended,
+    Aborted,
     Failed(S3Error),
 }
 
-impl State {
+impl UploadState {
     fn word(&self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Old => "would be ended",
-            Self::Ended => "ended",
+            Self::Aborted => "ended",
             Self::Failed(_) => "failed",
         }
     }
 }
 
-async fn list_and_end(store: &Store, prefix: &ObjectRef, args: &UploadsArgs) -> Result<Vec<Row>, S3Error> {
+async fn list_and_abort(store: &Store, prefix: &ObjectRef, args: &UploadsArgs) -> Result<Vec<UploadRow>, S3Error> {
     let now = local::seconds(SystemTime::now());
     let mut rows = Vec::new();
     for upload in store.open_uploads(prefix).await? {
         let age = now - upload.initiated;
         let state = match args.abort_older_than {
-            Some(limit) if is_older(age, limit) && args.dry_run => State::Old,
+            Some(limit) if is_older(age, limit) && args.dry_run => UploadState::Old,
             Some(limit) if is_older(age, limit) => match store.abort_upload(&upload).await {
-                Ok(()) => State::Ended,
-                Err(error) => State::Failed(error),
+                Ok(()) => UploadState::Aborted,
+                Err(error) => UploadState::Failed(error),
             },
-            Some(_) | None => State::Open,
+            Some(_) | None => UploadState::Open,
         };
-        rows.push(Row { upload, age, state });
+        rows.push(UploadRow { upload, age, state });
     }
     Ok(rows)
 }
 
-/// In doubt it is younger.
+/// In doubt, an upload counts as younger.
 fn is_older(age: i64, limit: Duration) -> bool {
     i64::try_from(limit.as_secs()).is_ok_and(|limit| age > limit)
 }
 
-fn print(rows: &[Row], json: bool) -> bool {
-    let time = |row: &Row| DateTime::from_secs(row.upload.initiated).fmt(Format::DateTime).unwrap_or_default();
+fn print(rows: &[UploadRow], json: bool) -> bool {
+    let time = |row: &UploadRow| DateTime::from_secs(row.upload.initiated).fmt(Format::DateTime).unwrap_or_default();
     let mut table = Table::new(&["object", "begun", ">age", "upload", "state"]);
     for row in rows {
-        let Row { upload: OpenUpload { object, id, .. }, age, state } = row;
+        let UploadRow { upload: OpenUpload { object, id, .. }, age, state } = row;
         if json {
-            let reason = if let State::Failed(error) = state { Some(error.to_string()) } else { None };
+            let reason = if let UploadState::Failed(error) = state { Some(error.to_string()) } else { None };
             let line = json!({ "object": object.to_string(), "upload_id": id, "initiated": time(row),
                 "age_seconds": age, "state": state.word(), "reason": reason });
             println!("{line}");
         } else {
-            table.row([object.to_string(), time(row), in_words(*age), id.clone(), state.word().to_owned()]);
+            table.row([object.to_string(), time(row), format_age(*age), id.clone(), state.word().to_owned()]);
         }
-        if let State::Failed(error) = state {
+        if let UploadState::Failed(error) = state {
             eprintln!("error: {error}");
         }
     }
@@ -142,13 +142,13 @@ fn print(rows: &[Row], json: bool) -> bool {
     } else if !json {
         print!("{table}");
     }
-    !rows.iter().any(|row| matches!(row.state, State::Failed(_)))
+    !rows.iter().any(|row| matches!(row.state, UploadState::Failed(_)))
 }
 
 const UNITS: [(&str, u64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
 
-/// Seconds in the largest unit that they fill.
-fn in_words(seconds: i64) -> String {
+/// Formats seconds in the largest unit that they fill.
+fn format_age(seconds: i64) -> String {
     let seconds = u64::try_from(seconds).unwrap_or(0);
     let (name, unit) = UNITS.into_iter().skip(1).find(|(_, unit)| seconds >= *unit).unwrap_or(("s", 1));
     format!("{}{name}", seconds / unit)
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_have_units() {
+    fn age_needs_a_unit() {
         assert_eq!(age("24h"), Ok(Duration::from_hours(24)));
         assert_eq!(age("7d"), age("1w"));
         assert_eq!(age("0s"), Ok(Duration::ZERO));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_surely_older_is_younger() {
+    fn is_older_in_doubt_is_false() {
         let limit = Duration::from_secs(10);
         assert!(!is_older(-5, limit), "a clock that is ahead");
         assert!(!is_older(10, limit) && is_older(11, limit));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_told_in_one_unit() {
-        assert_eq!([59, 60, 7_300, 200_000].map(in_words), ["59s", "1m", "2h", "2d"].map(str::to_owned));
+    fn format_age_uses_the_largest_unit() {
+        assert_eq!([59, 60, 7_300, 200_000].map(format_age), ["59s", "1m", "2h", "2d"].map(str::to_owned));
     }
 }
