@@ -1,10 +1,10 @@
-//! `karui`: the engine on a person's machine.
+//! The `karui` command-line program.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Makes images light, down to a promised quality and no further
+/// Optimizes images down to a target quality
 #[derive(Parser)]
 #[command(version)]
 struct Karui {

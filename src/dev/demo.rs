@@ -1,4 +1,4 @@
-//! `karui dev --demo`: sample images through the function, and a check that believes none of its words.
+//! `karui dev --demo`: sends sample images through the function, and checks the results independently of its reports.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,14 +10,14 @@ use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::Value;
 
-use super::{Bench, DESTINATION, DevError, SOURCE, event};
+use super::{DESTINATION, DevError, DevServer, SOURCE, event};
 use crate::cli::Table;
 use crate::optimize::{self, Quality};
 
-/// Marks a folder as one that a demo may empty.
+/// File that marks a folder that a demo may empty.
 const MARK: &str = ".karui-demo";
 
-/// Sample files and the keys they get: of every kind, and as awkward as users' own.
+/// Sample files and their keys: of every format, and as awkward as users' keys.
 const SAMPLES: &[(&str, &str)] = &[
     ("photo-420.jpg", "photos/coffee.jpg"),
     ("photo-444.jpg", "photos/Chelsea, the cat (444).jpg"),
@@ -37,7 +37,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("notes.txt", "notes (1).txt"),
 ];
 
-/// Empties `folder` if an earlier demo made it; whatever else is in a folder, is someone's.
+/// Empties `folder` if an earlier demo created it; any other folder with files is refused.
 pub fn claim(folder: &Path) -> Result<(), DevError> {
     let io = |error| DevError::Io { what: folder.display().to_string(), error };
     let is_ours = folder.join(MARK).exists();
@@ -51,41 +51,37 @@ pub fn claim(folder: &Path) -> Result<(), DevError> {
     fs::write(folder.join(MARK), "").map_err(io)
 }
 
-/// What was sent, what arrived, and what the function said about it.
-struct Arrival {
+/// A sample, its result, and the function's report about it.
+struct Sample {
     key: String,
     source: Vec<u8>,
-    /// `None` where nothing is at the destination.
+    /// `None` if the destination has nothing.
     result: Option<Vec<u8>>,
-    said: Value,
+    report: Value,
 }
 
-/// Sends all samples of `folder` through the function and prints what became of them.
+/// Sends all samples of `folder` through the function, and prints the results.
 ///
 /// # Errors
-/// Where something cannot be run at all, and [`DevError::Broken`] where a promise is.
-pub async fn run(bench: &mut Bench, samples: &Path, out: &Path) -> Result<(), DevError> {
+/// If something cannot be run; [`DevError::Broken`] if a promise is broken.
+pub async fn run(server: &mut DevServer, samples: &Path, out: &Path) -> Result<(), DevError> {
     let quality = target()?;
-    let mut arrivals = Vec::new();
+    let mut sent = Vec::new();
     for (file, key) in SAMPLES {
-        arrivals.push(send(bench, &samples.join(file), key).await?);
+        sent.push(send(server, &samples.join(file), key).await?);
     }
-    let verdicts: Vec<Verdict> = arrivals.iter().map(|arrival| Verdict::of(arrival, quality)).collect();
-    println!("\n{}", table(&arrivals, &verdicts));
-    let (before, after) = arrivals.iter().fold((0, 0), |(before, after), arrival| {
-        (before + arrival.source.len(), after + arrival.result.as_ref().map_or(0, Vec::len))
+    let checks: Vec<Check> = sent.iter().map(|sample| Check::of(sample, quality)).collect();
+    println!("\n{}", table(&sent, &checks));
+    let (before, after) = sent.iter().fold((0, 0), |(before, after), sample| {
+        (before + sample.source.len(), after + sample.result.as_ref().map_or(0, Vec::len))
     });
-    println!(
-        "{} objects, {before} bytes before, {after} after: {} saved",
-        arrivals.len(),
-        percent_saved(before, after)
-    );
+    println!("{} objects, {before} bytes before, {after} after: {} saved", sent.len(), percent_saved(before, after));
     println!("sources in {}, results in {}", out.join(SOURCE).display(), out.join(DESTINATION).display());
-    let broken = faults(&arrivals, &verdicts);
+    let broken = faults(&sent, &checks);
     if broken.is_empty() { Ok(()) } else { Err(DevError::Broken(broken)) }
 }
 
-/// The promise that the function was given.
+/// Returns the target score that the function was configured with.
 fn target() -> Result<f64, DevError> {
     let quality = std::env::var("KARUI_QUALITY").ok().filter(|text| !text.is_empty());
     let quality = quality.map_or(Ok(Quality::DEFAULT), |text| Quality::from_str(&text).map_err(DevError::Quality))?;
@@ -95,15 +91,15 @@ fn target() -> Result<f64, DevError> {
     })
 }
 
-async fn send(bench: &mut Bench, file: &Path, key: &str) -> Result<Arrival, DevError> {
+async fn send(server: &mut DevServer, file: &Path, key: &str) -> Result<Sample, DevError> {
     let source = fs::read(file).map_err(|error| DevError::Io { what: file.display().to_string(), error })?;
     let content_type = file.extension().and_then(OsStr::to_str).map_or("application/octet-stream", content_type);
     let body = ByteStream::from(source.clone());
-    let put = bench.client.put_object().bucket(SOURCE).key(key).content_type(content_type).body(body);
+    let put = server.client.put_object().bucket(SOURCE).key(key).content_type(content_type).body(body);
     put.send().await.map_err(|error| DevError::S3(format!("PutObject {key}: {}", chain(&error))))?;
-    let created = bench.next_created().await?;
-    let said = bench.function.invoke(&event::notification(&[created], SystemTime::now())).await?;
-    Ok(Arrival { key: key.to_owned(), source, result: fetch(bench, key).await?, said })
+    let created = server.next_created().await?;
+    let report = server.function.invoke(&event::notification(&[created], SystemTime::now())).await?;
+    Ok(Sample { key: key.to_owned(), source, result: fetch(server, key).await?, report })
 }
 
 fn content_type(extension: &str) -> &'static str {
@@ -115,9 +111,9 @@ fn content_type(extension: &str) -> &'static str {
     }
 }
 
-async fn fetch(bench: &Bench, key: &str) -> Result<Option<Vec<u8>>, DevError> {
+async fn fetch(server: &DevServer, key: &str) -> Result<Option<Vec<u8>>, DevError> {
     let failed = |error: String| DevError::S3(format!("GetObject {key}: {error}"));
-    match bench.client.get_object().bucket(DESTINATION).key(key).send().await {
+    match server.client.get_object().bucket(DESTINATION).key(key).send().await {
         Ok(object) => {
             let body = object.body.collect().await.map_err(|error| failed(chain(&error)))?;
             Ok(Some(body.to_vec()))
@@ -127,17 +123,17 @@ async fn fetch(bench: &Bench, key: &str) -> Result<Option<Vec<u8>>, DevError> {
     }
 }
 
-/// An error with all that caused it.
+/// Formats an error with all its causes.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// What is seen by looking at the bytes that arrived.
+/// What the result's bytes show.
 #[derive(Debug, Clone, PartialEq)]
-enum Verdict {
+enum Check {
     Missing,
-    /// Byte for byte the source.
+    /// Identical to the source.
     Same,
     Scored(f64),
     Larger,
@@ -145,20 +141,20 @@ enum Verdict {
         score: f64,
         target: f64,
     },
-    /// Changed, and cannot be compared with its source.
+    /// Changed, but cannot be compared with its source.
     Unreadable(String),
 }
 
-impl Verdict {
-    fn of(arrival: &Arrival, target: f64) -> Self {
-        let Some(result) = &arrival.result else { return Self::Missing };
-        if *result == arrival.source {
+impl Check {
+    fn of(sample: &Sample, target: f64) -> Self {
+        let Some(result) = &sample.result else { return Self::Missing };
+        if *result == sample.source {
             return Self::Same;
         }
-        if result.len() > arrival.source.len() {
+        if result.len() > sample.source.len() {
             return Self::Larger;
         }
-        match optimize::score(&arrival.source, result) {
+        match optimize::score(&sample.source, result) {
             Ok(score) if score.effective(target) < target => {
                 Self::Below { score: score.whole.min(score.worst), target }
             }
@@ -186,31 +182,31 @@ impl Verdict {
     }
 }
 
-/// Every promise that was broken; a function that only copies breaks the last.
-fn faults(arrivals: &[Arrival], verdicts: &[Verdict]) -> Vec<String> {
-    let each = arrivals.iter().zip(verdicts);
+/// Returns every broken promise; a function that only copies breaks the last one.
+fn faults(sent: &[Sample], checks: &[Check]) -> Vec<String> {
+    let each = sent.iter().zip(checks);
     let mut faults: Vec<_> = each.filter_map(|(a, v)| Some(format!("{} {}", a.key, v.fault()?))).collect();
-    let lighter = |a: &&Arrival| a.result.as_ref().is_some_and(|result| result.len() < a.source.len());
-    if arrivals.iter().filter(lighter).count() == 0 {
+    let smaller = |a: &&Sample| a.result.as_ref().is_some_and(|result| result.len() < a.source.len());
+    if sent.iter().filter(smaller).count() == 0 {
         faults.push("nothing was saved".into());
     }
     faults
 }
 
-fn table(arrivals: &[Arrival], verdicts: &[Verdict]) -> Table {
+fn table(sent: &[Sample], checks: &[Check]) -> Table {
     let mut table = Table::new(&["key", "outcome", ">before", ">after", ">saved", ">score", "why"]);
-    for (arrival, verdict) in arrivals.iter().zip(verdicts) {
-        let said = &arrival.said["records"][0];
-        let word = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
-        let after = arrival.result.as_ref().map(Vec::len);
-        let why = [word("method"), word("reason"), verdict.fault().map(|f| f.to_uppercase()).unwrap_or_default()];
+    for (sample, check) in sent.iter().zip(checks) {
+        let report = &sample.report["records"][0];
+        let word = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
+        let after = sample.result.as_ref().map(Vec::len);
+        let why = [word("method"), word("reason"), check.fault().map(|f| f.to_uppercase()).unwrap_or_default()];
         table.row([
-            arrival.key.clone(),
+            sample.key.clone(),
             word("outcome"),
-            arrival.source.len().to_string(),
+            sample.source.len().to_string(),
             after.map_or_else(|| "-".into(), |bytes| bytes.to_string()),
-            after.map_or_else(|| "-".into(), |bytes| percent_saved(arrival.source.len(), bytes)),
-            verdict.score(),
+            after.map_or_else(|| "-".into(), |bytes| percent_saved(sample.source.len(), bytes)),
+            check.score(),
             why.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", "),
         ]);
     }
@@ -224,7 +220,7 @@ fn percent_saved(before: usize, after: usize) -> String {
     format!("{:.1}%", 100.0 * (before as f64 - after as f64) / before as f64)
 }
 
-/// The samples' folder, or what is missing there.
+/// Checks that the samples exist.
 pub fn check_samples(folder: &Path) -> Result<(), DevError> {
     let missing = SAMPLES.iter().map(|(file, _)| folder.join(file)).find(|path| !path.is_file());
     missing.map_or(Ok(()), |path: PathBuf| Err(DevError::NoSample(path)))
@@ -238,23 +234,23 @@ mod tests {
         fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
     }
 
-    fn arrival(source: &str, result: Option<Vec<u8>>) -> Arrival {
-        Arrival { key: "k".into(), source: sample(source), result, said: Value::Null }
+    fn sent_sample(source: &str, result: Option<Vec<u8>>) -> Sample {
+        Sample { key: "k".into(), source: sample(source), result, report: Value::Null }
     }
 
-    fn judge(arrivals: &[Arrival]) -> Vec<String> {
-        let verdicts: Vec<_> = arrivals.iter().map(|a| Verdict::of(a, 75.0)).collect();
-        faults(arrivals, &verdicts)
-    }
-
-    #[test]
-    fn a_function_that_only_copies_is_found_out() {
-        let copied = ["photo-420.jpg", "notes.txt"].map(|name| arrival(name, Some(sample(name))));
-        assert_eq!(judge(&copied), ["nothing was saved"]);
+    fn broken_promises(sent: &[Sample]) -> Vec<String> {
+        let checks: Vec<_> = sent.iter().map(|a| Check::of(a, 75.0)).collect();
+        faults(sent, &checks)
     }
 
     #[test]
-    fn what_is_missing_larger_or_another_picture_is_found_out() {
+    fn faults_of_function_that_only_copies_are_found() {
+        let copied = ["photo-420.jpg", "notes.txt"].map(|name| sent_sample(name, Some(sample(name))));
+        assert_eq!(broken_promises(&copied), ["nothing was saved"]);
+    }
+
+    #[test]
+    fn faults_of_missing_larger_or_other_result_are_found() {
         let larger = [sample("photo-420.jpg"), vec![0]].concat();
         for (result, expected) in [
             (None, "k is not at the destination"),
@@ -262,15 +258,15 @@ mod tests {
             (Some(sample("photo-444.jpg")), "k was changed and cannot be compared"),
             (Some(sample("photo-420.jpg")[..9000].to_vec()), "k was changed and cannot be compared"),
         ] {
-            let faults = judge(&[arrival("photo-420.jpg", result)]);
+            let faults = broken_promises(&[sent_sample("photo-420.jpg", result)]);
             assert!(faults[0].starts_with(expected), "{faults:?}");
         }
-        let faults = judge(&[arrival("notes.txt", Some(b"No".to_vec()))]);
+        let faults = broken_promises(&[sent_sample("notes.txt", Some(b"No".to_vec()))]);
         assert!(faults[0].starts_with("k was changed and cannot be compared"), "{faults:?}");
     }
 
     #[test]
-    fn keys_hold_what_users_type() {
+    fn sample_keys_have_special_characters() {
         let keys: Vec<_> = SAMPLES.iter().map(|(_, key)| *key).collect();
         for odd in [" ", "+", "(", ")", "写真"] {
             assert!(keys.iter().any(|key| key.contains(odd)), "{odd}");
@@ -279,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_demos_own_folder_is_emptied() {
+    fn claim_empties_only_folders_of_a_demo() {
         let root = tempfile::tempdir().unwrap();
         let (ours, theirs) = (root.path().join("demo"), root.path().join("photos"));
         claim(&ours).unwrap();

@@ -1,4 +1,4 @@
-//! S3 event notifications as a bucket sends them. Pure.
+//! Builds S3 event notifications as a bucket sends them. Pure.
 //!
 //! Structure: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>, version 2.1.
 
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::folder::Created;
 use super::server::REGION;
 
-/// What stays as it is in a notification's key; a space becomes `+`.
+/// Characters that a notification's key leaves unencoded; a space becomes `+`.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/').remove(b' ');
 
-/// The event that tells of these objects, one record each.
+/// Builds the event of these objects, one record each.
 #[must_use]
 pub fn notification(created: &[Created], time: SystemTime) -> Value {
     let time = DateTime::from(time).fmt(Format::DateTime).unwrap_or_default();
@@ -50,7 +50,7 @@ fn record(object: &Created, time: &str) -> Value {
     })
 }
 
-/// What S3 sends once, when a notification is configured. It has no records.
+/// Builds the event that S3 sends once when a notification is configured. It has no records.
 #[must_use]
 pub fn test_event(bucket: &str, time: SystemTime) -> Value {
     json!({
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_form_encoded_as_utf_8() {
+    fn key_is_form_encoded_utf8() {
         for (key, sent) in [
             ("plain/a-b_c.d*.jpg", "plain/a-b_c.d*.jpg"),
             ("a photo+1 (2).jpg", "a+photo%2B1+%282%29.jpg"),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_says_what_a_bucket_would() {
+    fn record_matches_s3s_structure() {
         let created = Created {
             event: "ObjectCreated:Put",
             bucket: "source".into(),

@@ -1,8 +1,8 @@
-//! An S3 over a folder: `s3s-fs`, and what it lacks of S3 that the function relies on. Knows nothing of HTTP's transport.
+//! S3 over a folder: `s3s-fs`, with features of S3 that it lacks and the function relies on. Knows nothing of HTTP.
 //!
-//! Added here: keys that no file system holds (see [`names`](super::names)), `NoSuchBucket`, `NoSuchUpload`, If-Match on GET,
-//! conditions on the destination of `CopyObject`, `ETag`s in listings, `ListMultipartUploads`, the checksum of an object that
-//! was uploaded in parts, and word of every object created.
+//! Added here: keys that no file system can store (see [`names`](super::names)), `NoSuchBucket`, `NoSuchUpload`,
+//! If-Match on GET, conditions on the destination of `CopyObject`, `ETag`s in listings, `ListMultipartUploads`,
+//! checksums of multipart uploads, and notifications of created objects.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::SeekFrom;
@@ -26,23 +26,23 @@ use tokio::sync::{RwLock, mpsc};
 use super::names::{file_name, file_prefix, key_of};
 use super::uploads::open_uploads;
 
-/// An object that was just created, as an S3 event notification would tell it.
+/// A newly created object, as an S3 event notification describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     /// `ObjectCreated:Put`, `ObjectCreated:Copy` or `ObjectCreated:CompleteMultipartUpload`.
     pub event: &'static str,
     pub bucket: String,
-    /// As it is, not form-encoded as in a notification.
+    /// Not form-encoded, unlike in a notification.
     pub key: String,
     /// Bytes.
     pub size: u64,
     /// Without quotes, as in a notification.
     pub etag: String,
-    /// Hexadecimal, of constant length, rising from event to event.
+    /// Hexadecimal, of constant length, increasing from event to event.
     pub sequencer: String,
 }
 
-/// Who wants to hear of created objects, and the number of the next event.
+/// Subscribers to created objects, and the number of the next event.
 #[derive(Debug)]
 pub struct Listeners {
     senders: Mutex<Vec<mpsc::UnboundedSender<Created>>>,
@@ -52,7 +52,7 @@ pub struct Listeners {
 impl Listeners {
     pub fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        // Begins with the time, so that it rises over restarts as well.
+        // Starts with the time, so that it increases across restarts.
         Self { senders: Mutex::default(), sequence: AtomicU64::new(u64::try_from(now).unwrap_or(0)) }
     }
 
@@ -62,7 +62,7 @@ impl Listeners {
         receiver
     }
 
-    fn tell(&self, created: &Created) {
+    fn notify(&self, created: &Created) {
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         senders.retain(|sender| sender.send(created.clone()).is_ok());
     }
@@ -74,7 +74,7 @@ pub struct Folder {
     root: PathBuf,
     files: FileSystem,
     listeners: Arc<Listeners>,
-    /// By an object's hash: an object put together, and what is noted of it, are seen at once or not at all.
+    /// Locks by an object's hash: an object and its stored checksum become visible together.
     locks: [RwLock<()>; LOCKS],
 }
 
@@ -97,13 +97,13 @@ impl Folder {
         if self.root.join(bucket).is_dir() { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
     }
 
-    /// A directory of longer keys is no object.
+    /// A directory that holds longer keys is no object.
     fn object_must_exist(&self, bucket: &str, name: &str) -> S3Result<()> {
         self.bucket_must_exist(bucket)?;
         if self.root.join(bucket).join(name).is_file() { Ok(()) } else { Err(s3_error!(NoSuchKey)) }
     }
 
-    /// `s3s-fs` answers `AccessDenied` for an upload that is gone.
+    /// `s3s-fs` answers `AccessDenied` for a missing upload.
     fn upload_must_exist(&self, upload_id: &str) -> S3Result<()> {
         let known = upload_id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
             && self.root.join(format!(".upload-{upload_id}.json")).exists();
@@ -118,7 +118,7 @@ impl Folder {
         Ok(Some(self.files.head_object(request(input)).await?.output))
     }
 
-    /// Of a page, whose keys are still the names of files.
+    /// Adds `ETag`s to a page of a listing, whose keys are still file names.
     async fn add_etags(&self, bucket: &str, objects: Option<&mut Vec<Object>>) -> S3Result<()> {
         for object in objects.into_iter().flatten() {
             if let Some(name) = &object.key {
@@ -128,7 +128,7 @@ impl Folder {
         Ok(())
     }
 
-    /// If-Match and If-None-Match, where `s3s-fs` does not look at them.
+    /// Checks If-Match and If-None-Match where `s3s-fs` ignores them.
     async fn check_conditions(&self, headers: &HeaderMap, bucket: &str, name: &str) -> S3Result<()> {
         let (wanted, unwanted) = (headers.get("if-match"), headers.get("if-none-match"));
         if wanted.is_none() && unwanted.is_none() {
@@ -145,7 +145,8 @@ impl Folder {
         Ok(())
     }
 
-    /// In the file where `s3s-fs` keeps those of what was uploaded at once, and leaves those of what was there before.
+    /// Stores the checksums in the file in which `s3s-fs` keeps those of single uploads; it would leave those of the
+    /// previous object.
     async fn keep_checksums<const N: usize>(
         &self,
         bucket: &str,
@@ -164,9 +165,9 @@ impl Folder {
         tokio::fs::write(&file, serde_json::to_vec(&kept)?).await
     }
 
-    async fn tell(&self, event: &'static str, bucket: &str, name: &str, key: &str) -> S3Result<()> {
+    async fn notify(&self, event: &'static str, bucket: &str, name: &str, key: &str) -> S3Result<()> {
         let Some(head) = self.head(bucket, name).await? else { return Ok(()) };
-        self.listeners.tell(&Created {
+        self.listeners.notify(&Created {
             event,
             bucket: bucket.to_owned(),
             key: key.to_owned(),
@@ -178,7 +179,7 @@ impl Folder {
     }
 }
 
-/// Whether a condition's value names this `ETag`, in quotes or without.
+/// Whether a condition names this `ETag`, with or without quotes.
 fn names(condition: &[u8], etag: &ETag) -> bool {
     let bare = condition.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(condition);
     bare == etag.value().as_bytes()
@@ -198,7 +199,7 @@ fn request<T>(input: T) -> S3Request<T> {
     }
 }
 
-/// Operations that `s3s-fs` answers as S3 does.
+/// Operations that `s3s-fs` implements as S3 does.
 macro_rules! delegate {
     ($($operation:ident($input:ty) -> $output:ty;)*) => { $(
         fn $operation<'a, 'b>(
@@ -247,7 +248,7 @@ impl S3 for Folder {
         let name = file_name(&bucket, &key);
         req.input.key.clone_from(&name);
         let response = self.files.put_object(req).await?;
-        self.tell("ObjectCreated:Put", &bucket, &name, &key).await?;
+        self.notify("ObjectCreated:Put", &bucket, &name, &key).await?;
         Ok(response)
     }
 
@@ -261,7 +262,7 @@ impl S3 for Folder {
         self.check_conditions(&req.headers, &bucket, &name).await?;
         let response = self.files.copy_object(req).await?;
         drop(made);
-        self.tell("ObjectCreated:Copy", &bucket, &name, &key).await?;
+        self.notify("ObjectCreated:Copy", &bucket, &name, &key).await?;
         Ok(response)
     }
 
@@ -398,14 +399,14 @@ impl S3 for Folder {
         ];
         let made = self.lock_of(&bucket, &name).write().await;
         let mut response = self.files.complete_multipart_upload(req).await?;
-        // The answer comes as a future, for a slow store to keep the connection alive; the folder is done already.
+        // The response is a future, with which a slow store keeps the connection alive; the folder is already done.
         if let Some(output) = response.output.future.take() {
             response.output = output.await?;
         }
         self.keep_checksums(&bucket, &name, checksums).await.map_err(S3Error::internal_error)?;
         drop(made);
         response.output.key = Some(key.clone());
-        self.tell("ObjectCreated:CompleteMultipartUpload", &bucket, &name, &key).await?;
+        self.notify("ObjectCreated:CompleteMultipartUpload", &bucket, &name, &key).await?;
         Ok(response)
     }
 
@@ -431,8 +432,8 @@ impl Folder {
     }
 }
 
-/// The bytes of a file that `bytes=FIRST-LAST` names, a MiB at a time, since the 4 KiB of `s3s-fs` cost a switch of threads
-/// each; `None` where that is not what the range says, or not what there is.
+/// Reads the bytes of a file that `bytes=FIRST-LAST` names, 1 MiB at a time, since the 4 KiB of `s3s-fs` cost a thread
+/// switch each; `None` if the range is not of this form, or not within the file.
 async fn read_range(file: &Path, range: Option<&str>) -> S3Result<Option<StreamingBlob>> {
     let bounds = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
     let bounds = bounds.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));

@@ -1,4 +1,4 @@
-//! The `optimizer` program behind cargo-lambda's Runtime API: started, invoked, and ended whatever happens.
+//! Runs the `optimizer` program behind cargo-lambda's Runtime API: starts, invokes and stops it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,54 +15,54 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 
-/// Where `make` says that cargo-lambda is.
+/// Path of cargo-lambda, set by `make`.
 const CARGO_LAMBDA_VAR: &str = "KARUI_CARGO_LAMBDA";
-/// Variables of `make`, which the function would take for misspelt settings.
-const NOT_SETTINGS: [&str; 5] = [CARGO_LAMBDA_VAR, "KARUI_MINISTACK", "KARUI_SAM", "KARUI_CFN_LINT", "KARUI_CLIENTS"];
-const RUNTIME_READY_WITHIN: Duration = Duration::from_secs(20);
-const INVOCATION_ENDS_WITHIN: Duration = Duration::from_mins(2);
+/// Variables of `make`, which the function would reject as unknown settings.
+const MAKE_VARS: [&str; 5] = [CARGO_LAMBDA_VAR, "KARUI_MINISTACK", "KARUI_SAM", "KARUI_CFN_LINT", "KARUI_CLIENTS"];
+const RUNTIME_START_TIMEOUT: Duration = Duration::from_secs(20);
+const INVOCATION_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// cargo-lambda wants to stand in a package; this one keeps it from reading any other.
+/// cargo-lambda must run in a package; this one keeps it from reading any other.
 const MANIFEST: &str = "[package]\nname = \"optimizer\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[[bin]]\nname = \"optimizer\"\npath = \"optimizer.rs\"\n\n[workspace]\n";
 
-/// What it takes to start the function.
+/// What is needed to start the function.
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The function's program.
     pub optimizer: PathBuf,
-    /// For logs and events; made where it is missing.
+    /// Folder for logs and events; created if it is missing.
     pub folder: PathBuf,
-    /// Of the S3 it works on.
+    /// URL of the S3 that the function uses.
     pub endpoint: String,
-    /// Its settings: `KARUI_*` variables.
+    /// The function's settings: `KARUI_*` variables.
     pub settings: Vec<(OsString, OsString)>,
 }
 
-/// The settings in this process's own environment, for the function to have as well.
+/// Returns the settings in this process's environment, to pass them to the function.
 pub fn settings_here() -> impl Iterator<Item = (OsString, OsString)> {
-    let is_setting = |name: &str| name.starts_with("KARUI_") && !NOT_SETTINGS.contains(&name);
+    let is_setting = |name: &str| name.starts_with("KARUI_") && !MAKE_VARS.contains(&name);
     std::env::vars_os().filter(move |(name, _)| name.to_str().is_some_and(is_setting))
 }
 
-/// Why there is no function, or why it did not do what it was asked.
+/// Why the function did not start or did not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionError {
-    #[error("cargo-lambda is missing: run this by make, or install it (pip install cargo-lambda) into the PATH")]
+    #[error("cargo-lambda is missing: run this with make, or install it (pip install cargo-lambda) into the PATH")]
     NoCargoLambda,
-    #[error("{0} is missing: build it by cargo build --bins")]
+    #[error("{0} is missing: build it with cargo build --bins")]
     NoOptimizer(PathBuf),
     #[error("{what}: {error}")]
     Io { what: String, error: io::Error },
-    #[error("{program} ended ({status}); its last words in {log}:\n{tail}")]
+    #[error("{program} ended ({status}); the end of {log}:\n{tail}")]
     Ended { program: &'static str, status: ExitStatus, log: String, tail: String },
-    #[error("cargo-lambda's Runtime API did not listen within {} s, see {log}", RUNTIME_READY_WITHIN.as_secs())]
+    #[error("cargo-lambda's Runtime API did not listen within {} s, see {log}", RUNTIME_START_TIMEOUT.as_secs())]
     NotReady { log: String },
-    #[error("no answer within {} s, see {log}", INVOCATION_ENDS_WITHIN.as_secs())]
+    #[error("no answer within {} s, see {log}", INVOCATION_TIMEOUT.as_secs())]
     NoAnswer { log: String },
-    /// The function answered with an error, as it does where a record is worth a retry.
+    /// The function answered with an error, as it does if a record is worth a retry.
     #[error("{0}")]
     Refused(String),
-    #[error("the answer is no JSON: {0}")]
+    #[error("the response is not JSON: {0}")]
     NoJson(String),
 }
 
@@ -71,7 +71,7 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> FunctionError 
     move |error| FunctionError::Io { what, error }
 }
 
-/// A running function. Its two processes end with it.
+/// A running function. Its two processes end when it is dropped.
 #[derive(Debug)]
 pub struct Function {
     runtime: Process,
@@ -86,7 +86,7 @@ impl Function {
     /// Starts cargo-lambda's Runtime API on a free port of 127.0.0.1, and the function behind it.
     ///
     /// # Errors
-    /// [`FunctionError`], which names the log where a process has left one.
+    /// [`FunctionError`], which names the log if a process left one.
     pub async fn start(launch: &Launch) -> Result<Self, FunctionError> {
         let cargo_lambda = find_cargo_lambda().ok_or(FunctionError::NoCargoLambda)?;
         if !launch.optimizer.is_file() {
@@ -106,10 +106,10 @@ impl Function {
         Ok(Self { runtime, optimizer, cargo_lambda, folder, port, invocations: 0 })
     }
 
-    /// Sends an event by `cargo lambda invoke` and waits for the function's answer.
+    /// Sends an event by `cargo lambda invoke`, and returns the function's response.
     ///
     /// # Errors
-    /// [`FunctionError::Refused`] where the function answers with an error; others where there is no answer.
+    /// [`FunctionError::Refused`] if the function answers with an error; others if there is no response.
     pub async fn invoke(&mut self, event: &Value) -> Result<Value, FunctionError> {
         self.invocations += 1;
         let file = self.folder.join(format!("event-{:04}.json", self.invocations));
@@ -118,10 +118,10 @@ impl Function {
         let mut command = Command::new(&self.cargo_lambda);
         command.args(["lambda", "invoke"]).args(address(self.port)).arg("--data-file").arg(&file);
         command.current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
-        let deadline = Instant::now() + INVOCATION_ENDS_WITHIN;
+        let deadline = Instant::now() + INVOCATION_TIMEOUT;
         let log = self.optimizer.log.display().to_string();
         let output = tokio::select! {
-            // An answer counts even where the function ends right after it.
+            // A response counts even if the function ends right after it.
             biased;
             output = timeout_at(deadline, command.output()) => output,
             ended = Self::ended(&mut self.runtime, &mut self.optimizer) => return Err(ended),
@@ -135,7 +135,7 @@ impl Function {
         serde_json::from_str(&answer).map_err(|_| FunctionError::NoJson(answer))
     }
 
-    /// Waits until one of the two processes ends, which by itself neither does.
+    /// Waits until one of the two processes ends, which neither does by itself.
     pub async fn failed(&mut self) -> FunctionError {
         Self::ended(&mut self.runtime, &mut self.optimizer).await
     }
@@ -147,15 +147,15 @@ impl Function {
         }
     }
 
-    /// Ends both processes and waits until they are gone.
+    /// Stops both processes, and waits until they have ended.
     pub async fn stop(mut self) {
-        // What has ended already needs no end.
+        // A process that has already ended needs no kill.
         let _ = self.optimizer.child.kill().await;
         let _ = self.runtime.child.kill().await;
     }
 }
 
-/// A child with its own log file.
+/// A child process with its own log file.
 #[derive(Debug)]
 struct Process {
     name: &'static str,
@@ -168,7 +168,7 @@ impl Process {
         let log = folder.join(format!("{name}.log"));
         let output = File::create(&log).map_err(io_error(log.display().to_string()))?;
         let errors = output.try_clone().map_err(io_error(log.display().to_string()))?;
-        // A process group of its own: Ctrl-C reaches us alone, and we end our children in order.
+        // A process group of its own: Ctrl-C reaches only this process, which stops its children in order.
         #[cfg(unix)]
         command.process_group(0);
         command.current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(errors).kill_on_drop(true);
@@ -178,7 +178,7 @@ impl Process {
 
     async fn wait_for_port(&mut self, port: u16) -> Result<(), FunctionError> {
         let log = self.log.display().to_string();
-        let deadline = Instant::now() + RUNTIME_READY_WITHIN;
+        let deadline = Instant::now() + RUNTIME_START_TIMEOUT;
         let connected = async {
             while TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.is_err() {
                 sleep(Duration::from_millis(20)).await;
@@ -216,7 +216,7 @@ fn find_cargo_lambda() -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join("cargo-lambda")).find(|path| path.is_file())
 }
 
-/// The folder as an absolute path, with the package that cargo-lambda wants to see.
+/// Creates the folder with the package that cargo-lambda requires, and returns its absolute path.
 fn prepare(folder: &Path) -> io::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
@@ -225,7 +225,7 @@ fn prepare(folder: &Path) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Free a moment ago; the Runtime API takes no other way to be given one.
+/// Returns a port that was free just now; the Runtime API cannot choose one itself.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
@@ -234,8 +234,8 @@ fn address(port: u16) -> [String; 4] {
     ["--invoke-address".into(), Ipv4Addr::LOCALHOST.to_string(), "--invoke-port".into(), port.to_string()]
 }
 
-/// Lambda's variables as `cargo lambda watch --only-lambda-apis` asks for them, the way to S3, and the settings.
-/// Nothing else of this process's environment: no proxy, no profile, no real credentials.
+/// Returns Lambda's variables as `cargo lambda watch --only-lambda-apis` needs them, the address of S3, and the
+/// settings. Passes on nothing else of this process's environment: no proxy, profile or real credentials.
 fn environment(launch: &Launch, port: u16) -> Vec<(OsString, OsString)> {
     let fixed = [
         ("AWS_LAMBDA_RUNTIME_API", format!("http://{}:{port}/.rt", Ipv4Addr::LOCALHOST)),
@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_function_sees_its_settings_and_nothing_of_ours() {
+    fn environment_has_settings_and_nothing_else() {
         let launch = Launch {
             optimizer: "optimizer".into(),
             folder: "folder".into(),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_that_ends_leaves_its_last_words() {
+    async fn error_of_ended_process_has_end_of_its_log() {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", "echo no such setting >&2; exit 3"]);

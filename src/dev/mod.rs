@@ -1,4 +1,4 @@
-//! Everything of S3 and Lambda that a developer needs, on loopback: `karui dev` and `make demo`.
+//! S3 and Lambda on loopback for developers: `karui dev` and `make demo`.
 
 mod demo;
 pub mod event;
@@ -21,29 +21,29 @@ use crate::cli::interrupted;
 use function::{Function, FunctionError, Launch};
 use server::{ACCESS_KEY_ID, Created, LocalS3, REGION, SECRET_ACCESS_KEY};
 
-/// The bucket whose objects are made lighter.
+/// Bucket whose objects are optimized.
 pub const SOURCE: &str = "source";
-/// The bucket where they arrive.
+/// Bucket that receives the results.
 pub const DESTINATION: &str = "destination";
 
-/// S3 and the function on this machine: put an image into one bucket, see it arrive lighter in the other
+/// Run S3 and the function on this machine: put an image into one bucket, and its optimized copy appears in the other
 #[derive(Debug, Clone, clap::Args)]
 pub struct DevArgs {
-    /// Where buckets and logs live [default: karui-dev in the folder for temporary files]
+    /// Folder for buckets and logs [default: karui-dev in the folder for temporary files]
     #[arg(long, value_name = "DIR", conflicts_with = "demo")]
     dir: Option<PathBuf>,
-    /// The port of S3 on 127.0.0.1 [default: a free one]
+    /// Port of S3 on 127.0.0.1 [default: a free one]
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    /// Send the sample images of this folder through the function, check what arrives, and end
+    /// Send the sample images of this folder through the function, check the results, and exit
     #[arg(long, value_name = "SAMPLES", requires = "out")]
     demo: Option<PathBuf>,
-    /// Where the demo leaves its buckets; emptied first if an earlier demo made it
+    /// Folder for the demo's buckets; emptied first if an earlier demo created it
     #[arg(long, value_name = "DIR", requires = "demo")]
     out: Option<PathBuf>,
 }
 
-/// Why `karui dev` ends.
+/// Why `karui dev` ended.
 #[derive(Debug, thiserror::Error)]
 enum DevError {
     #[error(transparent)]
@@ -54,9 +54,9 @@ enum DevError {
     S3(String),
     #[error("KARUI_QUALITY: {0}")]
     Quality(String),
-    #[error("{} holds files that no demo has made: give another --out", .0.display())]
+    #[error("{} contains files that are not of a demo: choose another --out", .0.display())]
     NotOurs(PathBuf),
-    #[error("{} is missing: --demo wants the folder tests/fixtures of Karui's sources", .0.display())]
+    #[error("{} is missing: --demo needs the folder tests/fixtures of Karui's sources", .0.display())]
     NoSample(PathBuf),
     #[error("{}", .0.join("\nerror: "))]
     Broken(Vec<String>),
@@ -64,7 +64,7 @@ enum DevError {
     Interrupted,
 }
 
-/// Runs `karui dev`: 0 where it was ended by Ctrl-C, or where the demo went well.
+/// Runs `karui dev`. Returns 0 after Ctrl-C, or if the demo succeeded.
 #[must_use]
 pub fn run(args: DevArgs) -> ExitCode {
     let ended = tokio::runtime::Runtime::new()
@@ -89,23 +89,23 @@ async fn serve(args: DevArgs) -> Result<(), DevError> {
         (.., Some(dir)) => dir.clone(),
         (..) => std::env::temp_dir().join("karui-dev"),
     };
-    let mut bench = Bench::start(root.clone(), args.port).await?;
+    let mut server = DevServer::start(root.clone(), args.port).await?;
     let work = async {
         match &args.demo {
-            Some(samples) => demo::run(&mut bench, samples, &root).await,
-            None => bench.watch().await,
+            Some(samples) => demo::run(&mut server, samples, &root).await,
+            None => server.watch().await,
         }
     };
     let ended = tokio::select! {
         ended = work => ended,
         () = interrupted() => if args.demo.is_some() { Err(DevError::Interrupted) } else { Ok(()) },
     };
-    bench.stop().await;
+    server.stop().await;
     ended
 }
 
 /// The embedded S3 with its two buckets, and the function between them.
-struct Bench {
+struct DevServer {
     root: PathBuf,
     s3: LocalS3,
     client: Client,
@@ -113,7 +113,7 @@ struct Bench {
     function: Function,
 }
 
-impl Bench {
+impl DevServer {
     async fn start(root: PathBuf, port: Option<u16>) -> Result<Self, DevError> {
         let io = |error| DevError::Io { what: root.display().to_string(), error };
         for bucket in [SOURCE, DESTINATION] {
@@ -132,20 +132,20 @@ impl Bench {
         Ok(Self { root, client: s3.client(), created: s3.subscribe(), s3, function })
     }
 
-    /// Ends the function, then S3, whatever happened before.
+    /// Stops the function, then S3.
     async fn stop(self) {
         self.function.stop().await;
         self.s3.stop().await;
     }
 
-    /// The next object at the source.
+    /// Waits for the next object created at the source.
     async fn next_created(&mut self) -> Result<Created, DevError> {
         let soon = Duration::from_secs(10);
         loop {
             match timeout(soon, self.created.recv()).await {
                 Ok(Some(created)) if created.bucket == SOURCE => return Ok(created),
                 Ok(Some(_)) => {}
-                Ok(None) | Err(_) => return Err(DevError::S3("no word of an object that was put".into())),
+                Ok(None) | Err(_) => return Err(DevError::S3("no notification of an object that was put".into())),
             }
         }
     }
@@ -179,8 +179,8 @@ impl Bench {
             "S3 at {endpoint}, buckets {SOURCE} and {DESTINATION} in {root}; logs in {logs}\n\n\
              export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION}\n\
              export AWS_ACCESS_KEY_ID={ACCESS_KEY_ID} AWS_SECRET_ACCESS_KEY={SECRET_ACCESS_KEY}\n\
-             aws s3 cp photo.jpg s3://{SOURCE}/ && sleep 1 && aws s3 cp s3://{DESTINATION}/photo.jpg lighter.jpg\n\n\
-             Ctrl-C ends it.",
+             aws s3 cp photo.jpg s3://{SOURCE}/ && sleep 1 && aws s3 cp s3://{DESTINATION}/photo.jpg optimized.jpg\n\n\
+             Press Ctrl-C to stop.",
             root = self.root.display(),
             logs = self.root.join("function").display(),
         );

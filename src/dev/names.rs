@@ -1,10 +1,10 @@
-//! Where an object lies inside its bucket's directory. Pure.
+//! Maps keys to files inside a bucket's directory. Pure.
 
 use sha2::{Digest, Sha256};
 
-/// The file of a key: plain keys under their own names. A segment that no file can be called (empty, `.`, `..`), or that
-/// begins with `%`, gets a `%` in front. A key that is too long for the file names that `s3s-fs` derives from it lies,
-/// and is listed, under its hash.
+/// Returns the file name of a key: a plain key is its own file name. A segment that cannot be a file name (empty, `.`,
+/// `..`), or that begins with `%`, gets a `%` in front. A key too long for the file names that `s3s-fs` derives from it
+/// is stored, and listed, under its hash.
 pub(super) fn file_name(bucket: &str, key: &str) -> String {
     const LONGEST_NAME: usize = 255;
     const UUID_LENGTH: usize = 36;
@@ -25,7 +25,8 @@ fn file_segment(segment: &str) -> String {
     }
 }
 
-/// What the files of all keys with this prefix begin with. A prefix ends amid a segment: only whole ones are special.
+/// Returns the prefix of the file names of all keys with this prefix. A prefix ends within a segment: only whole
+/// segments are special.
 pub(super) fn file_prefix(prefix: &str) -> String {
     let (whole, last) = prefix.rsplit_once('/').map_or((None, prefix), |(whole, last)| (Some(whole), last));
     let last = if last.starts_with('%') { format!("%{last}") } else { last.to_owned() };
@@ -33,7 +34,7 @@ pub(super) fn file_prefix(prefix: &str) -> String {
     whole.unwrap_or_default() + &last
 }
 
-/// The key, or common prefix, of a name that [`file_name`] made.
+/// Returns the key, or common prefix, of a name from [`file_name`].
 pub(super) fn key_of(name: &str) -> String {
     let segment = |segment: &str| match segment.strip_prefix('%') {
         Some(rest) if matches!(rest, "" | "." | "..") || rest.starts_with('%') => rest.to_owned(),
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_keys_keep_their_names() {
+    fn file_name_of_plain_key_is_the_key() {
         for key in ["a.jpg", "photos/2026/日本.png", "a b+(1)%.jpg", ".hidden", "...", "a/..b"] {
             assert_eq!(file_name("bucket", key), key);
             assert_eq!(key_of(key), key);
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_no_file_can_have_come_back() {
+    fn key_of_special_file_name_is_restored() {
         for key in ["..", "../up", "a//b", "/lead", "folder/", "%", "a/./b", "%%x/", "//"] {
             let name = file_name("bucket", key);
             assert!(name.split('/').all(|segment| !matches!(segment, "" | "." | "..")), "{name}");
@@ -64,14 +65,14 @@ mod tests {
     }
 
     #[test]
-    fn long_keys_lie_under_their_hash() {
+    fn file_name_of_long_key_is_its_hash() {
         let name = file_name("bucket", &"k".repeat(1024));
         assert!(name.starts_with("%long/") && name.len() < 80, "{name}");
         assert_ne!(name, file_name("bucket", &"k".repeat(1023)));
     }
 
     #[test]
-    fn prefixes_select_what_their_keys_became() {
+    fn file_prefix_matches_file_names_of_its_keys() {
         for (prefix, key) in [("a/", "a//b"), ("", "../x"), ("../", "../x"), ("a/.", "a/.b"), ("%", "%x")] {
             assert!(file_name("bucket", key).starts_with(&file_prefix(prefix)), "{prefix} {key}");
         }

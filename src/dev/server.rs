@@ -1,4 +1,4 @@
-//! The S3 of `karui dev` and of the tests: a folder served on 127.0.0.1, in process. Knows nothing of images.
+//! The S3 server of `karui dev` and of the tests: serves a folder on 127.0.0.1, in process. Knows nothing of images.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,36 +28,36 @@ use super::folder::{Folder, Listeners};
 
 /// The access key that [`LocalS3`] accepts.
 pub const ACCESS_KEY_ID: &str = "karui-local";
-/// The secret that goes with [`ACCESS_KEY_ID`]: it guards nothing but a folder on loopback.
+/// Secret key of [`ACCESS_KEY_ID`]: it protects nothing but a folder on loopback.
 pub const SECRET_ACCESS_KEY: &str = "karui-local-secret";
-/// Any region will do.
+/// Any region works.
 pub const REGION: &str = "us-east-1";
 
-/// What an [`Interposer`] makes of a request.
+/// What an [`Interposer`] does with a request.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// The store answers.
+    /// The server answers.
     Pass,
-    /// This answers in the store's place; the body is XML, and complete unless it is to break off after so many bytes.
+    /// Answers in place of the server with an XML body, cut off after `cut` bytes if that is set.
     Answer { status: u16, body: String, cut: Option<usize> },
-    /// The connection closes before the store has seen the request.
+    /// Closes the connection before the server sees the request.
     Drop,
-    /// The store does what is asked, and the connection closes before its answer.
+    /// Executes the request, and closes the connection before the response.
     DropAnswer,
-    /// The store answers, and the connection closes after so many bytes of the body.
+    /// Closes the connection after this many bytes of the response body.
     Cut { after: usize },
-    /// The store answers, and the body's byte at this place changes on its way.
+    /// Flips a bit of the response body's byte at this offset.
     Flip { at: usize },
-    /// The store does not see it before it is notified.
+    /// Delays the request until it is notified.
     Hold(Arc<Notify>),
-    /// No answer ever comes.
+    /// Never answers.
     Hang,
 }
 
-/// Sees every request before the store does: faults are injected here.
+/// Sees every request before the server does: injects faults.
 pub type Interposer = Arc<dyn Fn(&Parts) -> Action + Send + Sync>;
 
-/// A running S3. It ends when it is dropped; its files stay.
+/// A running S3 server. It stops when it is dropped; its files stay.
 #[derive(Debug)]
 pub struct LocalS3 {
     endpoint: String,
@@ -74,7 +74,7 @@ impl LocalS3 {
         Self::start_with(root, port, Arc::new(|_| Action::Pass)).await
     }
 
-    /// As [`LocalS3::start`], with every request shown to `interposer` first.
+    /// Like [`LocalS3::start`]; shows every request to `interposer` first.
     ///
     /// # Errors
     /// If the folder cannot be read, or the port is taken.
@@ -94,13 +94,13 @@ impl LocalS3 {
         &self.endpoint
     }
 
-    /// A client of this store, which asks no environment for anything.
+    /// Returns a client of this server, which reads no environment.
     #[must_use]
     pub fn client(&self) -> aws_sdk_s3::Client {
         aws_sdk_s3::Client::from_conf(self.config().build())
     }
 
-    /// What [`LocalS3::client`] is built from.
+    /// Returns the configuration of [`LocalS3::client`].
     #[must_use]
     pub fn config(&self) -> aws_sdk_s3::config::Builder {
         let credentials = Credentials::builder()
@@ -117,16 +117,16 @@ impl LocalS3 {
             .force_path_style(true)
     }
 
-    /// Every object created from now on, in order.
+    /// Subscribes to every object created from now on, in order.
     #[must_use]
     pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Created> {
         self.listeners.subscribe()
     }
 
-    /// Ends the server and its connections, and waits until they have ended.
+    /// Stops the server and its connections, and waits until they have ended.
     pub async fn stop(mut self) {
         self.accepting.abort();
-        // An aborted task answers with an error that says just that.
+        // An aborted task returns an error that says only that.
         let _ = (&mut self.accepting).await;
     }
 }
@@ -137,7 +137,7 @@ impl Drop for LocalS3 {
     }
 }
 
-/// The connections live in this task's own set, so that they end with it.
+/// The connections belong to this task's set, so that they end with it.
 async fn accept(listener: TcpListener, service: S3Service, interposer: Interposer) {
     let mut connections = JoinSet::new();
     loop {
@@ -158,11 +158,11 @@ async fn serve(stream: TcpStream, service: S3Service, interposer: Interposer) {
         async move { respond(request, &service, &interposer).await }
     });
     let server = auto::Builder::new(TokioExecutor::new()).http1_only();
-    // How a connection ends is the client's business.
+    // How a connection ends is up to the client.
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// An error closes the connection without an answer.
+/// Answers a request. An error closes the connection without a response.
 async fn respond(
     request: Request<hyper::body::Incoming>,
     service: &S3Service,
@@ -171,7 +171,7 @@ async fn respond(
     let (parts, body) = request.into_parts();
     let action = interposer(&parts);
     let request = Request::from_parts(parts, Body::from(body));
-    // A task of its own: S3 ends what it has begun, also where the client is gone by then.
+    // Runs in a task of its own: like S3, the server completes a request even if the client is gone by then.
     let call = |request| {
         let service = service.clone();
         let answer = tokio::spawn(async move { service.call(request).await });
@@ -200,7 +200,7 @@ async fn respond(
     }
 }
 
-/// A client that still sends would not read an answer.
+/// Reads the rest of the request, since a client that still sends does not read a response.
 async fn drain(mut body: Body) {
     while let Some(Ok(_)) = body.next().await {}
 }
@@ -217,7 +217,7 @@ fn cut_short(answer: Response<Body>, after: usize) -> Response<Body> {
     answer.map(|inner| Body::http_body_unsync(CutShort { inner, left: after, flushed: false }))
 }
 
-/// A body that breaks off after so many bytes.
+/// A body that breaks off after this many bytes.
 struct CutShort {
     inner: Body,
     left: usize,
@@ -230,7 +230,7 @@ impl HttpBody for CutShort {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if self.left == 0 && !self.flushed {
-            // A pause, for what there is to reach the client before the connection closes.
+            // Pauses once, so that the bytes reach the client before the connection closes.
             self.flushed = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -250,10 +250,10 @@ impl HttpBody for CutShort {
     }
 }
 
-/// A body with one wrong bit.
+/// A body with one flipped bit.
 struct Flipped {
     inner: Body,
-    /// Bytes before the one that changes, until it has.
+    /// Bytes before the flipped one, until it has passed.
     left: Option<usize>,
 }
 
