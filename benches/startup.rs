@@ -18,7 +18,7 @@ const WARM_UPS: usize = 3;
 const RUNS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What must not be exceeded, and what we aim at: times the bare function's start, and bytes of the zipped file.
+/// Limits and targets: multiples of the bare function's start, and bytes of the zipped file.
 const RATIO: Bar = Bar { want: 1.5, aim: 1.2 };
 const ZIPPED: Bar = Bar { want: 7e6, aim: 5e6 };
 
@@ -137,7 +137,7 @@ fn resident(child: &Child) -> u64 {
     kib.map_or(0, |kib: u64| kib << 10)
 }
 
-/// What a Lambda package of this one file weighs: deflate at its highest level, as zip has it.
+/// Size of a Lambda package of this file: deflate at its highest level, as in zip.
 fn zipped(file: &[u8]) -> f64 {
     miniz_oxide::deflate::compress_to_vec(file, 9).len() as f64
 }

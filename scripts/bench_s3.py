@@ -269,7 +269,7 @@ class Bench:
         return f"| {what}, {told(requests)} | {yes(whole)} | {described(run)} |"
 
     def synced(self, count: int, image: Path) -> str:
-        """A second run over small images that are light already."""
+        """A second run over small images that are already optimized."""
         for n in range(count):
             path = self.server.file("source", f"images/{n // 1000}/{n}.jpg")
             path.parent.mkdir(parents=True, exist_ok=True)

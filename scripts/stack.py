@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `make redrive` and `make destroy` do with a deployed stack.
 
-    stack.py redrive STACK            send the events in the queue of failures to the function again
+    stack.py redrive STACK            send the events in the failure queue to the function again
     stack.py destroy STACK [--empty]  remove the stack; with --empty its buckets and all that is in them, too
 
 Wants boto3, which comes with the SAM CLI.
@@ -91,7 +91,7 @@ def redrive(stack):
     print(f"{done} done, {len(failed)} failed again" + (" and still in the queue" if failed else ""))
     hidden = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[HIDDEN])["Attributes"][HIDDEN]
     if int(hidden):
-        print(f"{hidden} more are being worked on elsewhere; what fails there is back within 16 minutes")
+        print(f"{hidden} more are being processed elsewhere; those that fail return within 16 minutes")
     return 1 if failed else 0
 
 
@@ -118,9 +118,9 @@ def destroy(stack, empty):
     for name in created:
         if empty:
             remove(boto3.resource("s3").Bucket(name))
-            print(f"s3://{name} is removed, with all that was in it")
+            print(f"s3://{name} is removed, with all its objects")
         else:
-            print(f"s3://{name} stays, with all that is in it; to remove it: aws s3 rb --force s3://{name}")
+            print(f"s3://{name} stays, with all its objects; to remove it: aws s3 rb --force s3://{name}")
     return 0
 
 

@@ -22,7 +22,7 @@ use support::recorder::Headers;
 use support::{DESTINATION, SOURCE, destination, source};
 use world::{World, bodies};
 
-async fn by_the_s3_room(world: &World, way: Way, row: &Row) -> Result<(), String> {
+async fn by_the_s3_module(world: &World, way: Way, row: &Row) -> Result<(), String> {
     let (body, _) = bodies(way, row.large);
     world.upload(&row.headers, &row.tags, body.clone()).await?;
     world.carry(way, body.clone()).await?;
@@ -53,7 +53,7 @@ async fn by_the_pipeline(world: &World, way: Way, row: &Row) -> Result<(), Strin
     expected.check(world).await
 }
 
-/// All cells that one server can tell of, and then what was wrong with any.
+/// Checks all cells that one server supports, then reports every failure.
 async fn every_cell_holds(
     server: Server,
     (level, ways): (&str, &[Way]),
@@ -76,27 +76,27 @@ async fn every_cell_holds(
 }
 
 #[tokio::test]
-async fn every_attribute_arrives_by_the_s3_room_in_ministack() {
-    every_cell_holds(Server::MiniStack, ("s3 room", &Way::ALL), by_the_s3_room).await;
+async fn s3_keeps_every_attribute_in_ministack() {
+    every_cell_holds(Server::MiniStack, ("s3 module", &Way::ALL), by_the_s3_module).await;
 }
 
 #[tokio::test]
-async fn every_attribute_arrives_by_the_s3_room_in_a_folder() {
-    every_cell_holds(Server::Folder, ("s3 room", &Way::ALL), by_the_s3_room).await;
+async fn s3_keeps_every_attribute_in_a_folder() {
+    every_cell_holds(Server::Folder, ("s3 module", &Way::ALL), by_the_s3_module).await;
 }
 
 #[tokio::test]
-async fn every_attribute_arrives_by_the_pipeline_in_ministack() {
+async fn pipeline_keeps_every_attribute_in_ministack() {
     every_cell_holds(Server::MiniStack, ("pipeline", &Way::OF_THE_PIPELINE), by_the_pipeline).await;
 }
 
 #[tokio::test]
-async fn every_attribute_arrives_by_the_pipeline_in_a_folder() {
+async fn pipeline_keeps_every_attribute_in_a_folder() {
     every_cell_holds(Server::Folder, ("pipeline", &Way::OF_THE_PIPELINE), by_the_pipeline).await;
 }
 
 #[tokio::test]
-async fn a_copy_has_no_more_than_it_is_given() {
+async fn copy_has_only_the_given_attributes() {
     for server in [Server::MiniStack, Server::Folder] {
         let world = World::with_buckets(server).await;
         let mut full = rows().into_iter().find(|row| row.attribute == "all of these at once").unwrap();
@@ -127,7 +127,7 @@ async fn a_copy_has_no_more_than_it_is_given() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_the_source_alone_stays_behind() {
+async fn pipeline_drops_attributes_of_the_source_alone() {
     let world = World::start(Server::MiniStack).await;
     locked_buckets(&world).await;
     let headers = [
@@ -166,7 +166,7 @@ async fn left_behind(world: &World, way: Way, at_source: &Headers) -> Result<(),
     Ok(())
 }
 
-/// An object's headers, and what else it has as if that were some.
+/// An object's headers, with its other attributes written like headers.
 async fn has(world: &World, bucket: &str) -> Headers {
     world.client.head_object().bucket(bucket).key("object").send().await.unwrap();
     let mut headers = world.recorder.answer();

@@ -103,7 +103,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn a_folder_is_mirrored_lighter_and_whole() {
+fn optimize_mirrors_a_folder() {
     let bench = Bench::new()
         .with("photo-420.jpg", "in/a photo+1.jpg")
         .with("screenshot.png", "in/deep/写真.png")
@@ -132,7 +132,7 @@ fn a_folder_is_mirrored_lighter_and_whole() {
 }
 
 #[test]
-fn a_single_file_lands_under_its_own_name() {
+fn optimize_writes_a_file_under_its_name() {
     let bench = Bench::new().with("photo-444.jpg", "deep/in/a.jpg");
     let output = bench.karui(&["--out", "out", "--json", "deep/in/a.jpg"]);
     assert_eq!(output.status.code(), Some(0));
@@ -163,7 +163,7 @@ fn a_single_file_lands_under_its_own_name() {
 
 #[test]
 #[cfg(unix)]
-fn in_place_replaces_the_file_a_link_leads_to_and_keeps_its_permissions() {
+fn in_place_through_link_keeps_link_and_permissions() {
     use std::os::unix::fs::PermissionsExt;
     let bench = Bench::new().with("photo-420.jpg", "real.jpg").with("notes.txt", "notes.txt");
     fs::set_permissions(bench.path("real.jpg"), fs::Permissions::from_mode(0o640)).unwrap();
@@ -179,7 +179,7 @@ fn in_place_replaces_the_file_a_link_leads_to_and_keeps_its_permissions() {
 }
 
 #[test]
-fn stdin_becomes_stdout() {
+fn optimize_stdin_writes_stdout() {
     let bench = Bench::new();
     let photo = sample("photo-420.jpg");
     let output = bench.karui_fed(&["-", "--json"], &photo);
@@ -191,7 +191,7 @@ fn stdin_becomes_stdout() {
 }
 
 #[test]
-fn what_is_no_image_comes_out_of_stdout_as_it_went_in() {
+fn optimize_stdin_of_other_file_passes_it_through() {
     for name in ["notes.txt", "truncated.jpg", "text-named.jpg"] {
         let output = Bench::new().karui_fed(&["-"], &sample(name));
         assert_eq!(output.status.code(), Some(0), "{name}");
@@ -200,7 +200,7 @@ fn what_is_no_image_comes_out_of_stdout_as_it_went_in() {
 }
 
 #[test]
-fn broken_images_are_copied_and_are_no_failure() {
+fn optimize_malformed_image_copies_it() {
     let bench = Bench::new().with("truncated.jpg", "in/truncated.jpg").with("text-named.jpg", "in/text.jpg");
     let output = bench.karui(&["--out", "out", "--json", "in"]);
     assert_eq!(output.status.code(), Some(0));
@@ -213,7 +213,7 @@ fn broken_images_are_copied_and_are_no_failure() {
 }
 
 #[test]
-fn an_unchanged_copy_keeps_its_time() {
+fn optimize_unchanged_copy_keeps_its_time() {
     let bench = Bench::new().with("notes.txt", "notes.txt");
     let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
     let file = fs::File::options().write(true).open(bench.path("notes.txt")).unwrap();
@@ -223,7 +223,7 @@ fn an_unchanged_copy_keeps_its_time() {
 }
 
 #[test]
-fn a_dry_run_writes_nothing() {
+fn optimize_dry_run_writes_nothing() {
     let bench = Bench::new().with("photo-420.jpg", "a.jpg");
     let output = bench.karui(&["--dry-run", "--json", "--out", "out", "a.jpg"]);
     assert_eq!(rows(&output)[0]["outcome"], "optimized");
@@ -232,7 +232,7 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_says_what_to_do() {
+fn wrong_usage_exits_with_2_and_the_remedy() {
     let bench = Bench::new().with("icon.png", "a/x.png").with("icon.png", "b/x.png");
     for (args, remedy) in [
         (vec!["a/x.png"], "--out DIR, --in-place"),
@@ -251,7 +251,7 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
 }
 
 #[test]
-fn one_missing_file_fails_with_1_and_the_others_arrive() {
+fn missing_file_exits_with_1_and_keeps_the_others() {
     let bench = Bench::new().with("icon.png", "x.png");
     let output = bench.karui(&["--out", "out", "--json", "no.png", "x.png"]);
     assert_eq!(output.status.code(), Some(1));
@@ -264,7 +264,7 @@ fn one_missing_file_fails_with_1_and_the_others_arrive() {
 
 #[test]
 #[cfg(unix)]
-fn names_that_are_no_text_work_and_keep_json_whole() {
+fn file_name_not_utf8_keeps_json_valid() {
     use std::os::unix::ffi::OsStrExt;
     let bench = Bench::new();
     fs::create_dir(bench.path("in")).unwrap();
@@ -277,7 +277,7 @@ fn names_that_are_no_text_work_and_keep_json_whole() {
 }
 
 #[test]
-fn people_get_a_table_on_stderr() {
+fn optimize_prints_a_table_on_stderr() {
     let bench = Bench::new().with("photo-420.jpg", "a.jpg").with("notes.txt", "notes.txt");
     let output = bench.karui(&["--out", "out", "--threads", "1", "a.jpg", "notes.txt"]);
     assert!(output.stdout.is_empty());
@@ -303,7 +303,7 @@ fn block(x: usize, y: usize, level: impl Fn(usize, usize) -> u8) -> [u8; 4] {
 }
 
 #[test]
-fn a_file_scores_100_against_itself() {
+fn score_of_identical_files_is_100() {
     for name in
         ["photo.png", "photo-420.jpg", "photo-rotated.jpg", "icon.png", "cmyk.jpg", "sixteen-bit.png", "animated.png"]
     {
@@ -316,7 +316,7 @@ fn a_file_scores_100_against_itself() {
 }
 
 #[test]
-fn a_jpeg_is_scored_against_its_png_source() {
+fn score_of_jpeg_against_png_is_printed() {
     let bench = Bench::new()
         .with_bytes(&pictures::png(96, 64, None, |x, y| block(x, y, gray)), "source.png")
         .with_bytes(&pictures::jpeg(12, 8, None, gray), "exact.jpg")
@@ -331,7 +331,7 @@ fn a_jpeg_is_scored_against_its_png_source() {
 }
 
 #[test]
-fn each_file_is_turned_by_its_own_orientation() {
+fn score_applies_each_files_orientation() {
     // Orientation 6 is shown turned clockwise: what is stored at x, y comes out of a column on the right.
     let stored = |x: usize, y: usize| gray(11 - y, x);
     let bench = Bench::new()
@@ -350,7 +350,7 @@ fn each_file_is_turned_by_its_own_orientation() {
 }
 
 #[test]
-fn the_worse_of_black_and_white_backgrounds_counts() {
+fn score_takes_the_worse_background() {
     let dot = |x: usize, y: usize| (8..24).contains(&x) && (8..24).contains(&y);
     let dotted =
         |inside: [u8; 4]| pictures::png(64, 64, None, |x, y| if dot(x, y) { inside } else { [90, 120, 150, 255] });
@@ -368,13 +368,13 @@ fn the_worse_of_black_and_white_backgrounds_counts() {
         assert!(report["score"].as_f64().unwrap() < 80.0, "{report}");
         assert!(report["butteraugli_max"].as_f64().unwrap() > 2.0, "{report}");
     }
-    // What colour a hole has is never seen.
+    // The colour of a transparent pixel is never visible.
     let report = score("hole.png", "other-hole.png");
     assert_eq!((&report["score"], &report["butteraugli_max"]), (&100.0.into(), &0.0.into()));
 }
 
 #[test]
-fn butteraugli_is_a_second_opinion() {
+fn score_prints_butteraugli_if_asked() {
     let bench = Bench::new()
         .with_bytes(&pictures::jpeg(12, 8, None, gray), "a.jpg")
         .with_bytes(&pictures::jpeg(12, 8, None, |x, y| coarse(gray(x, y))), "b.jpg");
@@ -398,7 +398,7 @@ fn butteraugli_is_a_second_opinion() {
 }
 
 #[test]
-fn what_cannot_be_scored_ends_with_1_and_names_file_fault_and_remedy() {
+fn score_of_incomparable_files_exits_with_1() {
     let bench = Bench::new()
         .with("photo-420.jpg", "a.jpg")
         .with("truncated.jpg", "cut.jpg")

@@ -53,7 +53,7 @@ impl World {
         self.run("python", &[script, verb, SOURCE, key, file.to_str().unwrap()])
     }
 
-    /// What Karui has written is read by both clients.
+    /// Both clients read what Karui wrote.
     async fn is_read_by_clients(&self) {
         let attributes = Attributes {
             content_type: Some("image/png".into()),
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    /// What both clients have written, Karui reads.
+    /// Karui reads what both clients wrote.
     async fn reads_what_clients_write(&self) {
         for size in [1000, 12 * MIB + 1] {
             let file = self.folder.path().join("written");
@@ -108,7 +108,7 @@ fn url(key: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_folder() {
+async fn clients_read_karuis_checksums_on_a_folder() {
     let s3 = TestS3::start().await;
     let environment = [
         ("AWS_ENDPOINT_URL", s3.server.endpoint()),
@@ -126,7 +126,7 @@ async fn on_a_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_ministack() {
+async fn clients_read_karuis_checksums_on_ministack() {
     let ministack = MiniStack::start().await;
     let client = ministack.client();
     client.create_bucket().bucket(SOURCE).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the S3 room expects of any S3, and promises on it: one suite for the folder of `karui dev`, for `MiniStack`, and for
+//! What the S3 module expects of any S3, and promises on it: one suite for the folder of `karui dev`, for `MiniStack`, and for
 //! whatever store the environment names (`make test-s3 ENDPOINT=… BUCKETS=source,destination`).
 #![cfg(feature = "dev")]
 
@@ -17,7 +17,7 @@ use support::{DESTINATION, MIB, SOURCE, TestS3, noise};
 /// Sizes in one request and in parts.
 const SIZES: [usize; 4] = [0, 1000, 6 * MIB, 12 * MIB + 1];
 
-/// What some stores lack.
+/// Features that some stores lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Feature {
     Tags,
@@ -149,7 +149,7 @@ fn without_tags() -> Attributes {
 }
 
 #[tokio::test]
-async fn objects_come_back_whole_with_their_attributes() {
+async fn put_then_get_returns_bytes_and_attributes() {
     on_every_store(async |world| {
         for size in SIZES {
             let object = world.source("a b+c.jpg");
@@ -166,7 +166,7 @@ async fn objects_come_back_whole_with_their_attributes() {
 }
 
 #[tokio::test]
-async fn copies_are_whole_with_attributes_of_their_own() {
+async fn copy_keeps_bytes_and_sets_attributes() {
     on_every_store(async |world| {
         for size in SIZES {
             let (from, to) = (world.source("from"), world.destination("to"));
@@ -187,7 +187,7 @@ async fn copies_are_whole_with_attributes_of_their_own() {
 }
 
 #[tokio::test]
-async fn keys_arrive_as_they_are() {
+async fn every_verb_accepts_any_key() {
     const KEYS: [&str; 12] = [
         "a b.jpg",
         "a+b.jpg",
@@ -258,7 +258,7 @@ async fn conditions_hold() {
 }
 
 #[tokio::test]
-async fn an_object_that_was_replaced_is_neither_read_nor_copied() {
+async fn replaced_object_is_neither_read_nor_copied() {
     on_every_store(async |world| {
         for size in [10, 7 * MIB] {
             let (from, to, attributes) = (world.source("a"), world.destination("a"), Attributes::default());
@@ -276,7 +276,7 @@ async fn an_object_that_was_replaced_is_neither_read_nor_copied() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_told_apart() {
+async fn missing_key_and_bucket_differ_in_kind() {
     on_every_store(async |world| {
         let (missing, attributes) = (world.source("missing"), Attributes::default());
         assert_eq!(world.store.head(&missing).await.unwrap(), None);

@@ -21,7 +21,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn samples_arrive_lighter_and_stay_in_the_folder_that_was_named() {
+fn demo_optimizes_samples_into_the_named_folder() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("demo");
     let output = demo(&out, &[]);
@@ -36,7 +36,7 @@ fn samples_arrive_lighter_and_stay_in_the_folder_that_was_named() {
 }
 
 #[test]
-fn a_function_that_only_copies_fails_the_demo() {
+fn demo_of_function_that_only_copies_fails() {
     let root = tempfile::tempdir().unwrap();
     // With these the function has no reason left to store anything but the original.
     let output = demo(root.path(), &[("KARUI_METADATA", "all"), ("KARUI_MIN_SAVINGS", "99.9")]);
@@ -45,7 +45,7 @@ fn a_function_that_only_copies_fails_the_demo() {
 }
 
 #[test]
-fn settings_that_the_function_refuses_end_the_demo_with_its_words() {
+fn demo_with_invalid_settings_prints_their_faults() {
     let root = tempfile::tempdir().unwrap();
     let output = demo(root.path(), &[("KARUI_MIN_SAVINGS", "a lot")]);
     assert_eq!(output.status.code(), Some(1));

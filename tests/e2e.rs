@@ -55,7 +55,7 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn an_image_arrives_lighter_and_a_second_delivery_changes_nothing() {
+async fn function_optimizes_image_and_ignores_second_delivery() {
     let mut stage = Stage::start().await;
     let key = "写真/a photo (1)+2.jpg";
     let created = stage.put("photo-rotated.jpg", key).await;
@@ -74,7 +74,7 @@ async fn an_image_arrives_lighter_and_a_second_delivery_changes_nothing() {
 }
 
 #[tokio::test]
-async fn one_bad_record_fails_the_invocation_by_name_and_the_others_are_done() {
+async fn function_names_failed_record_and_processes_the_others() {
     let mut stage = Stage::start().await;
     let good = stage.put("photo.png", "good.png").await;
     let bad = Created { bucket: "no-such-bucket".into(), key: "lost.png".into(), ..good.clone() };
@@ -87,7 +87,7 @@ async fn one_bad_record_fails_the_invocation_by_name_and_the_others_are_done() {
 }
 
 #[tokio::test]
-async fn a_test_event_is_a_quiet_success_and_what_is_no_event_a_clear_error() {
+async fn function_accepts_test_event_and_rejects_other_json() {
     let mut stage = Stage::start().await;
     let answer = stage.function.invoke(&event::test_event(SOURCE, SystemTime::now())).await.unwrap();
     assert_eq!(answer["records"], json!([]));
@@ -100,7 +100,7 @@ async fn a_test_event_is_a_quiet_success_and_what_is_no_event_a_clear_error() {
 }
 
 #[test]
-fn every_fault_of_the_settings_is_told_at_cold_start() {
+fn function_reports_all_setting_faults_at_cold_start() {
     let output = Command::new(OPTIMIZER)
         .env_clear()
         .envs([("KARUI_QUALITY", "high!"), ("KARUI_METADTA", "all")])

@@ -26,13 +26,13 @@ const AT_ONCE: usize = 8;
 struct Cell {
     task: Task,
     operation: Operation,
-    /// Of how many such requests the task makes.
+    /// Number of such requests that the task sends.
     times: usize,
     /// Which of them fails, from 1.
     nth: usize,
     fault: Fault,
     expected: Expected,
-    /// How it fails, if it does.
+    /// Expected error, if any.
     kind: S3ErrorKind,
 }
 
@@ -57,18 +57,18 @@ fn positions(tasks: &'static [(Task, Calls)]) -> impl Iterator<Item = (Task, Ope
 }
 
 #[tokio::test]
-async fn a_verb_struck_once_fails_as_expected_and_then_succeeds() {
+async fn verb_with_one_fault_fails_as_expected_then_succeeds() {
     hold(cells(VERBS), fails_once).await;
 }
 
 #[tokio::test]
-async fn a_job_struck_once_fails_as_expected_and_its_event_succeeds_when_it_comes_again() {
+async fn job_with_one_fault_succeeds_on_the_retried_event() {
     hold(cells(JOBS), fails_once).await;
 }
 
 /// Bytes that change on their way: the store says so of what it is sent, we of what we are sent.
 #[tokio::test]
-async fn changed_bytes_are_told_and_stored_nowhere() {
+async fn changed_bytes_are_reported_and_never_stored() {
     let changed = positions(VERBS).filter_map(|(task, operation, times, nth)| {
         let fault = match operation {
             Operation::GetObject => Fault::Flip(50),
@@ -84,7 +84,7 @@ async fn changed_bytes_are_told_and_stored_nowhere() {
 
 /// Every way at once, calm and then in a storm of 503: all is done, by no more requests than its repeats are.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_passes_by() {
+async fn job_survives_a_storm_of_faults() {
     let work = async |percent| {
         let count = stream::iter(VERBS.iter().filter(|(task, _)| *task != Task::Tags).cycle().take(30))
             .map(|(task, _)| async move {
@@ -106,13 +106,13 @@ async fn a_storm_passes_by() {
 
 /// At the verbs only: no job sees what was repeated away.
 #[tokio::test]
-async fn a_fault_that_passes_is_repeated_away() {
+async fn transient_fault_is_retried() {
     hold(cells(VERBS), is_repeated_away).await;
 }
 
 /// No fault that passes: a permission, which may be missing for one request alone.
 #[tokio::test]
-async fn a_refusal_leaves_no_upload_open_either() {
+async fn refusal_leaves_no_open_upload() {
     let in_parts = positions(VERBS).filter(|(task, operation, ..)| {
         matches!(task, Task::PutInParts | Task::CopyInParts) && *operation != Operation::AbortMultipartUpload
     });
@@ -124,7 +124,7 @@ async fn a_refusal_leaves_no_upload_open_either() {
 }
 
 #[tokio::test]
-async fn the_tasks_make_the_requests_they_declare_and_between_them_all_there_are() {
+async fn tasks_send_their_declared_and_together_all_requests() {
     let mut operations = HashSet::new();
     for (task, calls) in VERBS.iter().chain(JOBS) {
         let (good, bad) = (World::new(*task).await, World::new(*task).await);
@@ -168,7 +168,7 @@ async fn is_repeated_away(cell: Cell) {
     let repeated = world.s3.faults.calls(cell.operation) > cell.times;
     world.s3.faults.clear();
 
-    // What is aborted has failed already: the parts do, always.
+    // An aborted upload has failed before, always in its parts.
     let aborts = cell.operation == Operation::AbortMultipartUpload;
     if aborts {
         assert_failed(result, &cell);

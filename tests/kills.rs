@@ -61,7 +61,7 @@ fn usual_time(run: impl FnOnce() -> Child) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_is_all_old_or_all_new() {
+async fn killed_upload_leaves_old_or_new_object() {
     let s3 = TestS3::start().await;
     let (object, folder) = (destination("object"), tempfile::tempdir().unwrap());
     let (url, file) = (object.to_string(), folder.path().join("source"));
@@ -88,7 +88,7 @@ async fn an_object_is_all_old_or_all_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_is_all_old_or_all_new() {
+async fn killed_download_leaves_old_or_new_file() {
     let s3 = TestS3::start().await;
     let (object, folder) = (destination("object"), tempfile::tempdir().unwrap());
     let (url, file) = (object.to_string(), folder.path().join("arrived"));
@@ -106,7 +106,7 @@ async fn a_file_is_all_old_or_all_new() {
         }
     }
     assert!((TRANSFERS / 10..TRANSFERS / 2).contains(&killed), "{killed} killed");
-    // What the killed ones have left beside it is nobody's file.
+    // Temporary files of killed runs are ignored.
     let up = destination("up/");
     assert!(karui(&s3, ["sync", folder.path().to_str().unwrap(), &up.to_string()]).wait().unwrap().success());
     let names = std::fs::read_dir(s3.file(&up)).unwrap().map(|entry| entry.unwrap().file_name());

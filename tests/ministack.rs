@@ -1,4 +1,4 @@
-//! A second opinion: the S3 room against `MiniStack`, which has the versions that a folder lacks, and takes keys that no
+//! A second opinion: the S3 module against `MiniStack`, which has the versions that a folder lacks, and takes keys that no
 //! folder has. What both must do is in `contract.rs`, what it has of attributes in `attributes.rs`.
 
 mod support;
@@ -31,7 +31,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn keys_arrive_as_they_are() {
+async fn copy_keeps_any_key() {
     let World { store, client, _ministack } = world().await;
     let long = "k".repeat(1024);
     let keys =
@@ -56,7 +56,7 @@ async fn keys_arrive_as_they_are() {
 }
 
 #[tokio::test]
-async fn in_a_bucket_with_versions_only_the_newest_counts() {
+async fn versioned_bucket_uses_the_newest_version() {
     use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
     let World { store, client, _ministack } = world().await;
     let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
@@ -79,7 +79,7 @@ async fn in_a_bucket_with_versions_only_the_newest_counts() {
 /// A folder has no file for it, and a console made it on purpose. The in-process S3 takes no such keys.
 #[cfg(feature = "transfer")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_marker_is_not_deleted_for_want_of_a_file() {
+async fn sync_delete_keeps_folder_markers() {
     let World { client, _ministack: ministack, .. } = world().await;
     for key in ["dir/", "dir/gone.txt"] {
         client.put_object().bucket(DESTINATION).key(key).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! The story of an object, against an S3 in this process.
+//! Tests the pipeline against an S3 in this process.
 #![cfg(feature = "dev")]
 
 mod support;
@@ -20,7 +20,7 @@ use support::{DESTINATION, MIB, SOURCE, TestS3, eventually};
 
 const DENIED: Fault = Fault::ErrorSaying(403, "AccessDenied", "Access Denied");
 
-/// What is asked before a bucket's first object is written.
+/// Requests before a bucket's first object is written.
 const READ: [Operation; 3] = [Operation::HeadObject, Operation::GetObject, Operation::GetObjectTagging];
 
 /// Two buckets, and events of what is put into the first.
@@ -64,7 +64,7 @@ impl World {
         self.pipeline(Policy::to_bucket(DESTINATION)).run(job, None).await
     }
 
-    /// What was asked of S3 since the source was stored.
+    /// Requests to S3 since the source was stored.
     fn calls(&self) -> Vec<Operation> {
         self.s3.faults.all_seen().iter().map(|seen| seen.operation.unwrap()).collect()
     }
@@ -97,7 +97,7 @@ fn metadata(head: &HeadObjectOutput) -> BTreeMap<String, String> {
 // What arrives
 
 #[tokio::test]
-async fn what_is_no_image_is_copied_with_all_that_belongs_to_it() {
+async fn other_file_is_copied_with_its_attributes() {
     let world = World::new().await;
     let put = world.put("notes.txt", b"no image").content_type("text/plain").cache_control("max-age=60");
     let put = put.content_disposition("attachment").content_language("ja").metadata("artist", "Ueda");
@@ -127,7 +127,7 @@ async fn what_is_no_image_is_copied_with_all_that_belongs_to_it() {
 }
 
 #[tokio::test]
-async fn an_image_arrives_lighter_and_as_good_as_promised() {
+async fn image_is_optimized_to_the_target_score() {
     let world = World::new().await;
     for (key, kind) in [("photo-p3-gps.jpg", "image/jpeg"), ("photo.png", "image/png")] {
         let source = std::fs::read(format!("{}/tests/fixtures/{key}", env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -160,7 +160,7 @@ async fn an_image_arrives_lighter_and_as_good_as_promised() {
 }
 
 #[tokio::test]
-async fn a_recognized_image_arrives_with_its_true_type() {
+async fn image_gets_its_true_content_type() {
     let world = World::new().await;
     let tiff = b"II*\0\x08\0\0\0";
     let job = world.told("a.jpg", world.put("a.jpg", tiff).content_type("image/jpeg"), tiff.len()).await;
@@ -173,7 +173,7 @@ async fn a_recognized_image_arrives_with_its_true_type() {
 }
 
 #[tokio::test]
-async fn a_broken_image_is_copied() {
+async fn malformed_image_is_copied() {
     let world = World::new().await;
     let report = world.run(&world.job("a.jpg", b"\xff\xd8\xff and no more").await).await;
 
@@ -184,7 +184,7 @@ async fn a_broken_image_is_copied() {
 }
 
 #[tokio::test]
-async fn a_body_with_an_encoding_of_its_own_is_copied() {
+async fn encoded_body_is_copied() {
     let world = World::new().await;
     let put = world.put("a.jpg", b"\xff\xd8\xff").content_encoding("gzip").content_type("text/html");
     let report = world.run(&world.told("a.jpg", put, 3).await).await;
@@ -195,7 +195,7 @@ async fn a_body_with_an_encoding_of_its_own_is_copied() {
 }
 
 #[tokio::test]
-async fn nothing_arrives_as_nothing() {
+async fn empty_object_is_copied() {
     let world = World::new().await;
     for key in ["empty.jpg", "folder/"] {
         let report = world.run(&world.job(key, b"").await).await;
@@ -205,7 +205,7 @@ async fn nothing_arrives_as_nothing() {
 }
 
 #[tokio::test]
-async fn any_key_arrives() {
+async fn any_key_is_processed() {
     let world = World::new().await;
     for key in ["a b.txt", "a+b.txt", "a%2Bb.txt", "(1).txt", "軽い.txt", "../up.txt", "a//b.txt", &"k".repeat(1024)]
     {
@@ -216,7 +216,7 @@ async fn any_key_arrives() {
 }
 
 #[tokio::test]
-async fn a_key_that_its_prefix_makes_too_long_fails_and_says_so() {
+async fn key_too_long_with_its_prefix_fails() {
     let world = World::new().await;
     let policy = Policy { destination_key: KeyTemplate::under("small/"), ..Policy::to_bucket(DESTINATION) };
     let job = Job {
@@ -235,7 +235,7 @@ async fn a_key_that_its_prefix_makes_too_long_fails_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_over_a_limit_is_copied_unread() {
+async fn object_over_a_limit_is_copied_unread() {
     let world = World::new().await;
     let mut policy = Policy::to_bucket(DESTINATION);
     policy.options.limits.bytes = 10;
@@ -254,7 +254,7 @@ async fn what_is_over_a_limit_is_copied_unread() {
 }
 
 #[tokio::test]
-async fn withhold_stores_nothing_that_could_not_be_stripped() {
+async fn withhold_stores_no_file_with_kept_metadata() {
     let world = World::new().await;
     let mut policy = Policy { unstrippable: Unstrippable::Withhold, ..Policy::to_bucket(DESTINATION) };
     let job = world.job("a.tif", b"II*\0\x08\0\0\0").await;
@@ -271,7 +271,7 @@ async fn withhold_stores_nothing_that_could_not_be_stripped() {
 // Repeats, stale events, forgeries, loops
 
 #[tokio::test]
-async fn a_repeated_event_costs_one_head_and_changes_nothing() {
+async fn repeated_event_costs_one_head() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.run(&job).await;
@@ -286,7 +286,7 @@ async fn a_repeated_event_costs_one_head_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_bytes_put_again_with_other_attributes_are_news() {
+async fn same_bytes_with_new_attributes_are_processed() {
     let world = World::new().await;
     world.run(&world.job("a.txt", b"text").await).await;
     let put = world.put("a.txt", b"text").cache_control("no-store");
@@ -297,7 +297,7 @@ async fn the_same_bytes_put_again_with_other_attributes_are_news() {
 }
 
 #[tokio::test]
-async fn other_options_make_a_new_result() {
+async fn other_options_replace_the_result() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.run(&job).await;
@@ -307,7 +307,7 @@ async fn other_options_make_a_new_result() {
 }
 
 #[tokio::test]
-async fn a_stale_event_loses() {
+async fn stale_event_is_skipped() {
     let world = World::new().await;
     let old = world.job("a.txt", b"old").await;
     let new = world.job("a.txt", b"new").await;
@@ -320,7 +320,7 @@ async fn a_stale_event_loses() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_gone_is_nobodys_fault() {
+async fn missing_source_is_skipped() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.client.delete_object().bucket(SOURCE).key("a.txt").send().await.unwrap();
@@ -332,7 +332,7 @@ async fn a_source_that_is_gone_is_nobodys_fault() {
 }
 
 #[tokio::test]
-async fn a_source_that_goes_before_the_copy_is_nobodys_fault() {
+async fn source_deleted_before_the_copy_is_skipped() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.s3.faults.always(Operation::CopyObject, Fault::Error(404, "NoSuchKey"));
@@ -344,7 +344,7 @@ async fn a_source_that_goes_before_the_copy_is_nobodys_fault() {
 }
 
 #[tokio::test]
-async fn a_forged_marker_loses_nothing() {
+async fn forged_marker_on_the_source_is_ignored() {
     let world = World::new().await;
     let honest = world.job("honest.txt", b"text").await;
     world.run(&honest).await;
@@ -360,7 +360,7 @@ async fn a_forged_marker_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_loop_ends_before_it_begins() {
+async fn destination_equal_to_source_is_skipped() {
     let world = World::new().await;
     let job = world.job("small/a.txt", b"text").await;
     for prefix in ["", "small/"] {
@@ -374,7 +374,7 @@ async fn a_loop_ends_before_it_begins() {
 // S3's own states
 
 #[tokio::test]
-async fn what_cannot_be_read_fails_and_says_what_to_do() {
+async fn unreadable_source_fails_with_its_remedy() {
     let ssec = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided";
     let kms = "User: arn:aws:sts::1:x is not authorized to perform: kms:Decrypt on resource: key";
     for (status, code, message, advice) in [
@@ -400,7 +400,7 @@ async fn what_cannot_be_read_fails_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_missing_destination_bucket_is_named() {
+async fn missing_destination_bucket_fails_with_its_name() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     let report = world.pipeline(Policy::to_bucket("no-such-bucket")).run(&job, None).await;
@@ -410,7 +410,7 @@ async fn a_missing_destination_bucket_is_named() {
 }
 
 #[tokio::test]
-async fn a_body_that_ends_early_is_never_stored() {
+async fn truncated_body_is_never_stored() {
     let world = World::new().await;
     let body = [b"\xff\xd8\xff".as_slice(), &[0; 10_000]].concat();
     let job = world.job("a.jpg", &body).await;
@@ -426,7 +426,7 @@ async fn a_body_that_ends_early_is_never_stored() {
 }
 
 #[tokio::test]
-async fn a_hidden_destination_is_written_unconditionally() {
+async fn destination_without_head_is_written_unconditionally() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.s3.faults.always(Operation::HeadObject, DENIED);
@@ -437,7 +437,7 @@ async fn a_hidden_destination_is_written_unconditionally() {
 }
 
 #[tokio::test]
-async fn a_write_depends_on_what_was_seen() {
+async fn write_is_conditional_on_the_head() {
     let world = World::new().await;
     let first = world.job("a.txt", b"first").await;
     world.run(&first).await;
@@ -451,7 +451,7 @@ async fn a_write_depends_on_what_was_seen() {
 }
 
 #[tokio::test]
-async fn of_two_at_work_on_one_key_the_newer_source_wins_in_any_order() {
+async fn concurrent_jobs_on_one_key_keep_the_newer_source() {
     let world = World::new().await;
     let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
     let writes = || world.s3.faults.calls(Operation::PutObject);
@@ -489,7 +489,7 @@ async fn of_two_at_work_on_one_key_the_newer_source_wins_in_any_order() {
 }
 
 #[tokio::test]
-async fn who_is_overtaken_without_end_fails_and_its_event_comes_back() {
+async fn job_that_keeps_losing_writes_is_retryable() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.s3.faults.always(Operation::CopyObject, Fault::Error(412, "PreconditionFailed"));
@@ -504,7 +504,7 @@ async fn who_is_overtaken_without_end_fails_and_its_event_comes_back() {
 // Tags
 
 #[tokio::test]
-async fn tags_that_may_not_be_copied_are_dropped_with_a_warning() {
+async fn uncopyable_tags_are_dropped_with_a_warning() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.s3.faults.on(Operation::CopyObject, 1, DENIED);
@@ -522,7 +522,7 @@ async fn tags_that_may_not_be_copied_are_dropped_with_a_warning() {
 
 /// A reader that has s3:GetObject on somebody else's bucket and nothing more: all arrives but the tags.
 #[tokio::test]
-async fn tags_that_may_not_be_read_are_dropped_with_one_warning() {
+async fn unreadable_tags_are_dropped_with_one_warning() {
     let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
     for (body, outcome) in [(&b"text"[..], Outcome::Unchanged), (&photo, Outcome::Optimized)] {
         let world = World::new().await;
@@ -543,7 +543,7 @@ async fn tags_that_may_not_be_read_are_dropped_with_one_warning() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_shows_its_tags_is_believed_to_have_none() {
+async fn tag_count_of_readable_bucket_is_trusted() {
     let world = World::new().await;
     let jobs = [world.job("a.txt", b"a").await, world.job("b.txt", b"b").await];
     let pipeline = world.pipeline(Policy::to_bucket(DESTINATION));
@@ -554,7 +554,7 @@ async fn a_bucket_that_shows_its_tags_is_believed_to_have_none() {
 }
 
 #[tokio::test]
-async fn a_write_that_is_denied_with_and_without_tags_fails() {
+async fn write_denied_with_and_without_tags_fails() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     world.s3.faults.always(Operation::CopyObject, DENIED);
@@ -567,7 +567,7 @@ async fn a_write_that_is_denied_with_and_without_tags_fails() {
 }
 
 #[tokio::test]
-async fn required_tags_that_may_not_be_read_fail() {
+async fn unreadable_required_tags_fail() {
     let world = World::new().await;
     let policy = Policy { tags: TagPolicy::Require, ..Policy::to_bucket(DESTINATION) };
     let job = world.job("a.txt", b"text").await;
@@ -584,7 +584,7 @@ async fn required_tags_that_may_not_be_read_fail() {
 // The destination's own
 
 #[tokio::test]
-async fn what_is_there_stays_or_goes_as_told() {
+async fn overwrite_policy_decides_about_existing_objects() {
     let world = World::new().await;
     let run = async |job: &Job, overwrite| {
         let policy = Policy { overwrite, ..Policy::to_bucket(DESTINATION) };
@@ -597,7 +597,7 @@ async fn what_is_there_stays_or_goes_as_told() {
     let second = world.job("a.txt", b"second").await;
     let report = run(&second, Overwrite::Never).await;
     assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "not-overwritten"));
-    // Where it may not be seen, the write itself finds it.
+    // Without HEAD, the conditional write finds it.
     world.s3.faults.on(Operation::HeadObject, 1, Fault::Error(403, "AccessDenied"));
     let report = run(&second, Overwrite::Never).await;
     assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "not-overwritten"));
@@ -613,7 +613,7 @@ async fn what_is_there_stays_or_goes_as_told() {
 }
 
 #[tokio::test]
-async fn results_have_the_class_the_headers_and_the_keys_they_are_told_to() {
+async fn results_have_configured_class_headers_and_keys() {
     let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
     let policy = Policy {
         destination_key: "small/{dir}{stem}-light{ext}".parse().unwrap(),
@@ -652,7 +652,7 @@ async fn results_have_the_class_the_headers_and_the_keys_they_are_told_to() {
 
 /// Each side has a store of its own here, as each may have a principal that the other does not know.
 #[tokio::test]
-async fn each_side_has_a_principal_of_its_own() {
+async fn each_side_uses_its_own_principal() {
     let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
     for body in [&b"text"[..], &photo] {
         let (near, far) = (World::new().await, World::new().await);
@@ -670,7 +670,7 @@ async fn each_side_has_a_principal_of_its_own() {
 }
 
 #[tokio::test]
-async fn where_s3_may_not_copy_the_bytes_pass_through_here() {
+async fn refused_copy_is_relayed() {
     let large: Vec<u8> = (0..16 * MIB).map(|i| (i * 31) as u8).collect();
     for (body, refused) in [(&b"text"[..], Operation::CopyObject), (&large, Operation::UploadPartCopy)] {
         // Not to read the source at all, or not to decrypt it: that is refused in words alone.
@@ -700,7 +700,7 @@ async fn where_s3_may_not_copy_the_bytes_pass_through_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_deadline_ends_an_upload_before_lambda_does() {
+async fn deadline_aborts_the_upload() {
     let large: Vec<u8> = (0..16 * MIB).map(|i| (i * 31) as u8).collect();
     let world = World::new().await;
     let job = world.job("a.bin", &large).await;
@@ -718,7 +718,7 @@ async fn the_deadline_ends_an_upload_before_lambda_does() {
 
 /// Every request about either side names the account that its bucket must belong to, and what is written its key.
 #[tokio::test]
-async fn every_request_says_whose_the_bucket_is() {
+async fn every_request_has_the_expected_owner() {
     let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
     let large: Vec<u8> = (0..7 * MIB).map(|i| (i * 31) as u8).collect();
     let key = "arn:aws:kms:eu-west-1:222222222222:key/1234";
@@ -751,7 +751,7 @@ async fn every_request_says_whose_the_bucket_is() {
 }
 
 #[tokio::test]
-async fn a_bucket_of_another_account_is_named_as_such() {
+async fn bucket_of_another_account_fails_with_its_owner() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
     let buckets = Buckets { source_owner: Some("111111111111".into()), ..Buckets::default() };
@@ -764,7 +764,7 @@ async fn a_bucket_of_another_account_is_named_as_such() {
 // What ended the function
 
 #[tokio::test]
-async fn what_ended_the_function_arrives_unread() {
+async fn image_that_ended_the_function_is_copied_unread() {
     let world = World::new().await;
     let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
     let job = Job { task: Task::Copy, ..world.job("a.png", &photo).await };
@@ -790,7 +790,7 @@ fn record(key: &str, etag: Option<&ETag>) -> Value {
 }
 
 #[tokio::test]
-async fn every_record_of_an_event_is_done() {
+async fn every_record_of_an_event_is_processed() {
     let world = World::new().await;
     let job = world.job("a b.txt", b"text").await;
     let mut removed = record("a+b.txt", None);
@@ -808,7 +808,7 @@ async fn every_record_of_an_event_is_done() {
 }
 
 #[tokio::test]
-async fn a_failing_record_fails_the_event_and_not_the_others() {
+async fn failed_record_fails_the_event_but_not_the_others() {
     let world = World::new().await;
     world.job("first.txt", b"1").await;
     world.job("last.txt", b"2").await;
@@ -828,7 +828,7 @@ async fn a_failing_record_fails_the_event_and_not_the_others() {
 }
 
 #[tokio::test]
-async fn a_test_event_succeeds_and_what_is_no_event_fails() {
+async fn test_event_succeeds_and_other_json_fails() {
     let world = World::new().await;
     let pipeline = world.pipeline(Policy::to_bucket(DESTINATION));
     let response = handle(&pipeline, &json!({ "Event": "s3:TestEvent" }), None).await.unwrap();

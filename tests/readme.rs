@@ -1,10 +1,10 @@
-//! The README says what the code does, and points at what is there.
+//! Checks that the README has the generated table, and links only to existing files.
 #![cfg(feature = "lambda")]
 
 const README: &str = include_str!("../README.md");
 
 #[test]
-fn the_table_of_variables_is_the_codes() {
+fn readme_has_the_table_of_variables() {
     let (_, rest) = README.split_once("<!-- config -->\n").expect("README.md has the marker <!-- config -->");
     let (table, _) = rest.split_once("<!-- /config -->").expect("README.md has the marker <!-- /config -->");
     let want = karui::config::markdown();
@@ -12,7 +12,7 @@ fn the_table_of_variables_is_the_codes() {
 }
 
 #[test]
-fn every_file_it_links_to_is_there() {
+fn readme_links_only_to_existing_files() {
     let targets = README.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
     let files = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

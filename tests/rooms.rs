@@ -1,4 +1,4 @@
-//! The house's arrows: which room may import which. `make check` proves the same of crates.
+//! Checks which module may import which. `make check` checks the same for crates.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Rust file of a room, be it a folder or one file, without its unit tests and comments.
+/// Every Rust file of a module, a folder or one file, without its unit tests and comments.
 fn sources(room: &str) -> Vec<(PathBuf, String)> {
     let (folder, file) = (root().join("src").join(room), root().join(format!("src/{room}.rs")));
     let walk = walkdir::WalkDir::new(if folder.is_dir() { folder } else { file }).into_iter().map(Result::unwrap);
@@ -21,20 +21,20 @@ fn sources(room: &str) -> Vec<(PathBuf, String)> {
     rust.map(|entry| read(entry.into_path())).collect()
 }
 
-/// The rooms that a piece of code names by `crate::`.
-fn rooms_named(code: &str) -> Vec<&str> {
+/// The modules that a piece of code names with `crate::`.
+fn modules_named(code: &str) -> Vec<&str> {
     let word = |rest: &str| rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     code.split("crate::").skip(1).map(|rest| &rest[..word(rest)]).collect()
 }
 
 #[test]
-fn arrows_point_one_way() {
+fn imports_point_one_way() {
     let allowed: [(&str, &[&str]); 2] = [("optimize", &["optimize"]), ("s3", &["s3"])];
     for (room, targets) in allowed {
         let sources = sources(room);
         assert!(!sources.is_empty(), "{room} is empty");
         for (path, code) in sources {
-            for named in rooms_named(&code) {
+            for named in modules_named(&code) {
                 assert!(targets.contains(&named), "{} imports crate::{named}", path.display());
             }
         }
@@ -42,7 +42,7 @@ fn arrows_point_one_way() {
 }
 
 #[test]
-fn the_engine_is_pure() {
+fn engine_has_no_side_effects() {
     for (path, code) in sources("optimize") {
         for forbidden in ["std::fs", "std::env", "std::net", "std::process", "tokio::", "aws_", "println!"] {
             assert!(!code.contains(forbidden), "{} uses {forbidden}", path.display());
@@ -51,7 +51,7 @@ fn the_engine_is_pure() {
 }
 
 #[test]
-fn programs_only_start_a_room() {
+fn programs_have_at_most_40_lines() {
     for (path, code) in sources("bin") {
         assert!(code.lines().count() <= 40, "{} is longer than 40 lines", path.display());
     }

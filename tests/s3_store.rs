@@ -1,4 +1,4 @@
-//! The S3 room against an S3 over a folder: what arrives, and what remains when requests fail.
+//! The S3 module against an S3 over a folder: what arrives, and what remains when requests fail.
 
 mod support;
 
@@ -26,7 +26,7 @@ async fn copy(store: &Store, from: &ObjectRef, to: &ObjectRef, condition: &Condi
 }
 
 #[tokio::test]
-async fn small_and_large_objects_come_back_with_their_attributes() {
+async fn put_then_get_returns_bytes_and_attributes() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     for (size, etag_suffix) in [(0, ""), (1, ""), (6 * MIB, ""), (6 * MIB + 1, "-1"), (15 * MIB, "-3")] {
@@ -44,7 +44,7 @@ async fn small_and_large_objects_come_back_with_their_attributes() {
 }
 
 #[tokio::test]
-async fn copies_have_the_bytes_of_the_source_and_attributes_of_their_own() {
+async fn copy_keeps_bytes_and_sets_attributes() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     for (size, operation) in [
@@ -66,7 +66,7 @@ async fn copies_have_the_bytes_of_the_source_and_attributes_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_large_object_replaces_a_small_one_and_its_checksum() {
+async fn multipart_upload_replaces_the_old_checksum() {
     let s3 = TestS3::start().await;
     let object = source("a.jpg");
     s3.put(&object, &noise(10)).await;
@@ -80,7 +80,7 @@ fn crc64nvme(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn requests_carry_checksums_and_no_acl() {
+async fn requests_have_checksums_and_no_acl() {
     let s3 = TestS3::start().await;
     s3.put(&source("small"), &noise(10)).await;
     s3.put(&source("large"), &noise(7 * MIB)).await;
@@ -103,7 +103,7 @@ async fn requests_carry_checksums_and_no_acl() {
 }
 
 #[tokio::test]
-async fn expires_goes_out_as_it_was_written() {
+async fn expires_is_sent_unchanged() {
     let s3 = TestS3::start().await;
     let attributes = Attributes { expires: Some("0".into()), ..Attributes::default() };
     // The folder takes dates only; what counts is what was sent.
@@ -112,7 +112,7 @@ async fn expires_goes_out_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn peeking_shows_the_beginning_and_loses_nothing() {
+async fn peek_returns_first_bytes_and_keeps_them() {
     let s3 = TestS3::start().await;
     let body = noise(100_000);
     s3.put(&source("a"), &body).await;
@@ -128,7 +128,7 @@ async fn peeking_shows_the_beginning_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn any_key_goes_through_every_verb() {
+async fn every_verb_accepts_any_key() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     let long = "ké/".repeat(256);
@@ -176,7 +176,7 @@ async fn any_key_goes_through_every_verb() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_told_apart() {
+async fn missing_key_bucket_and_upload_differ_in_kind() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     let nowhere = ObjectRef::new("nowhere", "a");
@@ -193,7 +193,7 @@ async fn what_is_missing_is_told_apart() {
 }
 
 #[tokio::test]
-async fn conditions_hold_for_every_way_to_write() {
+async fn conditions_hold_for_every_write() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     for size in [10, 7 * MIB] {
@@ -221,7 +221,7 @@ async fn conditions_hold_for_every_way_to_write() {
 }
 
 #[tokio::test]
-async fn an_object_that_changed_since_its_event_is_not_read() {
+async fn get_of_changed_object_is_precondition_failed() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     s3.put(&source("a"), &noise(10)).await;
@@ -232,7 +232,7 @@ async fn an_object_that_changed_since_its_event_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_copy_says_when_its_source_is_at_fault() {
+async fn copy_error_names_the_faulty_side() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     for size in [10, 7 * MIB] {
@@ -253,7 +253,7 @@ async fn a_copy_says_when_its_source_is_at_fault() {
 }
 
 #[tokio::test]
-async fn short_and_changed_bodies_are_noticed() {
+async fn read_of_short_or_changed_body_is_an_error() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     s3.put(&source("a"), &noise(100_000)).await;
@@ -278,7 +278,7 @@ fn parallel(s3: &TestS3, attempts: u32) -> Store {
 }
 
 #[tokio::test]
-async fn a_large_object_comes_by_several_requests_of_the_one_object() {
+async fn read_of_large_object_uses_ranges_of_one_etag() {
     let s3 = TestS3::start().await;
     let (object, body) = (source("a"), noise(31 * MIB + 1));
     s3.put(&object, &body).await;
@@ -292,7 +292,7 @@ async fn a_large_object_comes_by_several_requests_of_the_one_object() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_cut_short_is_resumed_by_itself() {
+async fn read_resumes_a_truncated_range() {
     let s3 = TestS3::start().await;
     let (object, body) = (source("a"), noise(31 * MIB));
     s3.put(&object, &body).await;
@@ -307,7 +307,7 @@ async fn a_part_that_is_cut_short_is_resumed_by_itself() {
 }
 
 #[tokio::test]
-async fn a_large_object_that_changes_on_its_way_is_not_put_together_from_two() {
+async fn read_of_object_changed_midway_is_an_error() {
     let s3 = TestS3::start().await;
     let object = source("a");
     s3.put(&object, &noise(31 * MIB)).await;
@@ -318,7 +318,7 @@ async fn a_large_object_that_changes_on_its_way_is_not_put_together_from_two() {
 }
 
 #[tokio::test]
-async fn a_large_object_with_a_wrong_byte_is_noticed() {
+async fn read_of_large_object_with_wrong_byte_is_corrupted() {
     let s3 = TestS3::start().await;
     let object = source("a");
     s3.put(&object, &noise(31 * MIB)).await;
@@ -363,7 +363,7 @@ impl std::io::Write for Place {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_byte_is_scattered_to_its_place_and_verified() {
+async fn read_unordered_writes_and_verifies_every_byte() {
     let s3 = TestS3::start().await;
     let object = source("a");
     for checksum in [UploadChecksum::Crc64Nvme, UploadChecksum::Crc32c, UploadChecksum::Sha256] {
@@ -387,9 +387,9 @@ async fn every_byte_is_scattered_to_its_place_and_verified() {
     }
 }
 
-/// As other clients write them: not by the algorithm that is ours.
+/// Objects as other clients write them, with other algorithms.
 #[tokio::test]
-async fn a_relay_verifies_whatever_checksum_there_is() {
+async fn relay_verifies_every_kind_of_checksum() {
     let s3 = TestS3::start().await;
     let (from, to) = (source("a"), destination("a"));
     let theirs =
@@ -407,7 +407,7 @@ async fn a_relay_verifies_whatever_checksum_there_is() {
 }
 
 #[tokio::test]
-async fn every_checksum_is_taken_and_verified() {
+async fn upload_with_every_checksum_is_verified() {
     let s3 = TestS3::start().await;
     for checksum in [UploadChecksum::Crc64Nvme, UploadChecksum::Crc32c, UploadChecksum::Sha256, UploadChecksum::Md5] {
         let transfer = TransferConfig { checksum, multipart_threshold: 6 * MIB as u64, ..TransferConfig::default() };
@@ -422,7 +422,7 @@ async fn every_checksum_is_taken_and_verified() {
 }
 
 #[tokio::test]
-async fn a_completion_whose_answer_was_lost_is_known_by_its_checksum() {
+async fn lost_completion_is_recognized_by_checksum() {
     let s3 = TestS3::start().await;
     let object = destination("a");
     s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::AnswerLost);
@@ -431,7 +431,7 @@ async fn a_completion_whose_answer_was_lost_is_known_by_its_checksum() {
 }
 
 #[tokio::test]
-async fn a_stream_of_unknown_length_arrives_whole_or_not_at_all() {
+async fn put_stream_of_unknown_length_is_atomic() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     let object = destination("a");
@@ -456,7 +456,7 @@ async fn a_stream_of_unknown_length_arrives_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_stream_of_known_length_goes_in_even_parts() {
+async fn put_stream_of_known_length_has_equal_parts() {
     let s3 = TestS3::start().await;
     let (store, object) = (s3.store(1), destination("a"));
     let stream = |size: usize| {
@@ -486,7 +486,7 @@ async fn a_stream_of_known_length_goes_in_even_parts() {
 }
 
 #[tokio::test]
-async fn a_stream_takes_the_memory_of_a_few_parts() {
+async fn put_stream_holds_only_the_parts_in_flight() {
     let s3 = TestS3::start().await;
     let (store, object) = (s3.store(1), destination("a"));
     s3.faults.always(Operation::UploadPart, Fault::Hang);
@@ -503,7 +503,7 @@ async fn a_stream_takes_the_memory_of_a_few_parts() {
 }
 
 #[tokio::test]
-async fn a_relay_brings_the_source_as_it_was_seen() {
+async fn relay_copies_the_version_of_the_head() {
     let s3 = TestS3::start().await;
     let store = s3.store(2);
     let (from, to) = (source("a"), destination("a"));
@@ -525,7 +525,7 @@ async fn a_relay_brings_the_source_as_it_was_seen() {
 }
 
 #[tokio::test]
-async fn a_relay_goes_from_store_to_store() {
+async fn relay_copies_between_stores() {
     let (near, far) = (TestS3::start().await, TestS3::start().await);
     let transfer =
         TransferConfig { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..TransferConfig::default() };
@@ -545,7 +545,7 @@ async fn a_relay_goes_from_store_to_store() {
 }
 
 #[tokio::test]
-async fn every_byte_of_a_large_object_is_told_of_once() {
+async fn progress_counts_every_byte_once() {
     let s3 = TestS3::start().await;
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
@@ -570,7 +570,7 @@ async fn every_byte_of_a_large_object_is_told_of_once() {
 }
 
 #[tokio::test]
-async fn a_copy_that_is_not_its_source_is_told() {
+async fn copy_that_differs_from_its_source_is_corrupted() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     let (from, to) = (source("a"), destination("a"));
@@ -583,21 +583,21 @@ async fn a_copy_that_is_not_its_source_is_told() {
         let error = copy(&store, &from, &to, &Condition::None).await.unwrap_err();
         assert_eq!((error.operation, error.kind, error.object), (Operation::HeadObject, kind, to.clone()));
     }
-    // Of the same size, and with other bytes.
+    // Same size, other bytes.
     s3.put(&to, &noise(11).slice(1..)).await;
     let etag = head(&store, &to).await.etag;
     let answer = format!("<CopyObjectResult><ETag>&quot;{etag}&quot;</ETag></CopyObjectResult>");
     s3.faults.on(Operation::CopyObject, 1, Fault::Lie(answer));
     assert_eq!(copy(&store, &from, &to, &Condition::None).await.unwrap_err().kind, S3ErrorKind::Corrupted);
 
-    // What may not be looked at is believed: the first HEAD is of the source, in `copy`.
+    // Without permission for HEAD the copy is trusted; the first HEAD is of the source, in `copy`.
     s3.faults.on(Operation::HeadObject, 2, Fault::Error(403, "AccessDenied"));
     copy(&store, &from, &to, &Condition::None).await.unwrap();
     assert_eq!(s3.body(&to).await, noise(10));
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_read_again_unless_the_object_is_another_one_by_now() {
+async fn broken_body_is_resumed_only_for_the_same_etag() {
     let s3 = TestS3::start().await;
     let object = source("a");
     for replaced in [false, true] {
@@ -618,7 +618,7 @@ async fn a_body_that_breaks_off_is_read_again_unless_the_object_is_another_one_b
 }
 
 #[tokio::test]
-async fn refusals_have_their_kind() {
+async fn refused_request_has_its_kind() {
     let s3 = TestS3::start().await;
     s3.put(&source("a"), &noise(10)).await;
     let region = S3ErrorKind::WrongRegion { bucket_region: None };
@@ -644,7 +644,7 @@ async fn refusals_have_their_kind() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_given_up_is_aborted() {
+async fn dropped_upload_is_aborted() {
     let s3 = TestS3::start().await;
     s3.faults.always(Operation::UploadPart, Fault::Hang);
     let store = s3.store(1);
@@ -658,7 +658,7 @@ async fn an_upload_that_is_given_up_is_aborted() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_given_up_at_its_creation_is_aborted() {
+async fn upload_dropped_at_its_creation_is_aborted() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     let (object, attributes) = (destination("a"), attributes());
@@ -677,7 +677,7 @@ async fn an_upload_that_is_given_up_at_its_creation_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_lost_completion_counts_only_if_the_object_is_there() {
+async fn lost_completion_needs_the_object() {
     let s3 = TestS3::start().await;
     let object = destination("a");
     s3.put(&object, &noise(10)).await;
@@ -688,7 +688,7 @@ async fn a_lost_completion_counts_only_if_the_object_is_there() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_does_not_stumble_over_itself() {
+async fn write_with_lost_response_succeeds() {
     let s3 = TestS3::start().await;
     for size in [10, 7 * MIB] {
         let (put, copied) = (destination(&format!("put {size}")), destination(&format!("copy {size}")));
@@ -708,7 +708,7 @@ async fn a_write_whose_answer_was_lost_does_not_stumble_over_itself() {
 
 /// The folder holds no such header: this answers one request by hand.
 #[tokio::test]
-async fn a_header_that_is_no_utf8_does_not_hide_the_object() {
+async fn header_not_utf8_does_not_fail_the_read() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -729,7 +729,7 @@ async fn a_header_that_is_no_utf8_does_not_hide_the_object() {
 }
 
 #[tokio::test]
-async fn the_server_tells_of_every_object_created() {
+async fn local_s3_notifies_of_every_created_object() {
     let s3 = TestS3::start().await;
     let mut created = s3.server.subscribe();
     s3.put(&source("a b"), &noise(10)).await;
@@ -753,7 +753,7 @@ async fn the_server_tells_of_every_object_created() {
 }
 
 #[tokio::test]
-async fn a_stopped_server_answers_no_more() {
+async fn stopped_local_s3_does_not_answer() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     s3.put(&source("a"), &Bytes::from_static(b"x")).await;
@@ -762,7 +762,7 @@ async fn a_stopped_server_answers_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_keep_to_their_rate_and_repeats_count() {
+async fn request_rate_limit_includes_retries() {
     let s3 = TestS3::start().await;
     s3.put(&source("a"), &noise(10)).await;
     s3.faults.clear();
@@ -780,7 +780,7 @@ async fn requests_keep_to_their_rate_and_repeats_count() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_keep_to_their_rate_in_both_directions() {
+async fn byte_rate_limit_holds_in_both_directions() {
     let s3 = TestS3::start().await;
     let limits = RateLimits { requests_per_second: None, kib_per_second: (8 << 10).try_into().ok() };
     let store = s3.store(1).with_rate_limits(limits);
@@ -793,7 +793,7 @@ async fn bytes_keep_to_their_rate_in_both_directions() {
 
 /// The SDK gives up on a body that does not move for twenty seconds; one that waits for its turn is no such body.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_its_turn_is_not_taken_for_stalled() {
+async fn rate_limited_body_does_not_time_out() {
     let s3 = TestS3::start().await;
     let limits = RateLimits { requests_per_second: 1.try_into().ok(), kib_per_second: None };
     let store = s3.store(1).with_rate_limits(limits);
@@ -808,7 +808,7 @@ async fn what_waits_for_its_turn_is_not_taken_for_stalled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_never_came_cost_nothing() {
+async fn bytes_not_received_do_not_count_for_the_rate() {
     let s3 = TestS3::start().await;
     s3.put(&source("a"), &noise(16 * MIB)).await;
     let limits = RateLimits { requests_per_second: None, kib_per_second: (4 << 10).try_into().ok() };
@@ -818,6 +818,6 @@ async fn bytes_that_never_came_cost_nothing() {
         let mut download = store.get(&source("a"), None).await.unwrap();
         assert_eq!(download.peek(16).await.unwrap(), &noise(16)[..]);
     }
-    // All of it three times would take eleven seconds.
+    // Transferring everything three times would take eleven seconds.
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }

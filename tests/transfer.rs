@@ -26,7 +26,7 @@ struct World {
     here: TempDir,
 }
 
-/// How the program ended, and what it said.
+/// Exit status and output of the program.
 struct Said {
     code: Option<i32>,
     rows: Vec<Value>,
@@ -150,7 +150,7 @@ fn fixture(name: &str) -> Vec<u8> {
 const ODD: [&str; 6] = ["a b+c/100%.txt", "日本/é.txt", "x?y#z&=.txt", "..hidden/a..b", "'\"(1)!.txt", "plain"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_object_arrives_with_all_that_belongs_to_it() {
+async fn cp_of_one_object_keeps_its_attributes() {
     let world = World::new().await;
     let (from, to) = (source("in/a b+日.jpg"), destination("out/x.jpg"));
     world.s3.store(1).put(&from, noise(100), &attributes(), &karui::s3::Condition::None).await.unwrap();
@@ -176,7 +176,7 @@ async fn one_object_arrives_with_all_that_belongs_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn folders_go_up_down_and_across_with_odd_keys() {
+async fn sync_of_folders_keeps_odd_keys() {
     let world = World::new().await;
     for key in ODD {
         world.write(&format!("up/{key}"), key.as_bytes());
@@ -214,7 +214,7 @@ async fn folders_go_up_down_and_across_with_odd_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn newer_and_other_sizes_are_copied_and_exact_goes_by_content() {
+async fn sync_compares_time_and_size_and_exact_content() {
     let world = World::new().await;
     for name in ["same", "newer", "longer"] {
         world.write(&format!("up/{name}"), b"1234");
@@ -237,7 +237,7 @@ async fn newer_and_other_sizes_are_copied_and_exact_goes_by_content() {
     };
     assert_eq!((why("longer"), why("newer")), ("of another size".into(), "newer".into()));
 
-    // Of the same size, and older: only its bytes tell.
+    // Same size, and older: only the bytes differ.
     world.write("up/same", b"4321");
     World::age(&world.path("up/same"), 2000);
     assert_eq!(world.karui("sync --json --exclude newer up s3://source").await.well().summary("copied"), 0);
@@ -245,7 +245,7 @@ async fn newer_and_other_sizes_are_copied_and_exact_goes_by_content() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_are_no_paths_are_refused_by_name() {
+async fn cp_refuses_keys_that_are_no_paths() {
     let world = World::new().await;
     for key in ["p/../../up", "p//x", "p/good", "p/file/x"] {
         world.put(key, b"bytes").await;
@@ -271,7 +271,7 @@ async fn keys_that_are_no_paths_are_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn filters_delete_and_dry_run() {
+async fn sync_applies_filters_delete_and_dry_run() {
     let world = World::new().await;
     for key in ["a.jpg", "b.png", "raw/c.jpg"] {
         world.put(key, b"bytes").await;
@@ -314,7 +314,7 @@ async fn filters_delete_and_dry_run() {
 
 /// While one object is held on its way, others come to the source that its listing did not have.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_come_to_the_source_meanwhile_is_not_deleted() {
+async fn delete_keeps_key_that_the_source_got_meanwhile() {
     for (from, to, first) in [
         ("s3://source", "down", Operation::GetObject),
         ("s3://source", "s3://destination", Operation::CopyObject),
@@ -343,7 +343,7 @@ async fn what_has_come_to_the_source_meanwhile_is_not_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_source_cannot_be_asked_about_is_not_deleted() {
+async fn delete_keeps_key_if_the_source_is_unreadable() {
     let world = World::new().await;
     world.put("p/a", b"bytes").await;
     world.write("down/gone", b"old");
@@ -362,7 +362,7 @@ async fn what_the_source_cannot_be_asked_about_is_not_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(unix)]
-async fn what_may_lie_behind_a_link_is_not_deleted() {
+async fn delete_keeps_keys_below_a_link() {
     use std::os::unix::fs::symlink;
     let world = World::new().await;
     world.write("up/file", b"bytes");
@@ -394,7 +394,7 @@ async fn what_may_lie_behind_a_link_is_not_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_run_has_left_is_not_uploaded() {
+async fn sync_skips_temporary_files() {
     let world = World::new().await;
     for name in ["up/.karui-x", "up/deep/.karui-y", "up/.karui/kept", "up/kept.karui-z"] {
         world.write(name, b"bytes");
@@ -409,7 +409,7 @@ async fn what_a_killed_run_has_left_is_not_uploaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_makes_way_for_an_object_of_its_name() {
+async fn sync_delete_replaces_folder_by_object() {
     let world = World::new().await;
     world.put("p/a/b/c", b"deep").await;
     world.put("p/kept", b"bytes").await;
@@ -430,7 +430,7 @@ async fn a_folder_makes_way_for_an_object_of_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_is_not_taken_for_deleted() {
+async fn sync_with_unreadable_folder_deletes_nothing() {
     use std::os::unix::ffi::OsStrExt;
     let world = World::new().await;
     world.write("up/z", b"z");
@@ -443,13 +443,13 @@ async fn what_cannot_be_read_is_not_taken_for_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn images_become_light_in_every_direction_once() {
+async fn sync_optimizes_images_in_every_direction_once() {
     let world = World::new().await;
     for name in ["photo-420.jpg", "icon.png", "notes.txt"] {
         world.put(&format!("in/{name}"), &fixture(name)).await;
         world.write(&format!("up/{name}"), &fixture(name));
     }
-    let lighter = |bytes: &[u8]| bytes.len() < fixture("photo-420.jpg").len();
+    let smaller = |bytes: &[u8]| bytes.len() < fixture("photo-420.jpg").len();
     for line in ["s3://source/in s3://destination/a", "up s3://destination/b", "s3://source/in down"] {
         let said = world.karui(&format!("sync --json --optimize {line}")).await.well();
         assert_eq!(
@@ -469,11 +469,11 @@ async fn images_become_light_in_every_direction_once() {
             assert!(writes.iter().all(|write| !world.asked().contains_key(write)), "{:?}", world.asked());
         }
     }
-    assert!(lighter(&world.read("down/photo-420.jpg")));
+    assert!(smaller(&world.read("down/photo-420.jpg")));
     assert_eq!(world.read("down/notes.txt"), fixture("notes.txt"));
     for prefix in ["a", "b"] {
         let photo = destination(&format!("{prefix}/photo-420.jpg"));
-        assert!(lighter(&world.s3.body(&photo).await));
+        assert!(smaller(&world.s3.body(&photo).await));
         let head = world.s3.store(1).head(&photo).await.unwrap().unwrap();
         assert_eq!(head.attributes.content_type.as_deref(), Some("image/jpeg"));
         assert_eq!(head.attributes.metadata["karui-method"], "jpeg-coefficients");
@@ -484,7 +484,7 @@ async fn images_become_light_in_every_direction_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_objects_cost_their_listings() {
+async fn sync_of_10000_unchanged_objects_sends_only_lists() {
     let world = World::new().await;
     // Both sides as a first run leaves them, without its hour of work.
     for bucket in [SOURCE, DESTINATION] {
@@ -501,7 +501,7 @@ async fn ten_thousand_objects_cost_their_listings() {
 
 /// By the program's own client: what S3 asks to slow down slows down, and arrives.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_is_ridden_out_slowly() {
+async fn sync_survives_a_storm_of_faults() {
     let world = World::new().await;
     for n in 0..16 {
         world.write(&format!("up/{n}"), b"some bytes");
@@ -521,7 +521,7 @@ async fn a_storm_is_ridden_out_slowly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_permission_is_named() {
+async fn missing_permission_is_named() {
     let world = World::new().await;
     world.put("a", b"bytes").await;
     world.s3.faults.always(Operation::ListObjectsV2, DENIED);
@@ -542,7 +542,7 @@ async fn a_missing_permission_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_side_has_its_own_credentials_and_store() {
+async fn each_side_uses_its_own_credentials_and_store() {
     let (here, there) = (World::new().await, World::new().await);
     here.put("a.txt", b"bytes").await;
     let profiles = format!(
@@ -649,7 +649,7 @@ async fn ctrl_c_does_not_wait_for_stdin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_old_uploads_are_ended() {
+async fn uploads_aborts_only_old_ones() {
     let world = World::new().await;
     let client = world.s3.client(1);
     let begin = async |bucket: &str, key: &str| {
@@ -689,7 +689,7 @@ async fn only_old_uploads_are_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_printed_policy_is_json() {
+async fn policy_prints_json() {
     let world = World::new().await;
     let said = world
         .karui("policy --source s3://a-photos --destination s3://b-light --principal 222222222222 --for cp")
@@ -703,7 +703,7 @@ async fn a_printed_policy_is_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_written_to_meanwhile_is_not_stored() {
+async fn cp_of_file_that_changes_stores_nothing() {
     let world = World::new().await;
     // More parts than are in flight: most of it is still to be read when the first is held.
     for size in [100, 64 * MIB] {
@@ -716,7 +716,7 @@ async fn a_file_that_is_written_to_meanwhile_is_not_stored() {
         world.write("file", &noise(size + 1)[1..]);
         world.s3.faults.release();
         let said = Said::from(child.wait_with_output().await.unwrap());
-        // What was read at once, before, is of one state: it is stored, and then its successor.
+        // A file that was read in one piece has one state: it is stored, and then its successor.
         let (code, stored) = if size == 100 { (0, true) } else { (1, false) };
         assert_eq!(said.code, Some(code), "{}", said.stderr);
         assert_eq!(world.s3.file(&destination(key)).exists(), stored);
@@ -726,15 +726,15 @@ async fn a_file_that_is_written_to_meanwhile_is_not_stored() {
     }
 }
 
-/// What arrived is newer than the change by then, and no listing would tell.
+/// The copy is newer than the change by then, and no listing would show the difference.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_replaced_on_its_way_is_carried_again() {
+async fn source_replaced_during_copy_is_copied_again() {
     let world = World::new().await;
     let (old, new) = (fixture("photo-420.jpg"), fixture("icon.png"));
-    let light = "sync --json --optimize";
+    let sync = "sync --json --optimize";
     for (line, held) in [
-        (format!("{light} up s3://destination/a"), Operation::PutObject),
-        (format!("{light} s3://source/in s3://destination/b"), Operation::PutObject),
+        (format!("{sync} up s3://destination/a"), Operation::PutObject),
+        (format!("{sync} s3://source/in s3://destination/b"), Operation::PutObject),
         ("sync --json s3://source/in s3://destination/c".into(), Operation::CopyObject),
     ] {
         world.write("up/x", &old);
@@ -758,7 +758,7 @@ async fn what_is_replaced_on_its_way_is_carried_again() {
 
 /// Two requests read what is no image between two stores: its headers are of the first.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_object_arrives_with_the_headers_of_another() {
+async fn source_replaced_during_copy_keeps_its_own_headers() {
     let (here, there) = (World::new().await, World::new().await);
     here.put("x", b"no image").await;
     here.s3.faults.on(Operation::GetObject, 2, Fault::Hold);
@@ -777,7 +777,7 @@ async fn no_object_arrives_with_the_headers_of_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_replaced_all_the_time_is_told() {
+async fn source_that_keeps_changing_is_a_failure() {
     let world = World::new().await;
     world.put("x", b"bytes").await;
     world.write("x", b"bytes");
@@ -807,7 +807,7 @@ async fn what_is_replaced_all_the_time_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exact_copies_what_differs_where_no_head_may_tell() {
+async fn exact_without_head_compares_dates_and_sizes() {
     let world = World::new().await;
     world.put("x", b"bytes").await;
     world.s3.put(&destination("x"), &b"setyb".to_vec().into()).await;
@@ -815,7 +815,7 @@ async fn exact_copies_what_differs_where_no_head_may_tell() {
         world.karui("policy --source s3://source --destination s3://destination --principal 111111111111").await;
     let printed: Value = serde_json::from_slice(&policy.well().stdout).unwrap();
     assert!(!printed["destination"].to_string().contains("s3:GetObject"), "the HEAD of a destination is not in it");
-    // Of the source, of the destination, and then of the copy.
+    // HEAD of the source, of the destination, and then of the copy.
     world.s3.faults.clear();
     world.s3.faults.on(Operation::HeadObject, 2, Fault::Error(403, "AccessDenied"));
     world.s3.faults.on(Operation::HeadObject, 1, Fault::Error(403, "AccessDenied"));
@@ -825,7 +825,7 @@ async fn exact_copies_what_differs_where_no_head_may_tell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_bytes_put_again_with_other_attributes_are_news() {
+async fn same_bytes_with_new_attributes_are_copied() {
     let world = World::new().await;
     let line = "sync --json --optimize s3://source s3://destination";
     world.put("x.jpg", &fixture("photo-420.jpg")).await;
@@ -848,7 +848,7 @@ async fn the_same_bytes_put_again_with_other_attributes_are_news() {
 
 /// An `ETag` of parts is no digest; the checksum is.
 #[tokio::test(flavor = "multi_thread")]
-async fn exact_goes_by_checksums_where_etags_are_of_parts() {
+async fn exact_compares_checksums_of_multipart_objects() {
     let world = World::new().await;
     let (here, there) = (source("x"), destination("x"));
     world.write("up/x", &noise(17 * MIB));
@@ -867,7 +867,7 @@ async fn exact_goes_by_checksums_where_etags_are_of_parts() {
             assert!(!world.asked().contains_key(&Operation::GetObject), "{:?}", world.asked());
         }
     }
-    // Of the same length, and older.
+    // Same length, and older.
     let other: bytes::Bytes = noise(17 * MIB + 1)[1..].to_vec().into();
     world.write("up/x", &other);
     World::age(&world.path("up/x"), 1000);
@@ -880,7 +880,7 @@ async fn exact_goes_by_checksums_where_etags_are_of_parts() {
 
 /// More of them than the SDK's quota, of five hundred tokens at ten each, has for all objects together.
 #[tokio::test(flavor = "multi_thread")]
-async fn repeats_do_not_run_out() {
+async fn retries_are_not_exhausted_across_objects() {
     const OBJECTS: usize = 64;
     let world = World::new().await;
     for n in 0..OBJECTS {
@@ -896,7 +896,7 @@ async fn repeats_do_not_run_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tags_that_may_not_be_seen_are_told_of() {
+async fn unreadable_tags_are_dropped_with_a_warning() {
     let (here, there) = (World::new().await, World::new().await);
     here.put("a.txt", b"bytes").await;
     here.s3.faults.always(Operation::GetObjectTagging, DENIED);
@@ -911,7 +911,7 @@ async fn tags_that_may_not_be_seen_are_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_ends_what_waits_for_a_reader() {
+async fn ctrl_c_ends_a_write_to_a_pipe_without_reader() {
     let world = World::new().await;
     world.put("large", &noise(33 * MIB)).await;
     assert!(std::process::Command::new("mkfifo").arg(world.path("pipe")).status().unwrap().success());
@@ -925,7 +925,7 @@ async fn ctrl_c_ends_what_waits_for_a_reader() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_takes_the_bytes_and_stays_one() {
+async fn cp_to_device_keeps_the_device() {
     let world = World::new().await;
     world.put("a", b"bytes").await;
     let made = std::process::Command::new("mkfifo").arg(world.path("pipe")).status().unwrap();
@@ -939,7 +939,7 @@ async fn a_device_takes_the_bytes_and_stays_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn between_two_stores_it_passes_through_here_and_says_so() {
+async fn cp_between_stores_relays_with_a_warning() {
     let (here, there) = (World::new().await, World::new().await);
     let endpoint = there.s3.server.endpoint();
     for size in [10, 33 * MIB] {
@@ -954,7 +954,7 @@ async fn between_two_stores_it_passes_through_here_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_image_is_not_read_to_make_it_light() {
+async fn optimize_streams_files_that_are_no_images() {
     let world = World::new().await;
     world.put("a.bin", &noise(33 * MIB)).await;
     world.write("up/a.bin", &noise(33 * MIB));
@@ -974,7 +974,7 @@ async fn what_is_no_image_is_not_read_to_make_it_light() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stdin_becomes_an_object() {
+async fn cp_from_stdin_stores_an_object() {
     let world = World::new().await;
     for (size, key) in [(0, "empty"), (100, "small.txt"), (20 * MIB + 7, "large")] {
         let mut child = world.start(&["cp", "-", &format!("s3://destination/{key}")]);
@@ -990,7 +990,7 @@ async fn stdin_becomes_an_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stdin_is_on_its_way_before_it_ends() {
+async fn cp_from_stdin_uploads_before_its_end() {
     let world = World::new().await;
     let mut child = world.start(&["cp", "-", "s3://destination/large"]);
     let mut stdin = child.stdin.take().unwrap();
@@ -1004,7 +1004,7 @@ async fn stdin_is_on_its_way_before_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_object_comes_down_in_pieces() {
+async fn cp_downloads_large_object_in_ranges() {
     let world = World::new().await;
     let bytes = noise(33 * MIB + 5);
     world.put("large", &bytes).await;
@@ -1023,7 +1023,7 @@ async fn a_large_object_comes_down_in_pieces() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listing_that_breaks_off_deletes_nothing_beyond() {
+async fn delete_after_broken_listing_deletes_nothing() {
     let world = World::new().await;
     for n in 0..1001 {
         fs::write(world.s3.folder.path().join(SOURCE).join(format!("{n:04}")), "small").unwrap();
@@ -1035,7 +1035,7 @@ async fn a_listing_that_breaks_off_deletes_nothing_beyond() {
     let said = world.karui("sync --json --delete s3://source down").await;
     assert_eq!((said.code, said.summary("copied"), said.names("deleted")), (Some(1), 1000, vec!["0000.old".into()]));
     assert_eq!(world.read("down/zz"), b"perhaps on the next page");
-    // What fails once is repeated.
+    // A request that fails once is retried.
     world.s3.faults.clear();
     world.s3.faults.on(Operation::ListObjectsV2, 1, support::faults::SLOW_DOWN);
     let said = world.karui("sync --json --delete s3://source down").await.well();

@@ -12,10 +12,10 @@ use support::ministack::MiniStack;
 use support::{DESTINATION, SOURCE, noise};
 use tempfile::TempDir;
 
-/// Who owns buckets.
+/// Accounts that own buckets.
 const A: &str = "111111111111";
 const B: &str = "222222222222";
-/// Who owns none.
+/// Account that owns no bucket.
 const C: &str = "333333333333";
 
 struct World {
@@ -97,7 +97,7 @@ impl World {
         client.put_bucket_policy().bucket(bucket).policy(policy.to_string()).send().await.unwrap();
     }
 
-    /// What `karui policy` prints for one of the commands.
+    /// Returns the output of `karui policy` for one of the commands.
     fn policies(&self, options: &str) -> Value {
         let said = self.karui(C, &format!("policy --source s3://{SOURCE} --destination s3://{DESTINATION} {options}"));
         serde_json::from_slice(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}", said.all))
@@ -115,7 +115,7 @@ impl World {
 /// This server makes no copy between buckets of two owners, even where their policies allow it: both are of one here, and
 /// the principal of another.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_printed_policy_is_what_is_missing() {
+async fn printed_policy_grants_what_was_missing() {
     let world = World::of(A, A).await;
     let cp = format!("cp --json s3://{SOURCE}/in/a.txt s3://{DESTINATION}/a.txt");
     let sync = format!("sync --json s3://{SOURCE}/in/ s3://{DESTINATION}/out/");
@@ -147,7 +147,7 @@ async fn a_printed_policy_is_what_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_for_each_side_where_nobody_may_do_both() {
+async fn role_per_side_relays_between_accounts() {
     let world = World::of(A, B).await;
     let allow =
         |actions: &[&str], resource: &str| json!({ "Effect": "Allow", "Action": actions, "Resource": resource });
@@ -178,7 +178,7 @@ async fn a_role_for_each_side_where_nobody_may_do_both() {
     let said = world.karui(C, &format!("{cp} {}", roles("secret")));
     assert!(said.code == Some(0) && said.all.contains("copied via this machine"), "{}", said.all);
     assert_eq!(world.arrived("a.txt").await, Some((noise(1000).to_vec(), "class=public".into())));
-    // The same by profiles, which say where the roles are as well.
+    // The same with profiles, which also name the roles.
     let profile = |account: &str, name: &str| {
         format!(
             "[profile {name}]\nrole_arn = arn:aws:iam::{account}:role/{name}\nexternal_id = secret\n\

@@ -7,12 +7,12 @@ use crate::rows::{Image, LEFT_BEHIND, Proof, Row, Server, Way, rows};
 const DOCS: &str = include_str!("../../docs/attributes.md");
 
 #[test]
-fn the_table_of_attributes_is_the_tests() {
+fn docs_have_the_table_of_attributes() {
     compare("attributes", &arriving());
 }
 
 #[test]
-fn the_table_of_what_stays_behind_is_the_tests() {
+fn docs_have_the_table_of_dropped_attributes() {
     compare("left behind", &staying());
 }
 

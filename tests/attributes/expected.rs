@@ -1,4 +1,4 @@
-//! What a cell of the table must find: in the requests, and at the destination.
+//! Expected result of a cell: in the requests, and at the destination.
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -20,10 +20,10 @@ const ATTRIBUTES: [&str; 8] = [
 ];
 const METADATA: &str = "x-amz-meta-";
 const MARKER: &str = "x-amz-meta-karui-";
-/// Of user metadata: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html#UserMetadata>.
+/// Limit of user metadata: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html#UserMetadata>.
 const MAX_METADATA_BYTES: usize = 2048;
 
-/// What a cell must find, in a world of this server.
+/// Expected result of a cell with this server.
 pub struct Expected {
     pub server: Server,
     pub way: Way,
@@ -98,7 +98,7 @@ impl Expected {
     }
 }
 
-/// That no request had a header that is nobody's to carry over.
+/// No request may have a header that must not be copied.
 pub fn never_sent(world: &World) -> Result<(), String> {
     let sent = |asked: Asked| {
         let header = never().find(|never| asked.headers.keys().any(|name| name.starts_with(never)))?;

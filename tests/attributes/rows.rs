@@ -30,7 +30,7 @@ impl Way {
         }
     }
 
-    /// An image that became lighter is put, all else is copied.
+    /// Whether the way is used for optimized images.
     pub fn is_of_images(self) -> bool {
         matches!(self, Self::Put | Self::Multipart)
     }
@@ -45,7 +45,7 @@ impl Way {
     }
 }
 
-/// What is particular where an object with this attribute is an image.
+/// How an attribute differs if the object is an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Image {
     /// The attribute arrives as on anything else.
@@ -67,13 +67,13 @@ pub enum Server {
 #[derive(Debug, Clone)]
 pub struct Row {
     pub attribute: &'static str,
-    /// Of the source, and of the destination.
+    /// Headers of source and destination.
     pub headers: Headers,
     pub tags: Vec<(String, String)>,
     /// Whether its bytes fill more than two parts.
     pub large: bool,
     pub image: Image,
-    /// Whether there is room for Karui's own metadata.
+    /// Whether the marker fits beside the metadata.
     pub marker: bool,
     pub servers: &'static [Server],
     pub note: &'static str,
@@ -168,7 +168,7 @@ pub fn rows() -> Vec<Row> {
         row("user metadata, 2,048 bytes")
             .metadata_of(2048)
             .without_marker()
-            .note("S3's limit: the marker yields, and a repeated event is worked on again"),
+            .note("S3's limit: the marker is left out, and a repeated event is processed again"),
         row("tags, one").tag("project", "karui"),
         row("tags, an empty value").tag("empty", ""),
         odd_tags(row("tags, ten with odd characters")).note("`+ - = . _ : / @`, space and letters of any script"),
@@ -205,7 +205,7 @@ pub fn everything(row: Row) -> Row {
     odd_tags(row).header("x-amz-storage-class", "ONEZONE_IA").large()
 }
 
-/// How it is known that something stays behind.
+/// How a test shows that an attribute is dropped.
 #[derive(Debug, Clone, Copy)]
 pub enum Proof {
     /// No request has a header that begins so, and neither has the destination.
@@ -216,7 +216,7 @@ pub enum Proof {
     S3Own,
 }
 
-/// What an object at the source may have, and its result has not.
+/// Attributes of a source that its result does not get.
 pub struct LeftBehind {
     pub what: &'static str,
     pub why: &'static str,

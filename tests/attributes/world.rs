@@ -1,4 +1,4 @@
-//! A server with two buckets, and what a cell of the table does and finds there.
+//! A server with two buckets, and the actions and results of a cell of the table.
 
 use std::any::Any;
 use std::sync::LazyLock;
@@ -31,7 +31,7 @@ pub struct World {
     _running: Box<dyn Any>,
 }
 
-/// What an object at the source becomes.
+/// Result of an object at the source.
 struct Image {
     source: Bytes,
     result: Bytes,
@@ -48,7 +48,7 @@ impl Image {
         let photo = include_bytes!("../fixtures/photo-p3-gps.jpg");
         let source = Bytes::from([photo, data].concat());
         let Ok(Outcome::Optimized(encoded)) = optimize(&source, &options(), Budget::UNLIMITED) else {
-            panic!("the photograph becomes lighter")
+            panic!("the photograph is optimized")
         };
         Self { result: encoded.bytes.into(), source }
     }
@@ -137,7 +137,7 @@ impl World {
         Ok(())
     }
 
-    /// The S3 room alone: reads what is at the source and writes it to the destination.
+    /// The S3 module alone: reads what is at the source and writes it to the destination.
     pub async fn carry(&self, way: Way, body: Bytes) -> Result<(), String> {
         let (store, from, to) = (self.store(way), source("object"), destination("object"));
         let (head, attributes) = self.read(&from).await?;
@@ -185,7 +185,7 @@ impl World {
         self.recorder.asked().into_iter().filter(|asked| !reads.contains(&asked.operation.as_str())).collect()
     }
 
-    /// What the destination says of its object.
+    /// Returns the destination's answer about the object.
     pub async fn arrived(&self) -> Result<Headers, String> {
         let head = self.client.head_object().bucket(DESTINATION).key("object");
         head.send().await.map_err(|error| format!("{error:?}"))?;

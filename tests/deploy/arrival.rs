@@ -1,4 +1,4 @@
-//! What arrives, held against what was put.
+//! Compares the results with the sources.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub async fn bytes(s3: &Client, bucket: &str, key: &str) -> Vec<u8> {
     output.body.collect().await.unwrap().to_vec()
 }
 
-/// What is at the destination, once it is there for what is at the source by now.
+/// Returns the destination's objects once every source has a result.
 async fn arrived(s3: &Client, source: &HeadObjectOutput, destination: &str, key: &str) -> HeadObjectOutput {
     let begun = Instant::now();
     loop {
@@ -69,7 +69,7 @@ pub async fn all_arrive(s3: &Client, source: &str, destination: &str, keys: &[St
         assert_eq!(tags(s3, destination, key).await, tags(s3, source, key).await, "{key}");
     }
     assert_eq!(self::keys(s3, destination).await, keys, "nothing else is there");
-    assert!(optimized >= 20, "only {optimized} were made lighter");
+    assert!(optimized >= 20, "only {optimized} were optimized");
     let open = s3.list_multipart_uploads().bucket(destination).send().await.unwrap();
     assert!(open.uploads().is_empty());
 }

@@ -1,4 +1,4 @@
-//! What is deployed, held against the code: permissions, settings, documentation.
+//! Compares the deployed stack with the code: permissions, settings, documentation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::world::{Deployed, ROOT};
 
-/// What the requests of src/s3 need, each on the bucket and in the scope that it is for; logs, the queue and keys besides.
+/// Actions that the requests of src/s3 need, each on its bucket and scope; and those for logs, the queue and keys.
 pub fn the_role_allows_what_the_code_calls_and_no_more(deployed: &Deployed) {
     let bucket = |side| match side {
         Side::Source => deployed.output("Source"),
@@ -39,7 +39,7 @@ pub fn the_role_allows_what_the_code_calls_and_no_more(deployed: &Deployed) {
     assert_eq!(deployed.0["attached"], serde_json::json!([]), "no policy of AWS, which would allow more");
 }
 
-/// What of src/s3 only a person's commands call.
+/// Files of src/s3 that only CLI commands use.
 const OF_PEOPLE: [&str; 2] = ["src/s3/list.rs", "src/s3/open_uploads.rs"];
 
 /// Every request that the function sends, by its name in the SDK: `.get_object()` and then its bucket.

@@ -21,7 +21,7 @@ use serde_json::Value;
 use world::{Deployed, ROOT, World, succeed, tool};
 
 #[test]
-fn the_template_is_valid() {
+fn template_is_valid() {
     let template = Path::new(ROOT).join("template.yaml");
     succeed(Command::new(tool("KARUI_CFN_LINT")).arg(&template));
     let mut sam = Command::new(tool("KARUI_SAM"));
@@ -33,7 +33,7 @@ fn the_template_is_valid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ships_is_deployed_works_and_goes() {
+async fn stack_deploys_processes_images_and_is_destroyed() {
     let world = World::new().await;
     let optimizer = Path::new(env!("CARGO_BIN_EXE_optimizer"));
     world.deploy(optimizer, "MemorySize=3008");
@@ -61,7 +61,7 @@ async fn what_ships_is_deployed_works_and_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destination_elsewhere_is_written_and_nothing_is_left_behind() {
+async fn stack_with_foreign_destination_writes_to_it() {
     let world = World::new().await;
     let s3 = world.aws.client();
     s3.create_bucket().bucket("elsewhere").send().await.unwrap();
@@ -94,7 +94,7 @@ async fn a_destination_elsewhere_is_written_and_nothing_is_left_behind() {
 
     succeed(&mut world.make(&["destroy", "EMPTY=yes"]));
     let left = world.boto3(&["left"]);
-    // What the SAM CLI keeps for the next deployment of any stack, and the bucket that was not ours.
+    // The SAM CLI's own stack, and the bucket that existed before.
     assert_eq!(left["stacks"], serde_json::json!(["aws-sam-cli-managed-default"]));
     let buckets: Vec<_> = left["buckets"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(buckets.len() == 2 && buckets.contains(&"elsewhere"), "{buckets:?}");
@@ -119,7 +119,7 @@ async fn time_that_does_not_do(world: &World, deployed: &Deployed, optimizer: &P
     comes_back(world, deployed, "slow.png", "Sandbox.Timedout").await;
 }
 
-/// What killed the function waits in the queue, and arrives as it is when it is sent again.
+/// An event that killed the function waits in the queue; its image is copied unchanged when the event is sent again.
 async fn comes_back(world: &World, deployed: &Deployed, key: &str, error: &str) {
     let (source, destination) = (deployed.output("Source"), deployed.output("Destination"));
     let s3 = world.aws.client();

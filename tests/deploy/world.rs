@@ -1,4 +1,4 @@
-//! A checkout to deploy from, an AWS to deploy to, and what is there afterwards.
+//! A checkout to deploy from, an AWS to deploy to, and queries of the result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub fn succeed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A checkout of what deploying needs, and an AWS to deploy to.
+/// A checkout of the files that a deployment needs, and an AWS to deploy to.
 pub struct World {
     pub aws: MiniStack,
     pub checkout: TempDir,
@@ -72,7 +72,7 @@ impl World {
         succeed(&mut self.make(&["deploy", &arch, &deploy, &format!("BOOTSTRAP={}", bootstrap.display())]));
     }
 
-    /// What boto3 answers, see tests/deploy/aws.py.
+    /// Runs tests/deploy/aws.py, and returns boto3's answer.
     pub fn boto3(&self, arguments: &[&str]) -> Value {
         let mut command = self.command(tool("KARUI_SAM").with_file_name("python"));
         let answer = succeed(command.arg(Path::new(ROOT).join("tests/deploy/aws.py")).args(arguments));
@@ -83,13 +83,13 @@ impl World {
         Deployed(self.boto3(&["describe", STACK]))
     }
 
-    /// Waits until the queue of failures holds an event; returns the record that it came in.
+    /// Waits until the failure queue holds an event; returns the record that it came in.
     pub async fn failure(&self, deployed: &Deployed) -> Value {
         let queue = deployed.output("FailureQueue");
         let mut messages = self.boto3(&["waiting", queue]);
         let begun = Instant::now();
         while messages.as_array().unwrap().is_empty() {
-            assert!(begun.elapsed() < Duration::from_mins(3), "no event in the queue of failures");
+            assert!(begun.elapsed() < Duration::from_mins(3), "no event in the failure queue");
             tokio::time::sleep(Duration::from_secs(1)).await;
             messages = self.boto3(&["waiting", queue]);
         }
@@ -97,7 +97,7 @@ impl World {
     }
 }
 
-/// What is there, as AWS itself tells it.
+/// The deployed resources, as AWS reports them.
 pub struct Deployed(pub Value);
 
 impl Deployed {

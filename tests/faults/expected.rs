@@ -61,7 +61,7 @@ pub fn expected(operation: Operation) -> [Expected; FAULTS.len()] {
     }
 }
 
-/// The same of one task: a copy is looked at when it is made, and stays where that fails.
+/// Expected results of one task whose copy is checked after it is made, and stays if the check fails.
 pub fn expected_of(task: Task, operation: Operation) -> [Expected; FAULTS.len()] {
     match (task, operation) {
         (Task::Copy, HeadObject) => expected(HeadObject).map(|of_head| if of_head == Fails { Done } else { of_head }),
@@ -76,7 +76,7 @@ pub fn told(operation: Operation, fault: &Fault, own: S3ErrorKind) -> S3ErrorKin
         HeadObject if *fault == SLOW_DOWN => S3ErrorKind::Unavailable,
         // The figures do not count here.
         GetObject if matches!(fault, Fault::Cut(_)) => S3ErrorKind::Truncated { expected: 0, got: 0 },
-        // Of the parts, whose failure is what is told.
+        // The error of the parts, which is the one reported.
         AbortMultipartUpload => S3ErrorKind::Unavailable,
         HeadObject
         | GetObject

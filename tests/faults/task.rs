@@ -1,4 +1,4 @@
-//! What is done to S3 while a fault strikes: each verb of the store by itself, and whole jobs of the pipeline.
+//! Tasks that run while a fault is injected: each verb of the store, and whole jobs of the pipeline.
 
 use std::sync::LazyLock;
 
@@ -46,7 +46,7 @@ pub type Calls = &'static [(Operation, usize)];
 
 const PUT_IN_PARTS: Calls =
     &[(CreateMultipartUpload, 1), (UploadPart, 3), (CompleteMultipartUpload, 1), (AbortMultipartUpload, 1)];
-/// Of unknown length: even parts, and what is left.
+/// Unknown length: equal parts, and the rest.
 const PUT_STREAM: Calls =
     &[(CreateMultipartUpload, 1), (UploadPart, 4), (CompleteMultipartUpload, 1), (AbortMultipartUpload, 1)];
 const COPY_IN_PARTS: Calls =
@@ -95,8 +95,8 @@ static LARGE: LazyLock<Bytes> = LazyLock::new(|| noise(15 * MIB + 1000));
 static IMAGE: LazyLock<Bytes> = LazyLock::new(|| std::fs::read("tests/fixtures/photo-420.jpg").unwrap().into());
 static LIGHTER: LazyLock<Bytes> = LazyLock::new(|| {
     let outcome = optimize(&IMAGE, &quick(), Budget::UNLIMITED).unwrap();
-    let Outcome::Optimized(lighter) = outcome else { panic!("{outcome:?}") };
-    lighter.bytes.into()
+    let Outcome::Optimized(encoded) = outcome else { panic!("{outcome:?}") };
+    encoded.bytes.into()
 });
 
 fn quick() -> Options {
@@ -121,7 +121,7 @@ impl Task {
         }
     }
 
-    /// What is at the destination when it is done; `None`: nothing any more.
+    /// Expected object at the destination; `None` if there is none any more.
     fn result(self) -> Option<Bytes> {
         Some(match self {
             Self::Delete => return None,
@@ -139,7 +139,7 @@ impl Task {
     }
 }
 
-/// As it is told: by the store's error, or by the pipeline's report.
+/// The reported error: the store's, or the pipeline's report.
 #[derive(Debug)]
 pub struct Failure {
     pub class: String,
@@ -160,7 +160,7 @@ impl From<S3Error> for Failure {
     }
 }
 
-/// A source, and an old object where the new one is to be.
+/// A source, and an old object at the destination.
 pub struct World {
     pub s3: TestS3,
     task: Task,
@@ -267,7 +267,7 @@ impl World {
         Store::new(self.s3.timeless_client(attempts), transfer).with_copy_limit(6 * MIB as u64)
     }
 
-    /// What is at the destination, whole: the result of the task, or what was there before it.
+    /// The object at the destination: the task's result or the old object, complete.
     pub fn assert_stored(&self, done: bool) {
         let stored = std::fs::read(self.s3.file(&self.to)).ok().map(Bytes::from);
         let (expected, other) = if done { (self.task.result(), Some(OLD)) } else { (Some(OLD), self.task.result()) };

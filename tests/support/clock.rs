@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_s3::config::{AsyncSleep, Sleep};
 use tokio::sync::watch;
 
-/// What is shorter is a pause between two attempts, and passes as it does anywhere.
+/// Shorter waits are pauses between attempts, and pass in real time.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Told of every request that hangs.

@@ -12,14 +12,14 @@ use tokio::sync::{Notify, watch};
 
 use super::clock::Clock;
 
-/// What goes wrong with a request.
+/// A fault of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// An error with this status and this code, and the store sees nothing.
     Error(u16, &'static str),
-    /// The same in S3's own words, where only they tell what is meant.
+    /// An error with S3's message, for errors that only the message distinguishes.
     ErrorSaying(u16, &'static str, &'static str),
-    /// The same inside an answer that began as a success.
+    /// An error inside a response that started as a success.
     ErrorInside200(&'static str),
     /// A success in so many words, and the store sees nothing.
     Lie(String),
@@ -57,7 +57,7 @@ impl Seen {
 struct State {
     rules: Vec<(Operation, RangeInclusive<usize>, Fault)>,
     seen: Vec<Seen>,
-    /// What objects are tagged with. The folder knows no tags: without this it says so.
+    /// Tags of objects. The folder supports no tags: without this it says so.
     tagging: Option<String>,
     hangs: watch::Sender<usize>,
     held: Arc<Notify>,
@@ -69,7 +69,7 @@ struct State {
 struct Storm {
     percent: u64,
     state: u64,
-    /// How often in a row, by method and address.
+    /// Number of consecutive calls, by method and address.
     struck: HashMap<String, u32>,
 }
 
@@ -110,7 +110,7 @@ impl Faults {
         self.0.lock().unwrap().rules.push((operation, n..=n, fault));
     }
 
-    /// All calls from now on fail so.
+    /// Makes all calls fail from now on.
     pub fn always(&self, operation: Operation, fault: Fault) {
         self.0.lock().unwrap().rules.push((operation, 0..=usize::MAX, fault));
     }

@@ -10,7 +10,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use karui::s3::UploadChecksum;
 use tempfile::TempDir;
 
-/// Of an object in parts it knows checksums of checksums alone, and refuses one of the whole.
+/// MiniStack supports only composite checksums for multipart uploads, and refuses full-object ones.
 pub const CHECKSUM: UploadChecksum = UploadChecksum::Sha256;
 
 /// A `MiniStack` process on a free port of 127.0.0.1. It ends when this is dropped, and what it has started with it.
@@ -26,12 +26,12 @@ impl MiniStack {
         Self::start_with(&[("SERVICES", "s3")]).await
     }
 
-    /// As an S3 that holds every request to bucket policies, roles and their trust. A key ID of 12 digits is an account's.
+    /// Starts an S3 that enforces bucket policies, roles and trust policies. A key ID of 12 digits is an account's.
     pub async fn start_with_accounts() -> Self {
         Self::start_with(&[("SERVICES", "s3,sts,iam"), ("AUTH", "true")]).await
     }
 
-    /// The same with all it has: `CloudFormation`, Lambda, SQS and what else a stack is made of.
+    /// Starts it with all services of a stack: `CloudFormation`, Lambda, SQS and others.
     pub async fn start_with_everything() -> Self {
         Self::start_with(&[]).await
     }
@@ -77,12 +77,12 @@ impl MiniStack {
         panic!("ministack does not answer on port {port} within a minute");
     }
 
-    /// What any other client of AWS needs in its environment.
+    /// Environment variables for other AWS clients.
     pub fn environment(&self) -> [(&'static str, &str); 5] {
         self.environment_of("test")
     }
 
-    /// The same of an account.
+    /// Environment variables with an account's credentials.
     pub fn environment_of<'a>(&'a self, account: &'a str) -> [(&'static str, &'a str); 5] {
         [
             ("AWS_ENDPOINT_URL", &self.endpoint),
@@ -97,7 +97,7 @@ impl MiniStack {
         self.client_of("test")
     }
 
-    /// An account's own.
+    /// Credentials of an account.
     pub fn client_of(&self, account: &str) -> Client {
         let credentials =
             Credentials::builder().access_key_id(account).secret_access_key("test").provider_name("test").build();

@@ -52,7 +52,7 @@ impl TestS3 {
         Client::from_conf(config.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build())
     }
 
-    /// The same, but for that it runs out of time at once where a request hangs, and only there.
+    /// The same client, which times out at once if a request hangs, and only then.
     pub fn timeless_client(&self, attempts: u32) -> Client {
         let config = self.client(attempts).config().to_builder();
         Client::from_conf(config.sleep_impl(self.faults.clock()).build())

@@ -1,4 +1,4 @@
-//! What a client asked and was answered, as it was on the wire, whichever server it speaks to.
+//! Records a client's requests and responses, for any server.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ pub type Headers = BTreeMap<String, String>;
 /// A request, without its body.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// As S3 names it: `PutObject`.
+    /// Operation as S3 names it: `PutObject`.
     pub operation: String,
     pub headers: Headers,
 }
@@ -28,7 +28,7 @@ struct Wire {
     answer: Headers,
 }
 
-/// An interceptor; its clones share what they have heard.
+/// An interceptor; clones share the recording.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder(Arc<Mutex<Wire>>);
 
