@@ -124,7 +124,7 @@ impl StoredChecksum {
         Some(verifier.verify())
     }
 
-    /// Whether all bytes of a reader match; `None` as for [`Self::verify_bytes`].
+    /// Whether all bytes of a reader match; `None` if this is a checksum of the parts' checksums, which cannot tell.
     ///
     /// # Errors
     /// The reader's.
