@@ -235,7 +235,7 @@ fn optimize_dry_run_writes_nothing() {
 fn wrong_usage_exits_with_2_and_the_remedy() {
     let bench = Bench::new().with("icon.png", "a/x.png").with("icon.png", "b/x.png");
     for (args, remedy) in [
-        (vec!["a/x.png"], "--out DIR, --in-place"),
+        (vec!["a/x.png"], "--out DIR or --in-place"),
         (vec!["--out", "out", "a/x.png", "b/x.png"], "would both be written to"),
         (vec!["--out", "a", "a"], "choose another folder"),
         (vec!["--out", "out", "-"], "leave out --out"),

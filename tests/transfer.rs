@@ -303,13 +303,13 @@ async fn sync_applies_filters_delete_and_dry_run() {
         ("cp s3://source/a.jpg s3://source/a.jpg", "onto itself"),
         ("cp --optimize s3://source/a.jpg s3://source", "onto itself"),
         ("cp s3://source/raw/ down", "--recursive"),
-        ("sync no-such-folder s3://source", "no folder"),
+        ("sync no-such-folder s3://source", "not a folder"),
     ] {
         let said = world.karui(line).await;
         assert!(said.code == Some(2) && said.stderr.contains(words), "{line}: {}", said.stderr);
     }
     let said = world.karui("cp --json --optimize s3://source/none.jpg s3://destination").await;
-    assert_eq!((said.code, said.names("failed")), (Some(1), vec!["none.jpg".into()]), "asked for by its name");
+    assert_eq!((said.code, said.names("failed")), (Some(1), vec!["none.jpg".into()]), "named explicitly");
 }
 
 /// While one object is held on its way, others come to the source that its listing did not have.
@@ -800,7 +800,7 @@ async fn source_that_keeps_changing_is_a_failure() {
         }
         let said = Said::from(child.wait_with_output().await.unwrap());
         let reason = said.rows[0]["reason"].to_string();
-        assert!(said.code == Some(1) && reason.contains("run again when it rests"), "{reason}");
+        assert!(said.code == Some(1) && reason.contains("run again when it is stable"), "{reason}");
         assert_eq!(reason.contains("an older version was copied"), arrives);
         assert_eq!(world.s3.file(&destination("x")).exists(), arrives);
     }

@@ -501,7 +501,7 @@ mod tests {
                 ("KARUI_DESTINATION_PREFIX", destination),
                 ("KARUI_SOURCE_PREFIX", source),
             ]);
-            faults.is_err_and(|faults| faults[0].contains("come back as events"))
+            faults.is_err_and(|faults| faults[0].contains("would trigger events"))
         };
         assert!(looping("", ""));
         assert!(looping("small/", ""));
