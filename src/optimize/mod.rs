@@ -6,6 +6,7 @@ mod color;
 mod compare;
 mod gates;
 mod gif;
+mod insets;
 mod jpeg;
 mod metadata;
 mod padding;

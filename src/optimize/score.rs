@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::color::ToSrgb;
 use super::gates::Gates;
+use super::insets::{Inset, InsetComparison, InsetFinder};
 use super::ssimulacra2::{Comparison, Mirrored, Windows};
 
 pub use super::ssimulacra2::IDENTICAL;
@@ -110,6 +111,12 @@ fn busy_slack(target: f64) -> f64 {
     BUSY_SLACK * (IDENTICAL - target).max(0.0)
 }
 
+/// What an inset's own score is worth as a window's: it may score below the target by the share that all that is not flat
+/// may.
+fn as_window(own: f64) -> f64 {
+    IDENTICAL - (IDENTICAL - own) * (1.0 + WINDOW_SLACK) / (1.0 + BUSY_SLACK)
+}
+
 fn slack(target: f64) -> f64 {
     WINDOW_SLACK * (IDENTICAL - target).max(0.0)
 }
@@ -152,6 +159,14 @@ impl Rgb {
         Self { width, height, samples }
     }
 
+    /// Its insets.
+    #[must_use]
+    pub fn insets(&self) -> Vec<Inset> {
+        let mut finder = InsetFinder::new(self.width, self.height);
+        (0..self.height).for_each(|y| finder.push(self.row(y).each_ref().map(Vec::as_slice)));
+        finder.finish()
+    }
+
     /// The samples of a row by channel.
     #[must_use]
     pub fn row(&self, y: usize) -> [Vec<u8>; 3] {
@@ -175,6 +190,9 @@ pub struct Judge {
     width: usize,
     comparison: Comparison,
     mirrored: Option<Mirrored>,
+    insets: Vec<InsetComparison>,
+    /// Rows pushed.
+    rows: usize,
     drift: Drift,
     /// How both pictures are shown, where it is not as sRGB.
     to_srgb: Option<Arc<ToSrgb>>,
@@ -186,7 +204,15 @@ impl Judge {
     pub fn new(width: usize, height: usize) -> Option<Self> {
         let comparison = Comparison::new(width, height)?;
         let (mirrored, drift) = (Mirrored::new(width, height), Drift::new(width, height));
-        Some(Self { width, comparison, mirrored, drift, to_srgb: None })
+        Some(Self { width, comparison, mirrored, insets: Vec::new(), rows: 0, drift, to_srgb: None })
+    }
+
+    /// Scores these insets by themselves as well.
+    #[must_use]
+    pub fn with_insets(self, insets: impl IntoIterator<Item = Inset>) -> Self {
+        let is_small = self.mirrored.is_some();
+        let insets = insets.into_iter().filter(|_| !is_small).filter_map(InsetComparison::new).collect();
+        Self { insets, ..self }
     }
 
     /// Judges both pictures as this conversion shows them.
@@ -208,6 +234,10 @@ impl Judge {
         if let Some(mirrored) = &mut self.mirrored {
             mirrored.push(reference, distorted);
         }
+        for inset in &mut self.insets {
+            inset.push(self.rows, reference, distorted);
+        }
+        self.rows += 1;
         self.drift.push(reference, distorted);
     }
 
@@ -231,7 +261,10 @@ impl Judge {
     pub fn finish_with_windows(self, max_drift: f64) -> (Score, Windows) {
         let drifts = self.drift.mean() > max_drift;
         let (whole, windows) = self.comparison.finish();
-        let (mirrored, windows) = self.mirrored.map_or((IDENTICAL, windows), Mirrored::finish);
+        let (mirrored, mut windows) = self.mirrored.map_or((IDENTICAL, windows), Mirrored::finish);
+        for (inset, own) in self.insets.into_iter().map(InsetComparison::finish) {
+            windows.cap(&inset.across, &inset.down, as_window(own));
+        }
         let score =
             Score { whole, worst: windows.worst().min(mirrored), busy: windows.busy, mirrored, gates: Gates::OPEN };
         (if drifts { score.min(Score::REFUSED) } else { score }, windows)
@@ -244,7 +277,7 @@ pub fn judge(reference: &Rgb, distorted: &Rgb, max_drift: f64) -> Option<Score> 
     if (reference.width, reference.height) != (distorted.width, distorted.height) {
         return None;
     }
-    let mut judge = Judge::new(reference.width, reference.height)?;
+    let mut judge = Judge::new(reference.width, reference.height)?.with_insets(reference.insets());
     judge.push_all(reference, distorted);
     Some(judge.finish(max_drift))
 }
@@ -372,6 +405,21 @@ mod tests {
         assert!(score.whole > score.worst + 30.0, "{score:?}");
         assert!(score.effective(75.0) < 50.0 && Score::IDENTICAL.effective(75.0) >= 100.0);
         assert!((Score::floor(75.0) - 69.0).abs() < 1e-9 && Score::floor(90.0) > 87.0);
+    }
+
+    #[test]
+    fn inset_counts_as_a_window_of_its_own_score() {
+        let [source, without] = object(640, 150);
+        let crop = |picture: &Rgb| {
+            let inside = |i: usize| (208..344).contains(&(i % 640)) && (208..344).contains(&(i / 640));
+            let pixels = (0..640 * 640).filter(|i| inside(*i)).flat_map(|i| picture.samples[i * 3..][..3].to_vec());
+            Rgb { width: 136, height: 136, samples: pixels.collect() }
+        };
+        let own = judge(&crop(&source), &crop(&without), ANY_DRIFT).unwrap().at_all_scales();
+        let score = judge(&source, &without, ANY_DRIFT).unwrap();
+        assert!((score.worst - as_window(own)).abs() < 1e-3, "{score:?} {own}");
+        // The demand is the same on both at every target.
+        assert!((as_window(75.0 - busy_slack(75.0)) - Score::floor(75.0)).abs() < 1e-9);
     }
 
     #[test]

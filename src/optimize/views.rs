@@ -9,6 +9,7 @@ use super::census::Census;
 use super::color::ToSrgb;
 use super::compare::Picture;
 use super::gates::Watch;
+use super::insets::{Inset, InsetFinder};
 use super::score::{Judge, Rgb, Score, judge};
 
 /// Decoded pixels, row by row.
@@ -63,6 +64,12 @@ impl Pixels {
         Rgb { width: self.width, height: self.height, samples: flatten(&self.rgba, background) }
     }
 
+    fn insets_over(&self, background: u8) -> Vec<Inset> {
+        let mut finder = InsetFinder::new(self.width, self.height);
+        (0..self.height).for_each(|y| finder.push(planes(self.row(y), background).each_ref().map(Vec::as_slice)));
+        finder.finish()
+    }
+
     #[must_use]
     pub fn row(&self, y: usize) -> &[RGBA8] {
         &self.rgba[y * self.width..][..self.width]
@@ -76,6 +83,8 @@ pub struct Views<'a> {
     /// EXIF's.
     orientation: u8,
     backgrounds: &'static [u8],
+    /// Over each background, as stored.
+    insets: Vec<Vec<Inset>>,
     /// How colours are shown, where it is not as sRGB.
     to_srgb: Option<Arc<ToSrgb>>,
     /// Of graphics, whose flat areas must stay flat.
@@ -90,7 +99,8 @@ impl<'a> Views<'a> {
     pub fn new(pixels: &'a Pixels, orientation: u8) -> Self {
         let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
         let census = pixels.is_graphic().then(|| Census::of(pixels, true));
-        Self { pixels, orientation, backgrounds, to_srgb: None, census }
+        let insets = backgrounds.iter().map(|background| pixels.insets_over(*background)).collect();
+        Self { pixels, orientation, backgrounds, insets, to_srgb: None, census }
     }
 
     /// Scores colours as this conversion shows them.
@@ -140,8 +150,10 @@ impl<'a> Views<'a> {
 
     fn score_rows(&self, mut fill: impl FnMut(usize, &mut [RGBA8]), to_srgb: Option<&ToSrgb>) -> Option<Score> {
         let Pixels { width, height, .. } = *self.pixels;
-        let new_judge = |background: &u8| Some((*background, Judge::new(width, height)?));
-        let mut judges = self.backgrounds.iter().map(new_judge).collect::<Option<Vec<_>>>()?;
+        let new_judge = |(background, insets): (&u8, &Vec<Inset>)| {
+            Some((*background, Judge::new(width, height)?.with_insets(insets.iter().cloned())))
+        };
+        let mut judges = self.backgrounds.iter().zip(&self.insets).map(new_judge).collect::<Option<Vec<_>>>()?;
         let mut candidate = vec![RGBA8::default(); width];
         for y in 0..height {
             fill(y, &mut candidate);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::coefficients::{Blocks, Coefficients};
+use super::insets;
 use super::levels::Levels;
 use super::libjpeg::{Coded, Fault};
 use super::mosaic;
@@ -16,6 +17,7 @@ use super::target::{Aim, Answer, Near, WHOLE_TRIALS, approach};
 use super::upright::UPRIGHT;
 use crate::optimize::candidate::Candidate;
 use crate::optimize::color::ToSrgb;
+use crate::optimize::insets::Inset;
 use crate::optimize::outcome::Check;
 use crate::optimize::score::{Judge, ROUNDING, Score};
 use crate::optimize::search::{Trial, Verdict};
@@ -100,7 +102,9 @@ pub fn to_target(source: Coded<'_>, about: About<'_>, target: f64, budget: Budge
     }
     let tiles = mosaic::of(&source);
     let About { orientation, to_srgb, .. } = about;
-    let ways = Ways { source: &source, tiles: tiles.as_ref(), bits_per_pixel, target, orientation, to_srgb, budget };
+    let insets = insets::of(&source, orientation, to_srgb.map(AsRef::as_ref));
+    let tiles = tiles.as_ref();
+    let ways = Ways { source: &source, tiles, insets, bits_per_pixel, target, orientation, to_srgb, budget };
     let (chroma, Found { held, budget_cut }) = ways.best()?;
     let Some(Held { setting, score, check }) = held else { return Ok(Lossy { budget_cut, ..Lossy::NOTHING }) };
     Ok(match write(source, chroma, &setting, bits_per_pixel)? {
@@ -173,6 +177,7 @@ const OTHER_COLORS_MARGIN: f64 = 0.4;
 struct Ways<'a> {
     source: &'a dyn Blocks,
     tiles: Option<&'a Coefficients>,
+    insets: Vec<Inset>,
     bits_per_pixel: f64,
     target: f64,
     orientation: u8,
@@ -230,7 +235,8 @@ impl Ways<'_> {
     }
 
     fn search(&self, chroma: Chroma) -> Found {
-        let Some(whole) = self.on(self.source, chroma) else { return Found { held: None, budget_cut: false } };
+        let whole = self.on(self.source, chroma).map(|whole| whole.with_insets(&self.insets));
+        let Some(whole) = whole else { return Found { held: None, budget_cut: false } };
         let sample = self.tiles.and_then(|tiles| self.on(tiles, chroma));
         let threads = self.budget.threads();
         let mut seen = Vec::new();

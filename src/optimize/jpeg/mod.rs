@@ -7,6 +7,7 @@ mod decode;
 mod filter;
 mod ground;
 mod halve;
+mod insets;
 mod levels;
 mod libjpeg;
 mod lists;

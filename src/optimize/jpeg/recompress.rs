@@ -17,6 +17,7 @@ use super::scans;
 use super::tables::{Role, table};
 use super::upright::{self, UPRIGHT};
 use crate::optimize::color::ToSrgb;
+use crate::optimize::insets::Inset;
 use crate::optimize::score::{Judge, Score};
 use crate::optimize::spread::{self, Sink};
 use crate::optimize::ssimulacra2::{Grid, Part, Windows};
@@ -85,6 +86,8 @@ pub struct Recompressor<'a> {
     guess: f64,
     /// How colours are shown, where it is not as sRGB.
     to_srgb: Option<Arc<ToSrgb>>,
+    /// Of the upright picture.
+    insets: Vec<Inset>,
 }
 
 /// Steps of the dial, coarse to fine.
@@ -116,7 +119,7 @@ impl<'a> Recompressor<'a> {
             _ => return None,
         };
         let grounds = grounds(source);
-        Some(Self { source, layout, roles, halved: Vec::new(), grounds, guess, to_srgb: None })
+        Some(Self { source, layout, roles, halved: Vec::new(), grounds, guess, to_srgb: None, insets: Vec::new() })
     }
 
     fn halving(source: &'a dyn Blocks, guess: f64) -> Option<Self> {
@@ -132,13 +135,19 @@ impl<'a> Recompressor<'a> {
         }
         let roles = vec![Role::Luma, Role::Halved, Role::Halved];
         let grounds = grounds(source);
-        Some(Self { source, layout, roles, halved, grounds, guess, to_srgb: None })
+        Some(Self { source, layout, roles, halved, grounds, guess, to_srgb: None, insets: Vec::new() })
     }
 
     /// Scores colours as this conversion shows them.
     #[must_use]
     pub fn shown_by(self, to_srgb: Option<&Arc<ToSrgb>>) -> Self {
         Self { to_srgb: to_srgb.cloned(), ..self }
+    }
+
+    /// Scores these insets of the upright picture by themselves as well.
+    #[must_use]
+    pub fn with_insets(self, insets: &[Inset]) -> Self {
+        Self { insets: insets.to_vec(), ..self }
     }
 
     /// Width and height in pixels, as stored.
@@ -168,7 +177,7 @@ impl<'a> Recompressor<'a> {
         let (width, height) = upright::size(self.source.layout(), orientation);
         let made = self.at(setting);
         let scores = |to_srgb: Option<Arc<ToSrgb>>| {
-            let judge = Judge::new(width, height)?.shown_by(to_srgb);
+            let judge = Judge::new(width, height)?.shown_by(to_srgb).with_insets(self.insets.iter().cloned());
             let judge = spread::judged(judge, threads, |sink| self.compare(&made, orientation, sink))?;
             Some(judge.finish_with_windows(MAX_DRIFT))
         };
@@ -200,7 +209,8 @@ impl<'a> Recompressor<'a> {
         let mut windows = known.clone();
         for part in parts {
             let (across, down) = part.pixels(known.grid, size);
-            let judge = Judge::new(across.len(), down.len())?.shown_by(self.to_srgb.clone());
+            let insets = self.insets.iter().filter_map(|inset| inset.within(&across, &down));
+            let judge = Judge::new(across.len(), down.len())?.shown_by(self.to_srgb.clone()).with_insets(insets);
             let rows = |sink: &mut Sink<'_>| self.compare_part(&made, orientation, &across, &down, sink);
             let seen = spread::judged(judge, threads, rows)?.finish_with_windows(f64::INFINITY).1;
             windows.replace(*part, &seen);

@@ -4,6 +4,8 @@
 //! norms, and the metric's own weights its score. A window's score is what the metric says of a crop of it within one
 //! point (one standard deviation; windows of 128 pixels score 3 points below their crops on average).
 
+use std::ops::Range;
+
 use super::IDENTICAL;
 use super::weights::{self, PARTS, SCALES};
 
@@ -13,6 +15,9 @@ const CELL_BITS: usize = 6;
 pub const CELL: usize = 1 << CELL_BITS;
 /// A window's side, in cells. Objects are protected best by windows of 128 pixels, one every 64.
 pub const WINDOW: usize = 2;
+
+/// A window lies over a rectangle where so many pixels of its sides do.
+const LEAST_OVERLAP: usize = CELL / 2;
 
 /// A window is flat where luma's standard deviation is below this, of XYB's Y, in both pictures: about 6 of 255 levels.
 const FLAT_DEVIATION: f64 = 0.02;
@@ -191,6 +196,20 @@ impl Windows {
     pub fn set(&mut self, left: usize, top: usize, score: Option<f32>) {
         let (across, _) = self.grid.windows();
         self.scores[top * across + left] = score;
+    }
+
+    /// Lowers the scores of the windows over a rectangle of pixels to `most`.
+    pub fn cap(&mut self, across: &Range<usize>, down: &Range<usize>, most: f64) {
+        let (columns, _) = self.grid.windows();
+        let is_over = |first: usize, range: &Range<usize>| {
+            let (start, end) = ((first * CELL).max(range.start), ((first + WINDOW) * CELL).min(range.end));
+            end.saturating_sub(start) >= LEAST_OVERLAP.min(range.len())
+        };
+        for (i, score) in self.scores.iter_mut().enumerate() {
+            if is_over(i % columns, across) && is_over(i / columns, down) {
+                *score = score.map(|score| score.min(most as f32));
+            }
+        }
     }
 
     /// Adds to every score.
