@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::coefficients::{Blocks, Coefficients};
 use super::insets;
 use super::levels::Levels;
-use super::libjpeg::{Coded, Fault};
+use super::libjpeg::{Coded, Fault, Written};
 use super::mosaic;
 use super::pixels::Pixels;
-use super::recompress::{Chroma, Recompressor, SLOPE, STEPS, Setting};
+use super::recompress::{Chroma, InPlace, Recompressor, SLOPE, STEPS, Setting};
 use super::refine::{self, Goal, Tried, refine};
 use super::target::{Aim, Answer, Near, WHOLE_TRIALS, approach};
 use super::upright::UPRIGHT;
@@ -76,13 +76,16 @@ pub fn once(source: Coded<'_>, about: About<'_>, target: f64) -> Result<Lossy, F
     const MARGIN: f64 = 4.0;
     let target = target + if about.to_srgb.is_some() { CONVERTED_MARGIN } else { 0.0 };
     let bits_per_pixel = about.bits_per_pixel(&source);
-    let chroma = [Chroma::Halved, Chroma::Kept].into_iter().find_map(|chroma| {
-        let step = Recompressor::new(&source, chroma, bits_per_pixel)?.first_step(target + MARGIN);
-        Some((chroma, step))
-    });
-    if let Some((chroma, step)) = chroma {
-        let written = write(source, chroma, &Setting::of_step(step), bits_per_pixel)?;
-        return Ok(written.map_or(Lossy::NOTHING, |bytes| Lossy::unmeasured(bytes, Method::JpegCoefficients)));
+    let recompressor = [Chroma::Halved, Chroma::Kept]
+        .into_iter()
+        .find_map(|chroma| Recompressor::new(&source, chroma, bits_per_pixel));
+    if let Some(recompressor) = recompressor {
+        let step = recompressor.first_step(target + MARGIN);
+        let made = Made::by(&recompressor, &Setting::of_step(step))?;
+        drop(recompressor);
+        return Ok(
+            write(source, made)?.map_or(Lossy::NOTHING, |bytes| Lossy::unmeasured(bytes, Method::JpegCoefficients))
+        );
     }
     let pixels = Pixels::decode(about)?;
     Ok(Lossy::unmeasured(pixels.encode(Pixels::first_step(target + MARGIN))?, Method::JpegPixels))
@@ -97,7 +100,7 @@ pub fn to_target(source: Coded<'_>, about: About<'_>, target: f64, budget: Budge
         return Ok(Lossy::NOTHING);
     }
     let bits_per_pixel = about.bits_per_pixel(&source);
-    if Recompressor::new(&source, Chroma::Kept, bits_per_pixel).is_none() {
+    if !Recompressor::has_recipe(source.layout()) {
         return in_pixels(about, target, budget);
     }
     let tiles = mosaic::of(&source);
@@ -105,28 +108,46 @@ pub fn to_target(source: Coded<'_>, about: About<'_>, target: f64, budget: Budge
     let insets = insets::of(&source, orientation, to_srgb.map(AsRef::as_ref));
     let tiles = tiles.as_ref();
     let ways = Ways { source: &source, tiles, insets, bits_per_pixel, target, orientation, to_srgb, budget };
-    let (chroma, Found { held, budget_cut }) = ways.best()?;
-    let Some(Held { setting, score, check }) = held else { return Ok(Lossy { budget_cut, ..Lossy::NOTHING }) };
-    Ok(match write(source, chroma, &setting, bits_per_pixel)? {
+    let Found { held, budget_cut } = ways.best()?;
+    let Some(Held { whole, setting, score, check }) = held else { return Ok(Lossy { budget_cut, ..Lossy::NOTHING }) };
+    let made = Made::by(&whole, &setting)?;
+    drop(whole);
+    Ok(match write(source, made)? {
         Some(bytes) => Lossy::measured(bytes, Method::JpegCoefficients, score, check, budget_cut),
         None => Lossy { budget_cut, ..Lossy::NOTHING },
     })
 }
 
-/// The file of a setting; `None` where nothing would be lost at it, so that a transcode does as well.
-fn write(source: Coded<'_>, chroma: Chroma, setting: &Setting, bits_per_pixel: f64) -> Result<Option<Vec<u8>>, Fault> {
-    let Some(recompressor) = Recompressor::new(&source, chroma, bits_per_pixel) else { return Ok(None) };
-    if recompressor.is_lossless_at(setting.step) {
-        return Ok(None);
+/// What a setting makes of a source.
+enum Made {
+    /// Nothing would be lost, so that a transcode does as well.
+    Nothing,
+    /// To be written in the source's own arrays.
+    InPlace(InPlace),
+    Apart(Written),
+}
+
+impl Made {
+    fn by(recompressor: &Recompressor<'_>, setting: &Setting) -> Result<Self, Fault> {
+        if recompressor.is_lossless_at(setting.step) {
+            return Ok(Self::Nothing);
+        }
+        match recompressor.in_place(setting) {
+            Some(in_place) => Ok(Self::InPlace(in_place)),
+            None => recompressor.encode(setting).map(Self::Apart),
+        }
     }
-    let written = if let Some(in_place) = recompressor.in_place(setting) {
-        drop(recompressor);
-        in_place.write(source)?
-    } else {
-        let written = recompressor.encode(setting)?;
-        drop(recompressor);
-        drop(source);
-        written
+}
+
+/// The file of what was made of a source; `None` where that is nothing.
+fn write(source: Coded<'_>, made: Made) -> Result<Option<Vec<u8>>, Fault> {
+    let written = match made {
+        Made::Nothing => return Ok(None),
+        Made::InPlace(in_place) => in_place.write(source)?,
+        Made::Apart(written) => {
+            drop(source);
+            written
+        }
     };
     Ok(Some(written.proven()?))
 }
@@ -149,13 +170,14 @@ fn in_pixels(about: About<'_>, target: f64, budget: Budget) -> Result<Lossy, Fau
 }
 
 /// What a search found, and whether time ended it early.
-struct Found {
-    held: Option<Held>,
+struct Found<'a> {
+    held: Option<Held<'a>>,
     budget_cut: bool,
 }
 
 /// A setting that holds, and how that is known.
-struct Held {
+struct Held<'a> {
+    whole: Recompressor<'a>,
     setting: Setting,
     score: Score,
     check: Check,
@@ -185,38 +207,68 @@ struct Ways<'a> {
     budget: Budget,
 }
 
-impl Ways<'_> {
-    /// What reaches the target with chroma halved or kept: what makes the smaller file.
-    fn best(&self) -> Result<(Chroma, Found), Fault> {
-        if self.on(self.smallest(), Chroma::Halved).is_none() {
-            return Ok((Chroma::Kept, self.search(Chroma::Kept)));
+/// What is known of a way from the sample, or else from the whole, in its stored orientation.
+#[derive(Default)]
+struct Known {
+    /// At the coarsest step that reaches the target there.
+    bytes: Option<usize>,
+    /// Steps, and how long the last one took.
+    tried: Vec<Tried>,
+    last: Duration,
+}
+
+impl Known {
+    fn at(&self, step: i32) -> Option<&Tried> {
+        self.tried.iter().find(|tried| tried.setting.step == step)
+    }
+
+    /// The score of a step, tried now where it was not before; 0 where there is none.
+    fn score(&mut self, recompressor: &Recompressor<'_>, step: i32, threads: usize) -> f64 {
+        if let Some(tried) = self.at(step) {
+            return tried.score.whole;
         }
-        let mut ways = [Chroma::Halved, Chroma::Kept];
-        let [halved, kept] = self.each(ways);
-        let (halved, kept) = (halved?, kept?);
+        let begun = Instant::now();
+        let setting = Setting::of_step(step);
+        let Some((score, windows)) = recompressor.score(&setting, UPRIGHT, threads) else { return 0.0 };
+        self.last = begun.elapsed();
+        self.tried.push(Tried { setting, score, windows });
+        score.whole
+    }
+}
+
+impl<'a> Ways<'a> {
+    /// What reaches the target with chroma halved or kept: what makes the smaller file.
+    fn best(&self) -> Result<Found<'a>, Fault> {
+        if self.on(self.smallest(), Chroma::Halved).is_none() {
+            return Ok(self.search(Chroma::Kept, Known::default()));
+        }
+        let [halved, kept] = self.each([Chroma::Halved, Chroma::Kept]);
+        let mut ways = [(Chroma::Halved, halved?), (Chroma::Kept, kept?)];
+        let [halved, kept] = ways.each_ref().map(|(_, known)| known.bytes);
         if kept.is_some_and(|kept| halved.is_none_or(|halved| kept < halved)) {
             ways.reverse();
         }
-        let first = self.search(ways[0]);
+        let [first, second] = ways.map(|(chroma, known)| move || self.search(chroma, known));
+        let found = first();
         // What promised more on the sample may not hold on the whole.
-        Ok(if first.held.is_some() { (ways[0], first) } else { (ways[1], self.search(ways[1])) })
+        Ok(if found.held.is_some() { found } else { second() })
     }
 
-    /// What [`Self::bytes_at_target`] answers, side by side where there are two threads.
-    fn each(&self, ways: [Chroma; 2]) -> [Result<Option<usize>, Fault>; 2] {
+    /// What [`Self::at_target`] answers, side by side where there are two threads.
+    fn each(&self, ways: [Chroma; 2]) -> [Result<Known, Fault>; 2] {
         if self.budget.threads() < 2 {
-            return ways.map(|way| self.bytes_at_target(way, 1));
+            return ways.map(|way| self.at_target(way, 1));
         }
         let threads = self.budget.threads() / 2;
         std::thread::scope(|scope| {
-            let first = scope.spawn(|| self.bytes_at_target(ways[0], threads));
-            let second = self.bytes_at_target(ways[1], threads);
+            let first = scope.spawn(|| self.at_target(ways[0], threads));
+            let second = self.at_target(ways[1], threads);
             [first.join().unwrap_or_else(|panic| resume_unwind(panic)), second]
         })
     }
 
     /// The sample, or else the whole.
-    fn smallest(&self) -> &dyn Blocks {
+    fn smallest(&self) -> &'a dyn Blocks {
         self.tiles.map_or(self.source, |tiles| tiles)
     }
 
@@ -224,29 +276,22 @@ impl Ways<'_> {
         Some(Recompressor::new(source, chroma, self.bits_per_pixel)?.shown_by(self.to_srgb))
     }
 
-    /// Bytes of the sample, or else of the whole, at the coarsest step that reaches the target there.
-    fn bytes_at_target(&self, chroma: Chroma, threads: usize) -> Result<Option<usize>, Fault> {
-        let Some(recompressor) = self.on(self.smallest(), chroma) else { return Ok(None) };
-        let score = |step| score_of(&recompressor, step, UPRIGHT, threads);
-        let Near::Step(step) = approach(&self.aim(&recompressor), score, None, self.budget).near else {
-            return Ok(None);
-        };
-        Ok(Some(recompressor.encode(&Setting::of_step(step))?.len()))
+    /// The coarsest step that reaches the target on the sample, or else on the whole.
+    fn at_target(&self, chroma: Chroma, threads: usize) -> Result<Known, Fault> {
+        let mut known = Known::default();
+        let Some(recompressor) = self.on(self.smallest(), chroma) else { return Ok(known) };
+        let score = |step| known.score(&recompressor, step, threads);
+        if let Near::Step(step) = approach(&self.aim(&recompressor), score, None, self.budget).near {
+            known.bytes = Some(recompressor.encode(&Setting::of_step(step))?.len());
+        }
+        Ok(known)
     }
 
-    fn search(&self, chroma: Chroma) -> Found {
+    fn search(&self, chroma: Chroma, mut known: Known) -> Found<'a> {
         let whole = self.on(self.source, chroma).map(|whole| whole.with_insets(&self.insets));
         let Some(whole) = whole else { return Found { held: None, budget_cut: false } };
         let sample = self.tiles.and_then(|tiles| self.on(tiles, chroma));
         let threads = self.budget.threads();
-        let mut seen = Vec::new();
-        let mut on_sample = |step| {
-            let score = sample.as_ref().map_or(0.0, |sample| score_of(sample, step, UPRIGHT, threads));
-            seen.push(Trial { step, score });
-            score
-        };
-        let pixels = self.tiles.map(|tiles| tiles.layout.width * tiles.layout.height);
-        let by_sample = pixels.map(|pixels| (pixels, &mut on_sample as &mut dyn FnMut(i32) -> f64));
         let mut trials = Trials {
             whole: &whole,
             ways: self,
@@ -255,20 +300,28 @@ impl Ways<'_> {
             budget_cut: false,
             sample: None,
         };
+        if sample.is_none() && self.orientation == UPRIGHT {
+            trials.last = known.last;
+            trials.tried = std::mem::take(&mut known.tried);
+        }
+        let mut on_sample = |step| sample.as_ref().map_or(0.0, |sample| known.score(sample, step, threads));
+        let pixels = self.tiles.map(|tiles| tiles.layout.width * tiles.layout.height);
+        let by_sample = pixels.map(|pixels| (pixels, &mut on_sample as &mut dyn FnMut(i32) -> f64));
         let aim = self.aim(&whole);
         let Answer { near, budget_cut } = approach(&aim, |step| trials.whole_score(step), by_sample, self.budget);
-        let first = match near {
-            Near::Nothing => None,
+        let (tried, check, budget_cut) = match near {
+            Near::Nothing => (None, Check::Whole, budget_cut),
             Near::Sampled(Trial { step, score }) => {
-                let (setting, score) = (Setting::of_step(step), Score::of_whole(score));
-                return Found { held: Some(Held { setting, score, check: Check::Sampled }), budget_cut };
+                (Some((Setting::of_step(step), Score::of_whole(score))), Check::Sampled, budget_cut)
             }
-            Near::Step(step) => trials.tried.iter().position(|tried| tried.setting.step == step),
+            Near::Step(step) => {
+                trials.sample = sample.as_ref().map(|sample| (sample, known));
+                let (tried, cut) = trials.refined(&aim, step);
+                (tried.map(|tried| (tried.setting, tried.score)), Check::Whole, budget_cut || cut)
+            }
         };
-        let Some(first) = first.map(|i| trials.tried.swap_remove(i)) else { return Found { held: None, budget_cut } };
-        trials.budget_cut |= budget_cut;
-        trials.sample = sample.as_ref().map(|sample| (sample, seen));
-        trials.refined(&aim, first)
+        let held = tried.map(|(setting, score)| Held { whole, setting, score, check });
+        Found { held, budget_cut }
     }
 
     fn aim(&self, recompressor: &Recompressor<'_>) -> Aim {
@@ -282,11 +335,6 @@ impl Ways<'_> {
     }
 }
 
-/// The whole's score at a step; 0 where there is none.
-fn score_of(recompressor: &Recompressor<'_>, step: i32, orientation: u8, threads: usize) -> f64 {
-    recompressor.score(&Setting::of_step(step), orientation, threads).map_or(0.0, |(score, _)| score.whole)
-}
-
 /// Trials of the whole.
 struct Trials<'a> {
     whole: &'a Recompressor<'a>,
@@ -297,11 +345,14 @@ struct Trials<'a> {
     /// Whether time did not allow another.
     budget_cut: bool,
     /// A sample of the whole, and what it scored at steps with the usual dead zones.
-    sample: Option<(&'a Recompressor<'a>, Vec<Trial>)>,
+    sample: Option<(&'a Recompressor<'a>, Known)>,
 }
 
 impl Trials<'_> {
     fn whole_score(&mut self, step: i32) -> f64 {
+        if let Some(tried) = self.tried.iter().find(|tried| tried.setting.step == step) {
+            return tried.score.at_all_scales();
+        }
         let setting = Setting::of_step(step);
         let (score, windows) = self.scores(&setting);
         self.tried.push(Tried { setting, score, windows });
@@ -320,8 +371,10 @@ impl Trials<'_> {
         !self.budget_cut
     }
 
-    /// What holds everywhere, from a step that is near.
-    fn refined(mut self, aim: &Aim, first: Tried) -> Found {
+    /// What holds everywhere, from a step near the target that was tried, and whether time ended the search early.
+    fn refined(mut self, aim: &Aim, step: i32) -> (Option<Tried>, bool) {
+        let Some(first) = self.tried.iter().position(|tried| tried.setting.step == step) else { return (None, false) };
+        let first = self.tried.swap_remove(first);
         let has_sample = self.ways.tiles.is_some();
         let (trials, enough) = match (has_sample, aim.pixels > MANY_PIXELS) {
             (true, true) => FEW_REFINING_TRIALS,
@@ -336,9 +389,7 @@ impl Trials<'_> {
             trials,
             enough,
         };
-        let held = refine(&goal, first, &mut self);
-        let held = held.map(|Tried { setting, score, .. }| Held { setting, score, check: Check::Whole });
-        Found { held, budget_cut: self.budget_cut }
+        (refine(&goal, first, &mut self), self.budget_cut)
     }
 }
 
@@ -348,8 +399,8 @@ impl refine::Trials for Trials<'_> {
     }
 
     fn drop_of(&mut self, step: i32, even: f64) -> Option<f64> {
-        let (sample, seen) = self.sample.as_ref()?;
-        let before = seen.iter().find(|trial| trial.step == step)?.score;
+        let (sample, known) = self.sample.as_ref()?;
+        let before = known.at(step)?.score.whole;
         let setting = Setting { step, levels: Levels::over(sample.size(), even) };
         Some(before - sample.score(&setting, UPRIGHT, self.ways.budget.threads())?.0.whole)
     }

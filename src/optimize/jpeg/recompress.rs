@@ -90,6 +90,16 @@ pub struct Recompressor<'a> {
     insets: Vec<Inset>,
 }
 
+/// What the components are where chroma is kept; `None` where there is no recipe for the colour model.
+fn roles(layout: &Layout) -> Option<Vec<Role>> {
+    let chroma = if axes(layout).is_some() { Role::Full } else { Role::Subsampled };
+    match (layout.model, layout.components.len()) {
+        (ColorModel::Gray, 1) => Some(vec![Role::Luma]),
+        (ColorModel::YCbCr, 3) => Some(vec![Role::Luma, chroma, chroma]),
+        _ => None,
+    }
+}
+
 /// Steps of the dial, coarse to fine.
 pub const STEPS: std::ops::RangeInclusive<i32> = COARSEST..=FINEST;
 /// Points of score that one step brings near the usual targets, measured on photographs.
@@ -110,14 +120,15 @@ impl<'a> Recompressor<'a> {
         }
     }
 
+    /// Whether there is a recipe for an image's colour model.
+    #[must_use]
+    pub fn has_recipe(layout: &Layout) -> bool {
+        roles(layout).is_some()
+    }
+
     fn keeping(source: &'a dyn Blocks, guess: f64) -> Option<Self> {
         let layout = source.layout().clone();
-        let chroma = if axes(&layout).is_some() { Role::Full } else { Role::Subsampled };
-        let roles = match (layout.model, layout.components.len()) {
-            (ColorModel::Gray, 1) => vec![Role::Luma],
-            (ColorModel::YCbCr, 3) => vec![Role::Luma, chroma, chroma],
-            _ => return None,
-        };
+        let roles = roles(&layout)?;
         let grounds = grounds(source);
         Some(Self { source, layout, roles, halved: Vec::new(), grounds, guess, to_srgb: None, insets: Vec::new() })
     }

@@ -7,7 +7,7 @@
 
 use super::recompress::Setting;
 use crate::optimize::score::Score;
-use crate::optimize::ssimulacra2::{Part, Windows};
+use crate::optimize::ssimulacra2::{Grid, Part, Windows};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -209,56 +209,110 @@ impl Goal {
     /// A setting at which windows that lack some reach their floor, found on parts of the picture, and what is then known
     /// of all windows. Dead zones were `narrowed` so many times before. Parts score higher than they do in the whole by
     /// `bias`: the metric's rounding errors add up along its rows.
-    fn mended(&self, now: &Tried, mut narrowed: usize, bias: f64, trials: &mut impl Trials) -> (Setting, Windows) {
-        let (mut setting, mut windows) = (now.setting.clone(), now.windows.clone());
+    fn mended(&self, now: &Tried, narrowed: usize, bias: f64, trials: &mut impl Trials) -> (Setting, Windows) {
         let floor = self.floor(now);
-        let parts = Part::below(&windows, floor);
-        let cells: usize = parts.iter().map(|part| part.cells()).sum();
-        let is_small = cells as f64 <= MOST_PARTS * (windows.grid.columns * windows.grid.rows) as f64;
-        let (mut per_step, mut surplus) = (PER_STEP, -self.lacking(now));
-        let (mut lacks_at, mut held) = (setting.step, None);
-        for _ in 0..if is_small { PART_TRIALS } else { LARGE_PART_TRIALS } {
-            let before = setting.step;
-            if surplus >= 0.0 {
-                held = Some((setting.clone(), windows.clone()));
-                if surplus <= SURPLUS || before <= lacks_at + 1 {
-                    break;
-                }
-            } else {
-                lacks_at = before;
-            }
-            let is_narrow = narrowed == MOST_NARROWED || setting.levels.are_spent(&windows, floor + bias);
-            let mut known = windows.clone();
-            if before > now.setting.step || -surplus > MOST_LACKING || is_narrow {
-                let most = held.as_ref().map_or(self.finest, |(held, _)| held.step - 1);
-                let steps = ((AIM - surplus) / per_step).ceil() as i32;
-                setting.step = (before + steps).max(lacks_at + 1).min(most);
-                if held.is_some() {
-                    // Many steps may matter to one side of the two that are known: neither is to be crept up on.
-                    let margin = (most - lacks_at) / 4;
-                    setting.step =
-                        setting.step.clamp(lacks_at + 1 + margin, (most - margin).max(lacks_at + 1 + margin));
-                }
-                if setting.step == before || setting.step <= lacks_at {
-                    break;
-                }
-                known.raise(f64::from(setting.step - before) * self.slope);
-            } else {
-                narrowed += 1;
-                setting.levels = setting.levels.narrowed(&windows, floor + bias + AIM, self.orientation);
-            }
+        let parts = Part::below(&now.windows, floor);
+        let mut mending = Mending {
+            goal: self,
+            whole_step: now.setting.step,
+            floor: floor + bias,
+            setting: now.setting.clone(),
+            windows: now.windows.clone(),
+            surplus: -self.lacking(now),
+            narrowed,
+            per_step: PER_STEP,
+            lacks_at: now.setting.step,
+            held: None,
+        };
+        for _ in 0..part_trials(&parts, now.windows.grid) {
+            let Some((setting, known)) = mending.next() else { break };
             let Some(seen) = trials.parts(&setting, &known, &parts) else {
-                windows = known;
+                (mending.setting, mending.windows) = (setting, known);
                 break;
             };
-            if setting.step != before {
-                let per = (seen.worst() - windows.worst()) / f64::from(setting.step - before);
-                per_step = per.clamp(PER_STEP_RANGE.0, PER_STEP_RANGE.1);
-            }
-            windows = seen;
-            surplus = windows.worst() - floor - bias;
+            mending.learn(setting, seen);
         }
-        held.filter(|_| surplus < 0.0).unwrap_or((setting, windows))
+        mending.found()
+    }
+}
+
+fn part_trials(parts: &[Part], grid: Grid) -> usize {
+    let cells: usize = parts.iter().map(|part| part.cells()).sum();
+    let is_small = cells as f64 <= MOST_PARTS * (grid.columns * grid.rows) as f64;
+    if is_small { PART_TRIALS } else { LARGE_PART_TRIALS }
+}
+
+/// The search for a setting at which windows reach their floor, on parts of the picture.
+struct Mending<'a> {
+    goal: &'a Goal,
+    /// The step at which the whole was tried.
+    whole_step: i32,
+    /// What windows must reach in parts.
+    floor: f64,
+    /// The last setting, what is known of all windows there, and points that the worst one lies above the floor.
+    setting: Setting,
+    windows: Windows,
+    surplus: f64,
+    /// How many times dead zones were narrowed.
+    narrowed: usize,
+    /// Points of score that a step brings.
+    per_step: f64,
+    /// The finest step at which windows lack some, and the coarsest setting at which none does.
+    lacks_at: i32,
+    held: Option<(Setting, Windows)>,
+}
+
+impl Mending<'_> {
+    /// The next setting to try, and the windows as they are expected there; `None` where none is of use.
+    fn next(&mut self) -> Option<(Setting, Windows)> {
+        let before = self.setting.step;
+        if self.surplus >= 0.0 {
+            self.held = Some((self.setting.clone(), self.windows.clone()));
+            if self.surplus <= SURPLUS || before <= self.lacks_at + 1 {
+                return None;
+            }
+        } else {
+            self.lacks_at = before;
+        }
+        let is_narrow = self.narrowed == MOST_NARROWED || self.setting.levels.are_spent(&self.windows, self.floor);
+        if before > self.whole_step || -self.surplus > MOST_LACKING || is_narrow {
+            let step = self.next_step()?;
+            let mut known = self.windows.clone();
+            known.raise(f64::from(step - before) * self.goal.slope);
+            return Some((Setting { step, levels: self.setting.levels.clone() }, known));
+        }
+        self.narrowed += 1;
+        let levels = self.setting.levels.narrowed(&self.windows, self.floor + AIM, self.goal.orientation);
+        Some((Setting { step: before, levels }, self.windows.clone()))
+    }
+
+    /// The most promising step that is still open.
+    fn next_step(&self) -> Option<i32> {
+        let (before, least) = (self.setting.step, self.lacks_at + 1);
+        let most = self.held.as_ref().map_or(self.goal.finest, |(held, _)| held.step - 1);
+        let steps = ((AIM - self.surplus) / self.per_step).ceil() as i32;
+        let mut step = (before + steps).max(least).min(most);
+        if self.held.is_some() {
+            // Many steps may matter to one side of the two that are known: neither is to be crept up on.
+            let margin = (most - self.lacks_at) / 4;
+            step = step.clamp(least + margin, (most - margin).max(least + margin));
+        }
+        (step != before && step >= least).then_some(step)
+    }
+
+    fn learn(&mut self, setting: Setting, seen: Windows) {
+        let steps = setting.step - self.setting.step;
+        if steps != 0 {
+            let per = (seen.worst() - self.windows.worst()) / f64::from(steps);
+            self.per_step = per.clamp(PER_STEP_RANGE.0, PER_STEP_RANGE.1);
+        }
+        self.surplus = seen.worst() - self.floor;
+        (self.setting, self.windows) = (setting, seen);
+    }
+
+    /// The last setting, unless it lacks something that another one did not.
+    fn found(self) -> (Setting, Windows) {
+        self.held.filter(|_| self.surplus < 0.0).unwrap_or((self.setting, self.windows))
     }
 }
 
@@ -280,7 +334,6 @@ impl Best {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::ssimulacra2::Grid;
 
     const GOAL: Goal = Goal { target: 75.0, orientation: 1, finest: 400, slope: 0.175, trials: 6, enough: 4 };
     const GRID: Grid = Grid { columns: 12, rows: 10 };

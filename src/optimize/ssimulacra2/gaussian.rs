@@ -5,8 +5,13 @@
 //! one point lower by it than by exact arithmetic. Since scores are what that code says they are, they add up here, too.
 #![allow(clippy::needless_range_loop, clippy::inline_always)]
 
-use archmage::{autoversion, incant, magetypes};
+use std::ops::Range;
+
+use archmage::{incant, magetypes};
+use magetypes::simd::backends::F32x8Backend;
 use magetypes::simd::generic::f32x8;
+
+use super::rows::{BLURRED, TILE, Tile};
 
 /// Samples to either side that an output leans on, and one.
 const RADIUS: usize = 5;
@@ -48,8 +53,10 @@ const fn mul_prev2(term: usize) -> [f32; UNROLL] {
 
 /// Rows that are blurred across side by side, one in each lane of a vector.
 pub const LANES: usize = 8;
+/// Samples of a vector.
+pub type Chunk = [f32; LANES];
 /// A row of samples by eights, the last of which zeros fill.
-pub type Row = Vec<[f32; LANES]>;
+pub type Row = Vec<Chunk>;
 /// Zeros before and after the interleaved rows.
 const BEFORE: usize = SPAN;
 const AFTER: usize = DELAY;
@@ -61,187 +68,270 @@ pub fn blank(width: usize) -> Row {
 }
 
 /// Eight rows, sample by sample: all eight first samples, then the second ones.
-pub struct Interleaved {
-    width: usize,
-    samples: Vec<[f32; LANES]>,
-}
+pub struct Interleaved(Vec<Chunk>);
 
 impl Interleaved {
     /// Zeros, for rows of so many samples.
     #[must_use]
     pub fn blank(width: usize) -> Self {
-        Self { width, samples: vec![[0.0; LANES]; BEFORE + width.next_multiple_of(LANES) + AFTER] }
+        Self(vec![[0.0; LANES]; BEFORE + width.next_multiple_of(LANES) + AFTER])
     }
 
     /// Takes rows.
-    pub fn take(&mut self, rows: &[&Row; LANES]) {
-        let end = self.samples.len() - AFTER;
-        let squares = self.samples[BEFORE..end].as_chunks_mut().0;
-        interleave(&rows.map(Vec::as_slice), squares);
-    }
-
-    /// Takes the squares of others.
-    pub fn square(&mut self, of: &Self) {
-        let (out, of) = (self.samples.as_flattened_mut(), of.samples.as_flattened());
-        out.iter_mut().zip(of).for_each(|(out, v)| *out = v * v);
-    }
-
-    /// Takes the products of the first four rows of others with their last four.
-    pub fn multiply(&mut self, of: &Self) {
-        for (out, v) in self.samples.iter_mut().zip(&of.samples) {
-            *out = [v[0] * v[4], v[1] * v[5], v[2] * v[6], v[3] * v[7], 0.0, 0.0, 0.0, 0.0];
-        }
-    }
-
-    /// Blurs the rows across, in `scratch`.
-    pub fn blur<'a>(&self, scratch: &mut Vec<[f32; LANES]>, rows: impl Iterator<Item = &'a mut Row>) {
-        scratch.resize(self.width.next_multiple_of(LANES), [0.0; LANES]);
-        incant!(across(&self.samples, &mut scratch[..self.width]), [v3, neon, scalar]);
-        let squares = scratch.as_chunks().0;
-        let mut rows: Vec<_> = rows.map(Vec::as_mut_slice).collect();
-        deinterleave(squares, &mut rows);
+    pub fn take(&mut self, rows: [&Row; LANES]) {
+        let end = self.0.len() - AFTER;
+        let squares = self.0[BEFORE..end].as_chunks_mut().0;
+        incant!(interleave(&rows.map(Vec::as_slice), squares), [v3, neon, scalar]);
     }
 }
 
-type Square = [[f32; LANES]; LANES];
+type Square = [Chunk; LANES];
 
-#[inline(always)]
-fn transposed(square: &Square) -> Square {
-    let mut out = [[0.0; LANES]; LANES];
-    for y in 0..LANES {
-        for x in 0..LANES {
-            out[y][x] = square[x][y];
-        }
-    }
-    out
-}
-
-#[autoversion(v3, neon)]
-fn interleave(rows: &[&[[f32; LANES]]; LANES], squares: &mut [Square]) {
-    for x in 0..squares.len() {
-        let mut square = [[0.0; LANES]; LANES];
-        for i in 0..LANES {
-            square[i] = rows[i][x];
-        }
-        squares[x] = transposed(&square);
-    }
-}
-
-/// The other way; of the eight rows the first ones, as many as are wanted.
-#[autoversion(v3, neon)]
-fn deinterleave(squares: &[Square], rows: &mut [&mut [[f32; LANES]]]) {
-    let wanted = rows.len().min(LANES);
-    for x in 0..squares.len() {
-        let square = transposed(&squares[x]);
-        for i in 0..wanted {
-            rows[i][x] = square[i];
-        }
-    }
-}
-
-/// `FastGaussian1D` on eight rows with their zeros around them.
 #[magetypes(v3, neon, scalar)]
-fn across(token: Token, lanes: &[[f32; LANES]], out: &mut [[f32; LANES]]) {
-    type F = f32x8<Token>;
-    let width = out.len();
-    let (mut prev, mut prev2) = ([F::zero_t(token); TERMS], [F::zero_t(token); TERMS]);
+fn interleave(token: Token, rows: &[&[Chunk]; LANES], squares: &mut [Square]) {
+    for x in 0..squares.len() {
+        let mut square = [f32x8::<Token>::zero_t(token); LANES];
+        for i in 0..LANES {
+            square[i] = f32x8::load_t(token, &rows[i][x]);
+        }
+        f32x8::transpose_8x8(&mut square);
+        for i in 0..LANES {
+            square[i].store(&mut squares[x][i]);
+        }
+    }
+}
+
+/// Where the blur of eight rows across has come to.
+#[derive(Default)]
+pub struct Across {
+    step: usize,
+    last: [Chunk; TERMS],
+    before: [Chunk; TERMS],
+}
+
+impl Across {
+    /// Blurs rows of so many samples, or their products with others, on to the next tile.
+    pub fn tile(&mut self, width: usize, rows: &Interleaved, others: Option<&Interleaved>, out: &mut [Tile; LANES]) {
+        match others {
+            None => incant!(across(self, width, &rows.0, out), [v3, neon, scalar]),
+            Some(others) => incant!(across_products(self, width, [&rows.0, &others.0], out), [v3, neon, scalar]),
+        }
+    }
+}
+
+#[magetypes(v3, neon, scalar)]
+fn across(token: Token, state: &mut Across, width: usize, samples: &[Chunk], out: &mut [Tile; LANES]) {
+    blur_across(token, state, width, samples, None, out);
+}
+
+#[magetypes(v3, neon, scalar)]
+fn across_products(token: Token, state: &mut Across, width: usize, [a, b]: [&[Chunk]; 2], out: &mut [Tile; LANES]) {
+    blur_across(token, state, width, a, Some(b), out);
+}
+
+/// `FastGaussian1D`. Closures, and so iterators, are not inlined into functions for a CPU.
+#[inline(always)]
+fn blur_across<T: F32x8Backend>(
+    token: T,
+    state: &mut Across,
+    width: usize,
+    samples: &[Chunk],
+    others: Option<&[Chunk]>,
+    out: &mut [Tile; LANES],
+) {
     // What comes in at a step; steps begin before the row by the delay.
     macro_rules! sum {
         ($step:expr) => {
-            F::load_t(token, &lanes[$step]) + F::load_t(token, &lanes[$step + SPAN])
+            sample(token, samples, others, $step) + sample(token, samples, others, $step + SPAN)
         };
     }
-    macro_rules! single {
-        ($step:expr) => {{
-            let sum = sum!($step);
-            for i in 0..TERMS {
-                let mut y = sum * F::splat_t(token, MUL_IN[i][0]);
-                y = F::splat_t(token, MUL_PREV2[i][0]).mul_add_portable(prev2[i], y);
-                prev2[i] = prev[i];
-                prev[i] = F::splat_t(token, MUL_PREV[i][0]).mul_add_portable(prev[i], y);
+    let mut square = [[0.0; LANES]; LANES];
+    let mut terms = Terms::load(token, state);
+    let (mut step, steps) = (state.step, width + DELAY);
+    let left = step.saturating_sub(DELAY);
+    let end = (left + TILE).min(width) + DELAY;
+    while step < end {
+        if step >= FIRST_BLOCK + DELAY && step + RADIUS + 2 < steps {
+            let outputs = terms.block(&[sum!(step), sum!(step + 1), sum!(step + 2), sum!(step + 3)]);
+            let first = (step - DELAY) % LANES;
+            for j in 0..UNROLL {
+                outputs[j].store(&mut square[first + j]);
             }
-            if $step >= DELAY {
-                (prev[0] + (prev[1] + prev[2])).store(&mut out[$step - DELAY]);
-            }
-        }};
-    }
-    let steps = width + DELAY;
-    let mut step = 0;
-    while step < steps.min(FIRST_BLOCK + DELAY) {
-        single!(step);
-        step += 1;
-    }
-    while step + RADIUS + 2 < steps {
-        let sums = [sum!(step), sum!(step + 1), sum!(step + 2), sum!(step + 3)];
-        let mut y = [[F::zero_t(token); TERMS]; UNROLL];
-        for j in 0..UNROLL {
-            for i in 0..TERMS {
-                let mut term = sums[0] * F::splat_t(token, MUL_IN[i][j]);
-                for k in 0..j {
-                    term = F::splat_t(token, MUL_IN[i][j - 1 - k]).mul_add_portable(sums[k + 1], term);
-                }
-                term = F::splat_t(token, MUL_PREV2[i][j]).mul_add_portable(prev2[i], term);
-                y[j][i] = F::splat_t(token, MUL_PREV[i][j]).mul_add_portable(prev[i], term);
-            }
+            step += UNROLL;
+        } else {
+            terms.step(sum!(step)).store(&mut square[(step + LANES - DELAY) % LANES]);
+            step += 1;
         }
-        (prev2, prev) = (y[2], y[3]);
-        for j in 0..UNROLL {
-            (y[j][0] + (y[j][1] + y[j][2])).store(&mut out[step - DELAY + j]);
+        if step >= LANES + DELAY && (step - DELAY).is_multiple_of(LANES) {
+            store_transposed(token, &square, out, (step - DELAY - left) / LANES - 1);
         }
-        step += UNROLL;
     }
-    while step < steps {
-        single!(step);
-        step += 1;
+    if end == steps && !width.is_multiple_of(LANES) {
+        square[width % LANES..].fill([0.0; LANES]);
+        store_transposed(token, &square, out, (width - left) / LANES);
+    }
+    state.step = step;
+    terms.store(state);
+}
+
+#[inline(always)]
+fn sample<T: F32x8Backend>(token: T, samples: &[Chunk], others: Option<&[Chunk]>, i: usize) -> f32x8<T> {
+    let sample = f32x8::load_t(token, &samples[i]);
+    match others {
+        Some(others) => sample * f32x8::load_t(token, &others[i]),
+        None => sample,
     }
 }
 
-/// A column's blur, for all columns of a row: the last two outputs of each term.
-pub struct Down {
-    /// Of the last step, and the one before, in turns.
-    terms: [[Vec<f32>; TERMS]; 2],
-    newer: usize,
+#[inline(always)]
+fn store_transposed<T: F32x8Backend>(token: T, square: &Square, out: &mut [Tile; LANES], x: usize) {
+    let mut transposed = [f32x8::zero_t(token); LANES];
+    for i in 0..LANES {
+        transposed[i] = f32x8::load_t(token, &square[i]);
+    }
+    f32x8::transpose_8x8(&mut transposed);
+    for i in 0..LANES {
+        transposed[i].store(&mut out[i][x]);
+    }
+}
+
+/// The last two outputs of each term, of eight rows.
+#[derive(Clone, Copy)]
+struct Terms<T: F32x8Backend> {
+    token: T,
+    last: [f32x8<T>; TERMS],
+    before: [f32x8<T>; TERMS],
+}
+
+impl<T: F32x8Backend> Terms<T> {
+    #[inline(always)]
+    fn load(token: T, state: &Across) -> Self {
+        let (mut last, mut before) = ([f32x8::zero_t(token); TERMS], [f32x8::zero_t(token); TERMS]);
+        for i in 0..TERMS {
+            last[i] = f32x8::load_t(token, &state.last[i]);
+            before[i] = f32x8::load_t(token, &state.before[i]);
+        }
+        Self { token, last, before }
+    }
+
+    #[inline(always)]
+    fn store(&self, state: &mut Across) {
+        for i in 0..TERMS {
+            self.last[i].store(&mut state.last[i]);
+            self.before[i].store(&mut state.before[i]);
+        }
+    }
+
+    /// The output of a step.
+    #[inline(always)]
+    fn step(&mut self, sum: f32x8<T>) -> f32x8<T> {
+        let outputs = self.outputs::<0>(&[sum; UNROLL]);
+        (self.before, self.last) = (self.last, outputs);
+        total(&outputs)
+    }
+
+    /// The outputs of a block of steps.
+    #[inline(always)]
+    fn block(&mut self, sums: &[f32x8<T>; UNROLL]) -> [f32x8<T>; UNROLL] {
+        let outputs =
+            [self.outputs::<0>(sums), self.outputs::<1>(sums), self.outputs::<2>(sums), self.outputs::<3>(sums)];
+        (self.before, self.last) = (outputs[2], outputs[3]);
+        [total(&outputs[0]), total(&outputs[1]), total(&outputs[2]), total(&outputs[3])]
+    }
+
+    /// What each term puts out at step `J` of a block.
+    #[inline(always)]
+    fn outputs<const J: usize>(&self, sums: &[f32x8<T>; UNROLL]) -> [f32x8<T>; TERMS] {
+        [self.output::<0, J>(sums), self.output::<1, J>(sums), self.output::<2, J>(sums)]
+    }
+
+    #[inline(always)]
+    fn output<const TERM: usize, const J: usize>(&self, sums: &[f32x8<T>; UNROLL]) -> f32x8<T> {
+        let mut output = sums[0] * f32x8::splat_t(self.token, MUL_IN[TERM][J]);
+        for k in 0..J {
+            output = f32x8::splat_t(self.token, MUL_IN[TERM][J - 1 - k]).mul_add_portable(sums[k + 1], output);
+        }
+        output = f32x8::splat_t(self.token, MUL_PREV2[TERM][J]).mul_add_portable(self.before[TERM], output);
+        f32x8::splat_t(self.token, MUL_PREV[TERM][J]).mul_add_portable(self.last[TERM], output)
+    }
+}
+
+#[inline(always)]
+fn total<T: F32x8Backend>(terms: &[f32x8<T>; TERMS]) -> f32x8<T> {
+    terms[0] + (terms[1] + terms[2])
+}
+
+/// The blur of all columns of a row.
+pub struct Down(Vec<Columns>);
+
+/// The blur of eight columns, all together where memory is read in order.
+#[derive(Clone, Copy, Default)]
+struct Columns {
+    /// The last rows that came in: row `y` at `y % SPAN`.
+    rows: [Chunk; SPAN],
+    /// The last two outputs of each term.
+    last: [Chunk; TERMS],
+    before: [Chunk; TERMS],
 }
 
 impl Down {
     #[must_use]
     pub fn blank(width: usize) -> Self {
-        let terms = || std::array::from_fn(|_| vec![0.0; width]);
-        Self { terms: [terms(), terms()], newer: 0 }
+        Self(vec![Columns::default(); width.div_ceil(LANES)])
     }
 
-    /// Blurs the columns of `out.len()` from `left` on by a step, with the rows that come in.
-    pub fn step(&mut self, left: usize, [above, below]: [&[f32]; 2], out: &mut [f32]) {
-        let [first, second] = &mut self.terms;
-        let (newer, older) = if self.newer == 0 { (first, second) } else { (second, first) };
-        let right = left + out.len();
-        let newer = newer.each_ref().map(|term| &term[left..right]);
-        let older = older.each_mut().map(|term| &mut term[left..right]);
-        down([above, below], newer, older, out);
-    }
-
-    /// Ends a step, once all columns have taken it.
-    pub fn advance(&mut self) {
-        self.newer ^= 1;
+    /// Blurs columns, counted in chunks, on from `step` by as many steps as rows come in; what comes out is the tile of
+    /// this `quantity`.
+    pub fn tile(
+        &mut self,
+        columns: Range<usize>,
+        step: usize,
+        rows: &[Tile],
+        out: &mut [[Tile; BLURRED]],
+        quantity: usize,
+    ) {
+        incant!(down(&mut self.0[columns], step % SPAN, rows, out, quantity), [v3, neon, scalar]);
     }
 }
 
-/// `FastGaussianVertical`; `older` receives the new outputs.
-#[autoversion(v3, neon)]
-fn down(rows: [&[f32]; 2], newer: [&[f32]; TERMS], older: [&mut [f32]; TERMS], out: &mut [f32]) {
-    const N: [f32; TERMS] = [N2[0] as f32, N2[1] as f32, N2[2] as f32];
-    const D: [f32; TERMS] = [D1[0] as f32, D1[1] as f32, D1[2] as f32];
-    let n = out.len();
-    let (above, below) = (&rows[0][..n], &rows[1][..n]);
-    let (newer0, newer1, newer2) = (&newer[0][..n], &newer[1][..n], &newer[2][..n]);
-    let [older0, older1, older2] = older;
-    let (older0, older1, older2) = (&mut older0[..n], &mut older1[..n], &mut older2[..n]);
-    for i in 0..n {
-        let sum = above[i] + below[i];
-        let y0 = N[0].mul_add(sum, (-D[0]).mul_add(newer0[i], -older0[i]));
-        let y1 = N[1].mul_add(sum, (-D[1]).mul_add(newer1[i], -older1[i]));
-        let y2 = N[2].mul_add(sum, (-D[2]).mul_add(newer2[i], -older2[i]));
-        (older0[i], older1[i], older2[i]) = (y0, y1, y2);
-        out[i] = y0 + (y1 + y2);
+/// `FastGaussianVertical`; rows that come in take the place of those that leave.
+#[magetypes(v3, neon, scalar)]
+fn down(
+    token: Token,
+    columns: &mut [Columns],
+    first: usize,
+    rows: &[Tile],
+    out: &mut [[Tile; BLURRED]],
+    quantity: usize,
+) {
+    type F = f32x8<Token>;
+    let (mut weights, mut of_last) = ([F::zero_t(token); TERMS], [F::zero_t(token); TERMS]);
+    for i in 0..TERMS {
+        weights[i] = F::splat_t(token, N2[i] as f32);
+        of_last[i] = F::splat_t(token, -(D1[i] as f32));
+    }
+    for x in 0..columns.len() {
+        let Columns { rows: above, last, before } = &mut columns[x];
+        let (mut now, mut older) = (weights, weights);
+        for i in 0..TERMS {
+            now[i] = F::load_t(token, &last[i]);
+            older[i] = F::load_t(token, &before[i]);
+        }
+        for step in 0..rows.len() {
+            let above = &mut above[(first + step) % SPAN];
+            let below = F::load_t(token, &rows[step][x]);
+            let sum = F::load_t(token, above) + below;
+            below.store(above);
+            let mut next = now;
+            for i in 0..TERMS {
+                next[i] = weights[i].mul_add_portable(sum, of_last[i].mul_sub_portable(now[i], older[i]));
+            }
+            (older, now) = (now, next);
+            total(&now).store(&mut out[step][quantity][x]);
+        }
+        for i in 0..TERMS {
+            now[i].store(&mut last[i]);
+            older[i].store(&mut before[i]);
+        }
     }
 }

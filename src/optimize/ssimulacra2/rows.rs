@@ -6,8 +6,8 @@
 
 use archmage::autoversion;
 
-use super::gaussian::LANES;
-use super::weights::{PARTS, SCALES};
+use super::gaussian::{Chunk, LANES};
+use super::weights::PARTS;
 use super::windows::CELL;
 
 /// Zeros, for rows of so many pixels.
@@ -120,43 +120,43 @@ const C2: f32 = 0.0009;
 /// What is blurred, of a pixel of both pictures a and b: a, b, a², b², a · b.
 pub const BLURRED: usize = 5;
 /// Pixels that are worked on at a time, for what is in between to stay in the CPU's first cache.
-pub const TILE: usize = 256;
+pub const TILE: usize = 64;
+/// Pixels of a row, a few of which may be unused.
+pub type Tile = [Chunk; TILE / LANES];
 
 /// What pixels of a row add to the metric: for each part sums of its values and of their fourth powers, by cells.
 pub struct Parts {
-    values: [[f32; TILE]; PARTS / 2],
-    sums: [[[f32; 2]; TILE / LEAST_CELL]; PARTS / 2],
-    cells: usize,
+    /// A cell's side, in pixels.
+    side: usize,
+    sums: [Vec<[f32; 2]>; PARTS / 2],
 }
 
-/// The smallest side of a cell, at the coarsest scale.
-const LEAST_CELL: usize = CELL >> (SCALES - 1);
-
 impl Parts {
+    /// Of rows of so many pixels.
     #[must_use]
-    pub fn blank() -> Self {
-        Self { values: [[0.0; TILE]; PARTS / 2], sums: [[[0.0; 2]; TILE / LEAST_CELL]; PARTS / 2], cells: 0 }
+    pub fn blank(width: usize, side: usize) -> Self {
+        Self { side, sums: std::array::from_fn(|_| vec![[0.0; 2]; width.div_ceil(side)]) }
     }
 
-    /// Compares pixels of a row of both pictures, as they came and blurred, and sums over every `side` of them.
-    pub fn compare(&mut self, blurred: &[[f32; TILE]; BLURRED], own: [&[f32]; 2], side: usize) {
-        judge(blurred, own, &mut self.values);
+    /// Compares pixels of a row of both pictures from `left` on, as they came and blurred.
+    pub fn compare(&mut self, left: usize, blurred: &[Tile; BLURRED], own: [&[f32]; 2]) {
+        let mut values = [[0.0; TILE]; PARTS / 2];
         let pixels = own[0].len();
-        self.cells = pixels.div_ceil(side);
-        for (values, sums) in self.values.iter().zip(&mut self.sums) {
-            powers(&values[..pixels], side, sums);
+        judge(&blurred.each_ref().map(|tile| tile.as_flattened()), own, &mut values);
+        for (values, sums) in values.iter().zip(&mut self.sums) {
+            powers(&values[..pixels], self.side, &mut sums[left / self.side..]);
         }
     }
 
     /// Sums by cells of each part.
     #[must_use]
     pub fn by_cell(&self) -> [&[[f32; 2]]; PARTS / 2] {
-        self.sums.each_ref().map(|sums| &sums[..self.cells])
+        self.sums.each_ref().map(Vec::as_slice)
     }
 
     /// Sums over all: of each part's values, then of their fourth powers.
     pub fn add_to(&self, all: &mut [f64; PARTS]) {
-        for (k, sums) in self.by_cell().into_iter().enumerate() {
+        for (k, sums) in self.sums.iter().enumerate() {
             for [sum, of_fourths] in sums {
                 all[k] += f64::from(*sum);
                 all[k + PARTS / 2] += f64::from(*of_fourths);
@@ -167,7 +167,7 @@ impl Parts {
 
 /// Of each pixel: 1 - SSIM, edges gained, edges lost (`ssimulacra2.cc`, `SSIMMap` and `EdgeDiffMap`).
 #[autoversion(v3, neon)]
-fn judge(blurred: &[[f32; TILE]; BLURRED], own: [&[f32]; 2], parts: &mut [[f32; TILE]; PARTS / 2]) {
+fn judge(blurred: &[&[f32]; BLURRED], own: [&[f32]; 2], parts: &mut [[f32; TILE]; PARTS / 2]) {
     let n = own[0].len();
     let [a, b, a_squared, b_squared, product] = blurred;
     let (a, b, product) = (&a[..n], &b[..n], &product[..n]);

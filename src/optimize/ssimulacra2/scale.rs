@@ -1,7 +1,9 @@
 //! One scale of the metric: rows of both pictures come in, are blurred and compared, and go on to the next at half size.
 
-use super::gaussian::{self, DELAY, Down, Interleaved, LANES, Row, SPAN};
-use super::rows::{self, BLURRED, Linear, Parts, TILE};
+use std::ops::Range;
+
+use super::gaussian::{self, Across, DELAY, Down, Interleaved, LANES, Row};
+use super::rows::{self, BLURRED, Linear, Parts, TILE, Tile};
 use super::weights::PARTS;
 use super::windows::{self, CELL, Cells, Grid, Moments};
 
@@ -9,12 +11,12 @@ use super::windows::{self, CELL, Cells, Grid, Moments};
 const CHANNELS: usize = 3;
 /// Y among them.
 const LUMA: usize = 1;
-/// Rows that are blurred across at a time, both pictures side by side.
-const BAND: usize = LANES / 2;
-/// Rows that are kept: as they came until those that their blur needs are there, and blurred across while they are needed,
-/// by whole bands.
+/// Rows that are worked on at a time.
+const BAND: usize = LANES;
+/// Rows that are kept until those that their blur needs are there.
 const KEPT: usize = BAND + DELAY;
-const KEPT_BLURRED: usize = (BAND + SPAN).next_multiple_of(BAND);
+/// Pixels of a tile that no row has.
+const NOTHING: Tile = [[0.0; LANES]; TILE / LANES];
 
 pub struct Scale {
     /// Pixels.
@@ -28,7 +30,8 @@ pub struct Scale {
     /// Where rows of X and Y go that are not compared.
     unused: [Vec<f32>; 2],
     channels: [Option<Channel>; CHANNELS],
-    scratch: Scratch,
+    /// A band of both pictures, to be blurred across.
+    bands: [Interleaved; 2],
 }
 
 /// A channel that is compared.
@@ -37,21 +40,13 @@ struct Channel {
     width: usize,
     /// Rows of both pictures: row `y` at `y % KEPT`.
     rows: Vec<[Row; 2]>,
-    /// For each quantity its rows blurred across: row `y` at `y % KEPT_BLURRED`.
-    across: [Vec<Row>; BLURRED],
     down: [Down; BLURRED],
-    parts: Parts,
+    /// Of the rows of a band.
+    parts: [Parts; BAND],
     sums: [f64; PARTS],
     cells: Cells,
     /// Where it tells what is flat.
     moments: Option<Moments>,
-}
-
-/// What rows are blurred across in.
-struct Scratch {
-    pictures: Interleaved,
-    products: Interleaved,
-    blurred: Vec<[f32; LANES]>,
 }
 
 impl Scale {
@@ -71,11 +66,7 @@ impl Scale {
             rows: [linear(), linear()],
             unused: rows::blank(width),
             channels: std::array::from_fn(channel),
-            scratch: Scratch {
-                pictures: Interleaved::blank(width),
-                products: Interleaved::blank(width),
-                blurred: Vec::new(),
-            },
+            bands: [Interleaved::blank(width), Interleaved::blank(width)],
         }
     }
 
@@ -98,7 +89,7 @@ impl Scale {
     pub fn finish(&mut self) -> bool {
         self.compare();
         for channel in self.channels.iter_mut().flatten() {
-            (self.pushed..self.pushed + DELAY).for_each(|step| channel.compare(step, self.pushed));
+            channel.compare(self.pushed..self.pushed + DELAY, None);
         }
         !self.pushed.is_multiple_of(2)
     }
@@ -130,8 +121,10 @@ impl Scale {
     /// Compares what the rows that came in since make comparable.
     fn compare(&mut self) {
         for channel in self.channels.iter_mut().flatten() {
-            channel.blur(self.blurred, &mut self.scratch);
-            (self.blurred..self.pushed).for_each(|step| channel.compare(step, self.pushed));
+            for (picture, band) in self.bands.iter_mut().enumerate() {
+                band.take(std::array::from_fn(|lane| &channel.rows[(self.blurred + lane) % KEPT][picture]));
+            }
+            channel.compare(self.blurred..self.pushed, Some(&self.bands));
         }
         self.blurred = self.pushed;
     }
@@ -162,9 +155,8 @@ impl Channel {
         Self {
             width,
             rows: (0..KEPT).map(|_| [gaussian::blank(width), gaussian::blank(width)]).collect(),
-            across: std::array::from_fn(|_| vec![gaussian::blank(width); KEPT_BLURRED]),
             down: std::array::from_fn(|_| Down::blank(width)),
-            parts: Parts::blank(),
+            parts: std::array::from_fn(|_| Parts::blank(width, cells.side())),
             sums: [0.0; PARTS],
             cells,
             moments,
@@ -175,46 +167,40 @@ impl Channel {
         &mut self.rows[slot][picture].as_flattened_mut()[..self.width]
     }
 
-    /// Blurs a band of rows across; of the last one those that are there count.
-    fn blur(&mut self, first: usize, scratch: &mut Scratch) {
-        let Scratch { pictures, products, blurred } = scratch;
-        let [a, b, a_squared, b_squared, product] =
-            self.across.each_mut().map(|rows| rows[first % KEPT_BLURRED..][..BAND].iter_mut());
-        let row = |lane: usize| &self.rows[(first + lane % BAND) % KEPT][lane / BAND];
-        pictures.take(&std::array::from_fn(row));
-        pictures.blur(blurred, a.chain(b));
-        products.square(pictures);
-        products.blur(blurred, a_squared.chain(b_squared));
-        products.multiply(pictures);
-        products.blur(blurred, product);
-    }
-
-    /// Takes row `step` blurred across, or none where it is not below `rows`, and compares the row that is blurred then.
-    fn compare(&mut self, step: usize, rows: usize) {
-        const NOTHING: &[f32] = &[0.0; TILE];
-        let y = step.checked_sub(DELAY);
-        let own = y.map(|row| self.rows[row % KEPT].each_ref());
-        let mut blurred = [[0.0; TILE]; BLURRED];
+    /// Takes a row a step, of a band of both pictures or none, and compares the rows whose blur is complete then.
+    fn compare(&mut self, steps: Range<usize>, bands: Option<&[Interleaved; 2]>) {
+        let mut across = <[Across; BLURRED]>::default();
+        let (mut rows, mut blurred) = ([NOTHING; BAND], [[NOTHING; BLURRED]; BAND]);
         for left in (0..self.width).step_by(TILE) {
             let right = (left + TILE).min(self.width);
-            for (quantity, out) in blurred.iter_mut().enumerate() {
-                let row = |row: usize| &self.across[quantity][row % KEPT_BLURRED].as_flattened()[left..right];
-                let above = step.checked_sub(SPAN).map_or(NOTHING, row);
-                let below = if step < rows { row(step) } else { NOTHING };
-                self.down[quantity].step(left, [above, below], &mut out[..right - left]);
-            }
-            if let (Some(own), Some(y)) = (own, y) {
-                let own = own.map(|row| &row.as_flattened()[left..right]);
-                self.parts.compare(&blurred, own, self.cells.side());
-                self.parts.add_to(&mut self.sums);
-                self.cells.add(y, left, &self.parts.by_cell());
-                if let Some(moments) = &mut self.moments {
-                    let mut sums = [[[0.0; 2]; TILE / CELL]; 2];
-                    own.iter().zip(&mut sums).for_each(|(own, sums)| rows::moments(own, sums));
-                    moments.add(y, left, sums.each_ref().map(|sums| &sums[..(right - left).div_ceil(CELL)]));
+            let columns = left / LANES..right.div_ceil(LANES);
+            for (quantity, (across, down)) in across.iter_mut().zip(&mut self.down).enumerate() {
+                if let Some([a, b]) = bands {
+                    let (of, by) = [(a, None), (b, None), (a, Some(a)), (b, Some(b)), (a, Some(b))][quantity];
+                    across.tile(self.width, of, by, &mut rows);
                 }
+                down.tile(columns.clone(), steps.start, &rows[..steps.len()], &mut blurred, quantity);
+            }
+            self.compare_tile(left..right, &steps, &blurred);
+        }
+        for (y, parts) in steps.filter_map(|step| step.checked_sub(DELAY)).zip(&self.parts) {
+            parts.add_to(&mut self.sums);
+            self.cells.add(y, 0, &parts.by_cell());
+        }
+    }
+
+    /// Compares pixels that are blurred.
+    fn compare_tile(&mut self, pixels: Range<usize>, steps: &Range<usize>, blurred: &[[Tile; BLURRED]; BAND]) {
+        let compared =
+            steps.clone().zip(blurred).filter_map(|(step, blurred)| Some((step.checked_sub(DELAY)?, blurred)));
+        for ((y, blurred), parts) in compared.zip(&mut self.parts) {
+            let own = self.rows[y % KEPT].each_ref().map(|row| &row.as_flattened()[pixels.clone()]);
+            parts.compare(pixels.start, blurred, own);
+            if let Some(moments) = &mut self.moments {
+                let mut sums = [[[0.0; 2]; TILE / CELL]; 2];
+                own.iter().zip(&mut sums).for_each(|(own, sums)| rows::moments(own, sums));
+                moments.add(y, pixels.start, sums.each_ref().map(|sums| &sums[..pixels.len().div_ceil(CELL)]));
             }
         }
-        self.down.iter_mut().for_each(Down::advance);
     }
 }
