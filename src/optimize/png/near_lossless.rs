@@ -20,18 +20,24 @@ use crate::optimize::views::{Pixels, Views};
 /// Colours that stay exact, since eyes hold them beside what is like them: in drawings those of flat areas, in any picture
 /// those of thin lines, dots and text.
 #[derive(Default)]
-pub struct Kept(HashSet<u32, BuildHasherDefault<ColorHasher>>);
+pub struct Kept {
+    colors: HashSet<u32, BuildHasherDefault<ColorHasher>>,
+    /// Whether flat pixels stay, of whatever colour: steps of gradients above all.
+    flat: bool,
+}
 
 impl Kept {
     #[must_use]
     pub fn new(census: &Census, is_graphic: bool) -> Self {
         let is_kept =
-            |used: &Use| used.is_mark() && used.is_clean() || is_graphic && (used.is_flat() || used.is_mark());
-        Self(census.uses.iter().filter(|(_, used)| is_kept(used)).map(|(key, _)| *key).collect())
+            |used: &Use| used.is_mark() && used.is_clean() || is_graphic && (used.is_ground() || used.is_mark());
+        let colors = census.uses.iter().filter(|(_, used)| is_kept(used)).map(|(key, _)| *key).collect();
+        Self { colors, flat: false }
     }
 
-    fn has(&self, pixel: RGBA8) -> bool {
-        !self.0.is_empty() && self.0.contains(&census::key(pixel))
+    fn has(&self, pixels: &Pixels, x: usize, y: usize) -> bool {
+        let is_of_color = || self.colors.contains(&census::key(pixels.row(y)[x]));
+        !self.colors.is_empty() && is_of_color() || self.flat && pixels.is_flat(x, y)
     }
 }
 
@@ -66,7 +72,7 @@ const SAMPLE_BIAS: f64 = 3.0;
 /// of the whole, fewer where `goes_on` says so; where to begin is searched for on a sample.
 pub fn to_target(
     pixels: &Pixels,
-    kept: &Kept,
+    mut kept: Kept,
     channels: Channels,
     views: &Views<'_>,
     target: f64,
@@ -78,16 +84,25 @@ pub fn to_target(
         let steps = 0..=((COARSEST / FINEST).log2() * STEPS_PER_OCTAVE) as i32;
         Search { steps, first, target, tolerance: TOLERANCE, trials, slope: SLOPE }
     };
-    let by_sample = || {
+    // Colours and little rounding leave most graphics flat; else each flat pixel must stay, which costs bytes.
+    let mut scored = |pixels: &Pixels, views: &Views<'_>, step| {
+        let rounded = round(pixels, &kept, channels, distance(step)).scored(views);
+        if kept.flat || rounded.score.keeps_flat() {
+            return rounded;
+        }
+        kept.flat = true;
+        round(pixels, &kept, channels, distance(step)).scored(views)
+    };
+    let mut by_sample = || {
         let sample = mosaic::of(pixels)?;
         let views = views.of_sample(&sample);
-        let score = |step| round(&sample, kept, channels, distance(step)).scored(&views).score.whole;
+        let mut score = |step| scored(&sample, &views, step).score.whole;
         run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))
     };
     let first = by_sample().map_or(first, |trial| trial.step);
     let mut best: Option<(f64, Rounded)> = None;
     run(&search(target, first, trials), |step| {
-        let rounded = round(pixels, kept, channels, distance(step)).scored(views);
+        let rounded = scored(pixels, views, step);
         let score = rounded.score.effective(target);
         if score >= target && best.as_ref().is_none_or(|(best, _)| score <= *best) {
             best = Some((score, rounded));
@@ -256,7 +271,7 @@ impl<'a, const N: usize> Rounder<'a, N> {
             let samples = samples::<N>(*pixel);
             let wanted: [i32; N] =
                 std::array::from_fn(|c| (samples[c] << FRACTION) + ahead[c] + self.carried[x + 1][c]);
-            let is_kept = pixel.a != 0 && self.kept.has(*pixel);
+            let is_kept = pixel.a != 0 && self.kept.has(self.pixels, x, y);
             let rounded = if pixel.a == 0 {
                 // Not seen: colours cost nothing as foretold.
                 std::array::from_fn(|c| if c < Self::COLORS { predicted[c] } else { samples[c] })
@@ -356,6 +371,7 @@ fn samples<const N: usize>(pixel: RGBA8) -> [i32; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::gates::tests::flat_share;
 
     /// Waves under grain, which fade out towards the right.
     fn picture() -> Pixels {
@@ -370,7 +386,7 @@ mod tests {
 
     fn rounded(target: f64) -> Option<Rounded> {
         let pixels = picture();
-        to_target(&pixels, &Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), target, 6, || Verdict::Continue)
+        to_target(&pixels, Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), target, 6, || Verdict::Continue)
     }
 
     /// Different residuals of the Average filter (PNG, 9.2) in a picture.
@@ -419,7 +435,7 @@ mod tests {
             trials += 1;
             Verdict::Stop
         };
-        to_target(&pixels, &Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), 75.0, 6, stop);
+        to_target(&pixels, Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), 75.0, 6, stop);
         assert_eq!(trials, 1);
     }
 
@@ -436,6 +452,22 @@ mod tests {
 
     fn grain(x: usize, y: usize) -> u8 {
         (((x * 31 + y * 977) as u32).wrapping_mul(2_654_435_761) >> 28) as u8
+    }
+
+    #[test]
+    fn wide_steps_of_gradients_stay_flat() {
+        let steps = |v: usize| 40 + (v / 8 * 3) as u8;
+        let pixels = opaque(|x, y| match y {
+            0..64 => [steps(x), 90, 200 - steps(x)],
+            _ => [90 + grain(x, y) * 4, 60 + grain(y, x) * 5, 99],
+        });
+        let kept = Kept::new(&Census::of(&pixels, true), true);
+        let go_on = || Verdict::Continue;
+        let views = Views::new(&pixels, 1);
+        let rounded = to_target(&pixels, kept, Channels::Rgb, &views, 70.0, 6, go_on).unwrap();
+        let rgba = rounded.samples.as_chunks::<3>().0.iter().map(|samples| pixel_of(*samples)).collect();
+        let rounded = Pixels { rgba, ..pixels.clone() };
+        assert!(views.is_flat() && flat_share(&pixels, &rounded) >= 0.99 && rounded.rgba != pixels.rgba);
     }
 
     #[test]
