@@ -85,7 +85,7 @@ pub fn is_merged(census: &Census) -> bool {
         return false;
     }
     let colors = census.by_count();
-    let mut ways = TOLD_BY.into_iter().flat_map(|size| [(size, false), (size, true)]);
+    let mut ways = TOLD_BY.flat_map(|size| [(size, false), (size, true)]);
     ways.any(|(size, keeps_steps)| {
         let (into, cells) = cells(&colors, size, keeps_steps);
         let shared = into.iter().filter(|(color, into)| color != into).count();
