@@ -61,7 +61,7 @@ const SMALL_PIXELS: usize = 1 << 16;
 
 /// A search that ends so many points too high is followed by those for higher targets: finer steps are not always larger,
 /// and no lower target may make a larger file. The default target itself is searched for once.
-const TOO_HIGH: f64 = 4.0;
+const TOO_HIGH: f64 = 1.5;
 /// Higher targets below the default, with it; and by how much one above lies higher.
 const RUNGS: [f64; 2] = [60.0, 75.0];
 const HIGHER: f64 = 5.0;
