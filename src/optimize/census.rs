@@ -75,6 +75,15 @@ const LEAST_PIXELS: u32 = 13;
 const AREA: u32 = 64;
 /// A band that is wider than this many pixels is no step of a gradient any more.
 const BAND: u32 = 32 / 2;
+/// One pixel in so many of a colour is flat by chance.
+const CHANCE: u32 = 16;
+/// More than the gate of flat areas asks.
+const NEARLY_ALL: f64 = 0.995;
+/// So many colours have flat areas of such a share of a graphic's pixels; in photographs that repeat themselves of a
+/// fifth at the most, and of others it takes so few colours that these must be gradients.
+const GROUNDS: usize = 64;
+const GROUND: f64 = 0.25;
+const PIXELS_PER_COLOR: usize = 128;
 /// A rim has less than this share of firm pixels: thin lines between two areas have nearly nothing else.
 const RIM_FIRM: f64 = 0.8;
 
@@ -97,8 +106,14 @@ impl Use {
 
     /// Whether it is flat somewhere, and not by being a step of a gradient: wide bands of those count as ground.
     #[must_use]
-    pub fn is_flat(&self) -> bool {
+    pub fn is_ground(&self) -> bool {
         self.flat > 0 && (!self.is_step() || self.soft < self.count / BAND)
+    }
+
+    /// Whether it is flat somewhere, not just by chance: steps of gradients are that are wide enough.
+    #[must_use]
+    pub fn is_flat(&self) -> bool {
+        self.is_ground() || self.flat > self.count / CHANCE
     }
 
     /// Whether nearly all its pixels have equal neighbours: of grain they have not.
@@ -184,6 +199,31 @@ impl Census {
     #[must_use]
     pub fn is_of_graphic(&self) -> bool {
         self.all
+    }
+
+    /// Whether these colours hold nearly all flat pixels.
+    #[must_use]
+    pub fn holds_flat(&self, is_held: impl Fn(&Use) -> bool) -> bool {
+        let (mut all, mut held) = (0.0, 0.0);
+        for used in self.uses.values() {
+            all += f64::from(used.flat);
+            held += if is_held(used) { f64::from(used.flat) } else { 0.0 };
+        }
+        held >= all * NEARLY_ALL
+    }
+
+    /// Flat pixels of the so many colours that have most of them.
+    #[must_use]
+    pub fn flat_of(&self, colors: usize) -> u64 {
+        let mut flat: Vec<_> = self.uses.values().map(|used| used.flat).collect();
+        flat.sort_unstable_by_key(|flat| Reverse(*flat));
+        flat.iter().take(colors).map(|flat| u64::from(*flat)).sum()
+    }
+
+    /// Whether flat areas of so many pixels are drawn, not flat by chance as those of smooth photographs.
+    #[must_use]
+    pub fn is_drawn(&self, pixels: usize) -> bool {
+        self.flat_of(GROUNDS) as f64 >= pixels as f64 * GROUND || self.uses.len() * PIXELS_PER_COLOR <= pixels
     }
 
     /// Colours, the most frequent first.

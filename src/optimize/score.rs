@@ -84,6 +84,12 @@ impl Score {
         }
     }
 
+    /// Whether flat areas of a graphic stay flat.
+    #[must_use]
+    pub fn keeps_flat(self) -> bool {
+        self.gates.keeps_flat()
+    }
+
     /// With gates that it passes, or not.
     #[must_use]
     pub fn gated(self, gates: Gates) -> Self {

@@ -54,6 +54,20 @@ impl Pixels {
         (1..self.height).map(repeats).sum::<usize>() > (all as f64 * GRAPHIC_REPEATS) as usize
     }
 
+    /// Whether a pixel equals its four neighbours; all that are not seen are equal. The outermost have too few of them.
+    #[must_use]
+    pub fn is_flat(&self, x: usize, y: usize) -> bool {
+        if x == 0 || y == 0 || x + 1 >= self.width || y + 1 >= self.height {
+            return false;
+        }
+        let at = y * self.width + x;
+        let pixel = self.rgba[at];
+        [at - self.width, at - 1, at + 1, at + self.width].iter().all(|other| {
+            let other = self.rgba[*other];
+            pixel == other || pixel.a == 0 && other.a == 0
+        })
+    }
+
     /// As viewers show it: upright, over black, and where any pixel is not opaque over white as well.
     pub(super) fn shown(&self, orientation: u8) -> Picture {
         let over = |background| self.over(background).upright(orientation);
@@ -87,9 +101,16 @@ pub struct Views<'a> {
     insets: Vec<Vec<Inset>>,
     /// How colours are shown, where it is not as sRGB.
     to_srgb: Option<Arc<ToSrgb>>,
-    /// Of graphics, whose flat areas must stay flat.
+    /// Of graphics.
     census: Option<Census>,
+    /// Whether flat areas must stay flat.
+    is_flat: bool,
 }
+
+/// Of photographs that are lossy WebP the few colours that are flat most often cover an eighth of the pixels at the most,
+/// unless a sky is black; of graphics a seventh and more.
+const LOSSY_GROUNDS: usize = 4;
+const LOSSY_GROUND: f64 = 0.14;
 
 /// Mean difference of a channel, of 255, from which fewer colours are seen as other colours: dithering keeps below it.
 const MAX_DRIFT: f64 = 3.0;
@@ -100,7 +121,8 @@ impl<'a> Views<'a> {
         let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
         let census = pixels.is_graphic().then(|| Census::of(pixels, true));
         let insets = backgrounds.iter().map(|background| pixels.insets_over(*background)).collect();
-        Self { pixels, orientation, backgrounds, insets, to_srgb: None, census }
+        let is_flat = census.as_ref().is_some_and(|census| census.is_drawn(pixels.rgba.len()));
+        Self { pixels, orientation, backgrounds, insets, to_srgb: None, census, is_flat }
     }
 
     /// Scores colours as this conversion shows them.
@@ -112,13 +134,22 @@ impl<'a> Views<'a> {
     /// Scores a sample of the picture, upright, in the same colours.
     #[must_use]
     pub fn of_sample<'b>(&self, sample: &'b Pixels) -> Views<'b> {
-        Views::new(sample, 1).shown_by(self.to_srgb.clone())
+        let views = Views::new(sample, 1).shown_by(self.to_srgb.clone());
+        Views { is_flat: self.is_flat && views.census.is_some(), ..views }
     }
 
-    /// Judges a graphic whose areas need not stay flat.
+    /// Judges a picture that was lossy before: only a few grounds are flat, all else is by chance.
     #[must_use]
-    pub fn without_flat_areas(self) -> Self {
-        Self { census: None, ..self }
+    pub fn with_flat_grounds(self) -> Self {
+        let least = self.pixels.rgba.len() as f64 * LOSSY_GROUND;
+        let is_flat = self.census().is_some_and(|census| census.flat_of(LOSSY_GROUNDS) as f64 >= least);
+        Self { is_flat, ..self }
+    }
+
+    /// Whether flat areas must stay flat.
+    #[must_use]
+    pub fn is_flat(&self) -> bool {
+        self.is_flat
     }
 
     /// The colours of a graphic; `None` of other pictures.
@@ -131,7 +162,7 @@ impl<'a> Views<'a> {
     /// for a score. `fill` writes one row of the candidate, from the first to the last.
     #[must_use]
     pub fn score(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
-        let mut watch = Watch::new(self.pixels.width, self.census.as_ref(), self.backgrounds.len() > 1);
+        let mut watch = Watch::new(self.pixels.width, self.is_flat, self.backgrounds.len() > 1);
         let watched = |y: usize, row: &mut [RGBA8]| {
             fill(y, row);
             watch.push(self.pixels.row(y), row);
@@ -234,6 +265,21 @@ mod tests {
         assert!(score(&source, 1, &hole) > 99.9);
         // Filling the hole with white is invisible on white, and plain on black.
         assert!(score(&source, 1, &opaque_white) < 90.0);
+    }
+
+    #[test]
+    fn views_of_lossy_sources_hold_grounds_and_no_chance() {
+        let graphic = |is_ground: bool| {
+            let level = |i: usize| if is_ground && i % 256 < 64 { 250 } else { (i / 256 / 4 * 3) as u8 };
+            let rgba = (0..256 * 256).map(|i| RGBA8::new(level(i), 90, 255 - level(i) / 2, 255)).collect();
+            Pixels { width: 256, height: 256, rgba }
+        };
+        for (is_ground, is_flat) in [(true, true), (false, false)] {
+            let pixels = graphic(is_ground);
+            let views = Views::new(&pixels, 1);
+            assert!(views.is_flat());
+            assert_eq!(views.with_flat_grounds().is_flat(), is_flat);
+        }
     }
 
     #[test]

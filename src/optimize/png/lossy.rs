@@ -11,7 +11,7 @@ use super::quantize::{self, Found, Indexed};
 use super::traits::Kind;
 use crate::optimize::census::Census;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::score::Score;
+use crate::optimize::score::{ROUNDING, Score};
 use crate::optimize::search::Verdict;
 use crate::optimize::views::Views;
 use crate::optimize::{Budget, Effort, Method};
@@ -59,25 +59,36 @@ pub const NOTHING: Lossy = Lossy { coded: None, budget_cut: false };
 /// Of a picture this small both ways are tried: neither costs much.
 const SMALL_PIXELS: usize = 1 << 16;
 
-/// Below this target a search that ends so many points too high is followed by one for a target that lies so much higher:
-/// finer steps are not always larger, and no lower target may make a larger file.
-const LOW_TARGET: f64 = 75.0;
-const TOO_HIGH: f64 = 4.0;
-const HIGHER: f64 = 10.0;
+/// A search that ends so many points too high is followed by those for higher targets: finer steps are not always larger,
+/// and no lower target may make a larger file. The default target itself is searched for once.
+const TOO_HIGH: f64 = 1.5;
+/// Higher targets below the default, with it; and by how much one above lies higher.
+const RUNGS: [f64; 2] = [60.0, 75.0];
+const HIGHER: f64 = 5.0;
+
+/// Which higher targets may find smaller files.
+fn rungs(target: f64) -> impl Iterator<Item = f64> {
+    let below = RUNGS.map(|rung| rung + ROUNDING).into_iter().filter(move |rung| *rung > target);
+    let is_above = RUNGS.iter().all(|rung| rung + ROUNDING < target);
+    below.chain(is_above.then_some(target + HIGHER))
+}
 
 /// The smallest file found that reaches the target.
 ///
 /// # Errors
 /// oxipng's own words.
 pub fn to_target(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, String> {
-    let found = search(known, aim, budget)?;
+    let mut best = search(known, aim, budget)?;
     let is_too_high = |coded: &Coded| coded.score.effective(aim.target) > aim.target + TOO_HIGH;
-    if aim.target >= LOW_TARGET || found.budget_cut || !found.coded.as_ref().is_some_and(is_too_high) {
-        return Ok(found);
+    for target in rungs(aim.target) {
+        if best.budget_cut || !best.coded.as_ref().is_some_and(is_too_high) {
+            break;
+        }
+        let finer = search(known, Aim { target, ..aim }, budget)?;
+        let coded = best.coded.into_iter().chain(finer.coded).min_by_key(|coded| coded.bytes.len());
+        best = Lossy { coded, budget_cut: finer.budget_cut };
     }
-    let finer = search(known, Aim { target: aim.target + HIGHER, ..aim }, budget)?;
-    let coded = found.coded.into_iter().chain(finer.coded).min_by_key(|coded| coded.bytes.len());
-    Ok(Lossy { coded, budget_cut: finer.budget_cut })
+    Ok(best)
 }
 
 /// One search, by every way that may win.
@@ -95,6 +106,7 @@ fn search(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, Strin
     let views = Views::new(pixels, aim.orientation).shown_by(aim.to_srgb.cloned());
     let mut clock = Clock::new(budget);
     let mut files = Vec::new();
+    let mut rounds = false;
     let both = pixels.rgba.len() <= SMALL_PIXELS;
     let of_repeats;
     let census = if let Some(census) = views.census() {
@@ -124,11 +136,18 @@ fn search(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, Strin
             files.push(merged_file(&merged, channels, clock.effort(aim.effort, PACK_ROUNDED))?);
         }
     }
-    if (both || files.is_empty()) && !traits.is_rounded && !clock.cut {
+    if files.is_empty() && merge::may_step(census, &views) && !clock.cut {
+        let stepped = merge::stepped(pixels, census, &views, aim.target);
+        clock.verdict(PACK_ROUNDED);
+        if let Some(stepped) = stepped {
+            files.push(merged_file(&stepped, channels, clock.effort(aim.effort, PACK_ROUNDED))?);
+        }
+        rounds = true;
+    }
+    if (both || rounds || files.is_empty()) && !traits.is_rounded && !clock.cut {
         let goes_on = || clock.verdict(PACK_ROUNDED);
         let kept = Kept::new(census, traits.is_graphic);
-        if let Some(rounded) =
-            near_lossless::to_target(pixels, &kept, channels, &views, aim.target, aim.trials, goes_on)
+        if let Some(rounded) = near_lossless::to_target(pixels, kept, channels, &views, aim.target, aim.trials, goes_on)
         {
             files.push(rounded_file(rounded, traits.is_graphic, clock.effort(aim.effort, PACK_ROUNDED))?);
         }

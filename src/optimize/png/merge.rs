@@ -48,19 +48,29 @@ pub fn to_target(
     let first = coarsest - FIRST + ((target - 75.0) / SLOPE) as i32;
     let search = Search { steps: 0..=coarsest - finest, first, target, tolerance: TOLERANCE, trials, slope: SLOPE };
     let mut best: Option<(f64, Merged)> = None;
+    let mut keeps_steps = false;
     let found: Result<_, std::convert::Infallible> = search.run(|step| {
-        let into = cells(&colors, (coarsest - step) as u32).0;
-        let pixels = replaced(pixels, &into);
-        let score = views.score(|y, row| row.copy_from_slice(pixels.row(y))).unwrap_or(Score::REFUSED);
-        let effective = score.effective(target);
+        let size = (coarsest - step) as u32;
+        let mut merged = merge(pixels, &colors, size, keeps_steps, views);
+        if !keeps_steps && !merged.score.keeps_flat() {
+            keeps_steps = true;
+            merged = merge(pixels, &colors, size, keeps_steps, views);
+        }
+        let effective = merged.score.effective(target);
         if effective >= target && best.as_ref().is_none_or(|(best, _)| effective <= *best) {
-            best = Some((effective, Merged { pixels, score }));
+            best = Some((effective, merged));
         }
         Ok((effective, goes_on()))
     });
     // No trial fails.
     let Ok(_) = found;
     best.map(|(_, merged)| merged)
+}
+
+fn merge(pixels: &Pixels, colors: &[(u32, Use)], size: u32, keeps_steps: bool, views: &Views<'_>) -> Merged {
+    let pixels = replaced(pixels, &cells(colors, size, keeps_steps).0);
+    let score = views.score(|y, row| row.copy_from_slice(pixels.row(y))).unwrap_or(Score::REFUSED);
+    Merged { pixels, score }
 }
 
 /// Cells that a merged picture shows: smaller ones hold one colour each in many a drawing.
@@ -75,19 +85,48 @@ pub fn is_merged(census: &Census) -> bool {
         return false;
     }
     let colors = census.by_count();
-    TOLD_BY.into_iter().any(|size| {
-        let (into, cells) = cells(&colors, size);
+    let mut ways = TOLD_BY.flat_map(|size| [(size, false), (size, true)]);
+    ways.any(|(size, keeps_steps)| {
+        let (into, cells) = cells(&colors, size, keeps_steps);
         let shared = into.iter().filter(|(color, into)| color != into).count();
         (shared as f64) < cells as f64 * STRAY
     })
 }
 
-/// What each colour becomes, and how many cells hold any.
-fn cells(colors: &[(u32, Use)], size: u32) -> (ColorMap<u32>, usize) {
+/// Steps of gradients may be off by so many levels, as all that is flat.
+const NEAR_STEP: u8 = 2;
+
+/// Whether gradients hold flat areas that must stay flat.
+#[must_use]
+pub fn may_step(census: &Census, views: &Views<'_>) -> bool {
+    views.is_flat() && !census.holds_flat(stays)
+}
+
+/// The picture with all samples rounded by as much as flat areas may be off: wide steps of gradients become wider ones.
+/// `None` where that does not reach the target.
+pub fn stepped(pixels: &Pixels, census: &Census, views: &Views<'_>, target: f64) -> Option<Merged> {
+    let step = 2 * NEAR_STEP + 1;
+    let near = |v: u8| v.saturating_add(NEAR_STEP) / step * step;
+    let into = census.uses.iter().map(|(key, used)| {
+        let RGBA8 { r, g, b, a } = census::color(*key);
+        (*key, if stays(used) { *key } else { census::key(RGBA8::new(near(r), near(g), near(b), a)) })
+    });
+    let pixels = replaced(pixels, &into.collect());
+    let score = views.score(|y, row| row.copy_from_slice(pixels.row(y)))?;
+    (score.effective(target) >= target).then_some(Merged { pixels, score })
+}
+
+/// What is drawn.
+fn stays(used: &Use) -> bool {
+    used.is_ground() || used.is_mark()
+}
+
+/// What each colour becomes, and how many cells hold any. Wide steps of gradients may stay.
+fn cells(colors: &[(u32, Use)], size: u32, keeps_steps: bool) -> (ColorMap<u32>, usize) {
     let mut cells: ColorMap<u32> = ColorMap::default();
     let into = |(key, used): &(u32, Use)| {
         let size = if used.is_step() { (size / GRADIENT).max(1) } else { size };
-        let stays = used.is_flat() || used.is_mark();
+        let stays = stays(used) || keeps_steps && used.is_flat();
         (*key, if stays { *key } else { *cells.entry(cell(*key, size, used.is_step())).or_insert(*key) })
     };
     let into = colors.iter().map(into).collect();
@@ -120,6 +159,7 @@ fn replaced(pixels: &Pixels, into: &ColorMap<u32>) -> Pixels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::gates::tests::flat_share;
 
     const SIZE: usize = 240;
 
@@ -160,6 +200,28 @@ mod tests {
         let source = sheet();
         assert!(!is_merged(&Census::of(&source, true)));
         assert!(is_merged(&Census::of(&found(&source, 75.0).unwrap().pixels, true)));
+    }
+
+    /// A wheel of hues in wide steps.
+    fn wheel() -> Pixels {
+        let pixel = |i: usize| {
+            let (x, y) = ((i % SIZE) as f64 - 120.5, (i / SIZE) as f64 - 120.5);
+            let level = |turn: f64| (((y.atan2(x) + turn).sin() + 1.0) * 31.0) as u8 * 4;
+            RGBA8::new(level(0.0), level(2.0), level(4.0), 255)
+        };
+        Pixels { width: SIZE, height: SIZE, rgba: (0..SIZE * SIZE).map(pixel).collect() }
+    }
+
+    #[test]
+    fn stepped_gradients_stay_flat_and_near() {
+        let source = wheel();
+        let (census, views) = (Census::of(&source, true), Views::new(&source, 1));
+        assert!(may_step(&census, &views) && !may_step(&Census::of(&sheet(), true), &Views::new(&sheet(), 1)));
+        let stepped = stepped(&source, &census, &views, 75.0).unwrap();
+        assert!(stepped.score.effective(75.0) >= 75.0 && flat_share(&source, &stepped.pixels) > 0.999);
+        let keys = |pixels: &Pixels| pixels.rgba.iter().map(|pixel| census::key(*pixel)).collect::<Vec<_>>();
+        let pairs = keys(&source).into_iter().zip(keys(&stepped.pixels));
+        assert!(pairs.clone().all(|(a, b)| census::distance(a, b) <= NEAR_STEP) && pairs.clone().any(|(a, b)| a != b));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod chunks;
 mod color;
 mod kept;
+mod lattice;
 mod lossy;
 mod merge;
 mod mosaic;

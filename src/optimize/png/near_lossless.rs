@@ -10,6 +10,7 @@ use std::hash::BuildHasherDefault;
 
 use rgb::RGBA8;
 
+use super::lattice::{FRACTION, Lattice, MOST_CARRIED};
 use super::mosaic;
 use super::pixels::Channels;
 use crate::optimize::census::{self, Census, ColorHasher, Use};
@@ -20,18 +21,24 @@ use crate::optimize::views::{Pixels, Views};
 /// Colours that stay exact, since eyes hold them beside what is like them: in drawings those of flat areas, in any picture
 /// those of thin lines, dots and text.
 #[derive(Default)]
-pub struct Kept(HashSet<u32, BuildHasherDefault<ColorHasher>>);
+pub struct Kept {
+    colors: HashSet<u32, BuildHasherDefault<ColorHasher>>,
+    /// Whether flat pixels stay, of whatever colour: steps of gradients above all.
+    flat: bool,
+}
 
 impl Kept {
     #[must_use]
     pub fn new(census: &Census, is_graphic: bool) -> Self {
         let is_kept =
-            |used: &Use| used.is_mark() && used.is_clean() || is_graphic && (used.is_flat() || used.is_mark());
-        Self(census.uses.iter().filter(|(_, used)| is_kept(used)).map(|(key, _)| *key).collect())
+            |used: &Use| used.is_mark() && used.is_clean() || is_graphic && (used.is_ground() || used.is_mark());
+        let colors = census.uses.iter().filter(|(_, used)| is_kept(used)).map(|(key, _)| *key).collect();
+        Self { colors, flat: false }
     }
 
-    fn has(&self, pixel: RGBA8) -> bool {
-        !self.0.is_empty() && self.0.contains(&census::key(pixel))
+    fn has(&self, pixels: &Pixels, x: usize, y: usize) -> bool {
+        let is_of_color = || self.colors.contains(&census::key(pixels.row(y)[x]));
+        !self.colors.is_empty() && is_of_color() || self.flat && pixels.is_flat(x, y)
     }
 }
 
@@ -66,7 +73,7 @@ const SAMPLE_BIAS: f64 = 3.0;
 /// of the whole, fewer where `goes_on` says so; where to begin is searched for on a sample.
 pub fn to_target(
     pixels: &Pixels,
-    kept: &Kept,
+    mut kept: Kept,
     channels: Channels,
     views: &Views<'_>,
     target: f64,
@@ -78,16 +85,25 @@ pub fn to_target(
         let steps = 0..=((COARSEST / FINEST).log2() * STEPS_PER_OCTAVE) as i32;
         Search { steps, first, target, tolerance: TOLERANCE, trials, slope: SLOPE }
     };
-    let by_sample = || {
+    // Colours and little rounding leave most graphics flat; else each flat pixel must stay, which costs bytes.
+    let mut scored = |pixels: &Pixels, views: &Views<'_>, step| {
+        let rounded = round(pixels, &kept, channels, distance(step)).scored(views);
+        if kept.flat || rounded.score.keeps_flat() {
+            return rounded;
+        }
+        kept.flat = true;
+        round(pixels, &kept, channels, distance(step)).scored(views)
+    };
+    let mut by_sample = || {
         let sample = mosaic::of(pixels)?;
         let views = views.of_sample(&sample);
-        let score = |step| round(&sample, kept, channels, distance(step)).scored(&views).score.whole;
+        let mut score = |step| scored(&sample, &views, step).score.whole;
         run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))
     };
     let first = by_sample().map_or(first, |trial| trial.step);
     let mut best: Option<(f64, Rounded)> = None;
     run(&search(target, first, trials), |step| {
-        let rounded = round(pixels, kept, channels, distance(step)).scored(views);
+        let rounded = scored(pixels, views, step);
         let score = rounded.score.effective(target);
         if score >= target && best.as_ref().is_none_or(|(best, _)| score <= *best) {
             best = Some((score, rounded));
@@ -147,64 +163,15 @@ fn round_channels<const N: usize>(pixels: &Pixels, kept: &Kept, distance: f64) -
     samples
 }
 
-/// Fraction bits of carried errors.
-const FRACTION: u32 = 4;
 /// Each of four neighbours gets so many 32nds of an error, 5/8 of it in all: with less, areas change their mean; with
 /// more, grain costs more than it brings.
 const SHARE: i32 = 5;
-/// No more than this of an error is carried, in levels: where values clip, it would pile up.
-const MOST_CARRIED: i32 = 20;
 /// Where neighbours differ by fewer levels than this, a place is smooth.
 const SMOOTH: i32 = 3;
 /// Of the smoothest places the dead zone is this share of the distance: more shows as scales on a sky, less costs bytes.
 const FINEST_DEAD_ZONE: f64 = 0.25;
 /// Below this distance a quarter of it would leave so many values that nothing tells the picture from any other.
 const LEAST_HALVED: f64 = 8.0;
-/// Residuals in a table reach so far from zero; with what is carried none is further.
-const REACH: i32 = 255 + 2 * MOST_CARRIED;
-
-/// The values residuals are rounded to, for one distance between them.
-struct Lattice {
-    /// How many distances from zero a residual is, at its sum with [`REACH`].
-    nearest: Vec<i16>,
-    /// The residual that is so many distances from zero, at that number's sum with the middle.
-    values: Vec<i16>,
-    /// Below this all channels become zero together, for each degree of business; with fraction.
-    dead_zone: Vec<i32>,
-}
-
-impl Lattice {
-    fn new(distance: f64) -> Self {
-        let count = |residual: i32| (f64::from(residual) / distance).round();
-        let values = (-REACH..=REACH).map(|i| (f64::from(i) * distance).round().clamp(-999.0, 999.0) as i16).collect();
-        // Found by search over photographs; 0.5 would be plain rounding.
-        let share = |business: i32| (0.7 + (0.2 * (f64::from(business + 1).ln() - 2.0)).clamp(-0.3, 0.5)) * distance;
-        Self {
-            nearest: (-REACH..=REACH).map(|residual| count(residual) as i16).collect(),
-            values,
-            dead_zone: (0..=255).map(|business| (share(business) * f64::from(1 << FRACTION)) as i32).collect(),
-        }
-    }
-
-    fn value(&self, count: i32) -> i32 {
-        self.values[(count + REACH) as usize].into()
-    }
-
-    /// The value nearest to what was predicted and a residual.
-    fn round(&self, predicted: i32, residual: i32) -> i32 {
-        let count: i32 = self.nearest[(residual.clamp(-REACH, REACH) + REACH) as usize].into();
-        let value = predicted + self.value(count);
-        let end = value.clamp(0, 255);
-        let back = predicted + self.value(count - count.signum());
-        let off = |value: i32| (value - predicted - residual).abs();
-        if value != end && off(back) <= off(end) + BACKWARDS { back.clamp(0, 255) } else { end }
-    }
-}
-
-/// A value out of range is replaced by the end of the range, unless the lattice has one that is off by no more than this
-/// beyond it: values off the lattice cost bytes, and values far off pile up as a shift of colour.
-const BACKWARDS: i32 = 2;
-
 /// Rounds one picture, row by row.
 struct Rounder<'a, const N: usize> {
     pixels: &'a Pixels,
@@ -256,7 +223,7 @@ impl<'a, const N: usize> Rounder<'a, N> {
             let samples = samples::<N>(*pixel);
             let wanted: [i32; N] =
                 std::array::from_fn(|c| (samples[c] << FRACTION) + ahead[c] + self.carried[x + 1][c]);
-            let is_kept = pixel.a != 0 && self.kept.has(*pixel);
+            let is_kept = pixel.a != 0 && self.kept.has(self.pixels, x, y);
             let rounded = if pixel.a == 0 {
                 // Not seen: colours cost nothing as foretold.
                 std::array::from_fn(|c| if c < Self::COLORS { predicted[c] } else { samples[c] })
@@ -356,6 +323,7 @@ fn samples<const N: usize>(pixel: RGBA8) -> [i32; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::gates::tests::flat_share;
 
     /// Waves under grain, which fade out towards the right.
     fn picture() -> Pixels {
@@ -370,7 +338,7 @@ mod tests {
 
     fn rounded(target: f64) -> Option<Rounded> {
         let pixels = picture();
-        to_target(&pixels, &Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), target, 6, || Verdict::Continue)
+        to_target(&pixels, Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), target, 6, || Verdict::Continue)
     }
 
     /// Different residuals of the Average filter (PNG, 9.2) in a picture.
@@ -419,7 +387,7 @@ mod tests {
             trials += 1;
             Verdict::Stop
         };
-        to_target(&pixels, &Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), 75.0, 6, stop);
+        to_target(&pixels, Kept::default(), Channels::Rgba, &Views::new(&pixels, 1), 75.0, 6, stop);
         assert_eq!(trials, 1);
     }
 
@@ -436,6 +404,22 @@ mod tests {
 
     fn grain(x: usize, y: usize) -> u8 {
         (((x * 31 + y * 977) as u32).wrapping_mul(2_654_435_761) >> 28) as u8
+    }
+
+    #[test]
+    fn wide_steps_of_gradients_stay_flat() {
+        let steps = |v: usize| 40 + (v / 8 * 3) as u8;
+        let pixels = opaque(|x, y| match y {
+            0..64 => [steps(x), 90, 200 - steps(x)],
+            _ => [90 + grain(x, y) * 4, 60 + grain(y, x) * 5, 99],
+        });
+        let kept = Kept::new(&Census::of(&pixels, true), true);
+        let go_on = || Verdict::Continue;
+        let views = Views::new(&pixels, 1);
+        let rounded = to_target(&pixels, kept, Channels::Rgb, &views, 70.0, 6, go_on).unwrap();
+        let rgba = rounded.samples.as_chunks::<3>().0.iter().map(|samples| pixel_of(*samples)).collect();
+        let rounded = Pixels { rgba, ..pixels.clone() };
+        assert!(views.is_flat() && flat_share(&pixels, &rounded) >= 0.99 && rounded.rgba != pixels.rgba);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use rgb::RGBA8;
 
 use super::pack;
 use super::solid::Solid;
-use crate::optimize::census::{self, Census, ColorMap};
+use crate::optimize::census::{self, Census, ColorMap, Use};
 use crate::optimize::score::Score;
 use crate::optimize::search::{Search, Verdict};
 use crate::optimize::views::{Pixels, Views};
@@ -131,6 +131,7 @@ fn difference(a: RGBA8, b: RGBA8) -> u32 {
 /// One picture's colours, counted once for all trials.
 struct Quantizer<'a> {
     pixels: &'a Pixels,
+    census: &'a Census,
     solid: Solid,
     dithering: f32,
     attributes: Attributes,
@@ -139,7 +140,7 @@ struct Quantizer<'a> {
 }
 
 impl<'a> Quantizer<'a> {
-    fn new(pixels: &'a Pixels, census: &Census) -> Result<Self, imagequant::Error> {
+    fn new(pixels: &'a Pixels, census: &'a Census) -> Result<Self, imagequant::Error> {
         let [of_graphics, of_others] = DITHERING;
         let dithering = if census.is_of_graphic() { of_graphics } else { of_others };
         let mut attributes = Attributes::new();
@@ -152,7 +153,7 @@ impl<'a> Quantizer<'a> {
             histogram.add_fixed_color(census::color(*color), 0.0)?;
         }
         histogram.add_image(&attributes, &mut image)?;
-        Ok(Self { pixels, solid, dithering, attributes, image, histogram })
+        Ok(Self { pixels, census, solid, dithering, attributes, image, histogram })
     }
 
     /// Gives solid colours their own entries, whatever dithering made of them.
@@ -169,11 +170,18 @@ impl<'a> Quantizer<'a> {
         };
         let entries: Vec<u8> = self.solid.fixed.iter().map(&mut take).collect();
         let entry = |key: u32| self.solid.entries.get(&key).map(|entry| entries[usize::from(*entry)]);
-        let mut last = (0, entry(0));
+        let nearest = |key: u32| {
+            let color = census::color(key);
+            (0..palette.len()).min_by_key(|i| difference(palette[*i], color)).unwrap_or(0) as u8
+        };
+        let is_flat = |key: u32| self.census.is_of_graphic() && self.census.uses.get(&key).is_some_and(Use::is_flat);
+        let pinned = |key: u32| entry(key).or_else(|| is_flat(key).then(|| nearest(key)));
+        let mut pins: ColorMap<Option<u8>> = ColorMap::default();
+        let mut last = (0, pinned(0));
         for (pixel, index) in self.pixels.rgba.iter().zip(indices) {
             let key = census::key(*pixel);
             if key != last.0 {
-                last = (key, entry(key));
+                last = (key, *pins.entry(key).or_insert_with(|| pinned(key)));
             }
             *index = last.1.unwrap_or(*index);
         }
@@ -192,6 +200,7 @@ impl<'a> Quantizer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::gates::tests::flat_share;
 
     /// A gradient under grain, of many more colours than 256.
     fn grain() -> Pixels {
@@ -249,6 +258,20 @@ mod tests {
                 assert_eq!(shown(x, y), pixels.rgba[y * 320 + x], "{x} {y} at {target}");
             }
         }
+    }
+
+    #[test]
+    fn wide_steps_of_a_gradient_are_flat_in_a_palette() {
+        let pixel = |i: usize| {
+            let (x, y) = (i % 640, i / 640);
+            let (step, grain) = ((x / 5) as u8, ((i as u32).wrapping_mul(2_654_435_761) >> 25) as u8);
+            let is_speckled = y > 180;
+            RGBA8::new(if is_speckled { grain } else { 60 + step }, 90 + step / 2, 220 - step, 255)
+        };
+        let pixels = Pixels { width: 640, height: 240, rgba: (0..640 * 240).map(pixel).collect() };
+        let Found::Indexed(found) = found(&pixels, 60.0) else { panic!("no palette") };
+        let rgba = found.indices.iter().map(|index| found.palette[usize::from(*index)]).collect();
+        assert!(flat_share(&pixels, &Pixels { rgba, ..pixels.clone() }) >= 0.99);
     }
 
     #[test]

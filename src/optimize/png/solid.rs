@@ -32,6 +32,9 @@ const MOST_STEPS: usize = 64;
 const NEAR: u8 = 4;
 /// And steps of soft shadows, the nearest first that takes few enough: what is further apart shows as rings.
 const NEAR_SOFT: std::ops::RangeInclusive<u8> = 1..=4;
+/// And of wide gradients: what is flat may be off by no more.
+const NEAR_STEPS: std::ops::RangeInclusive<u8> = 0..=2;
+
 impl Solid {
     #[must_use]
     pub fn of(census: &Census) -> Self {
@@ -39,7 +42,7 @@ impl Solid {
         let of = |is: &dyn Fn(u32, &Use) -> bool| -> Vec<u32> {
             colors.iter().filter(|(key, used)| is(*key, used)).map(|(key, _)| *key).collect()
         };
-        let is_ground = |used: &Use| used.is_area() && used.is_flat();
+        let is_ground = |used: &Use| used.is_area() && used.is_ground();
         let is_mark = |used: &Use| !is_ground(used) && used.is_mark();
         let is_shadow = |key: u32, used: &Use| !is_ground(used) && used.is_step() && !matches!(key & 255, 0 | 255);
         let mut solid = Self::default();
@@ -59,7 +62,8 @@ impl Solid {
         let is_step =
             |key: u32, used: &Use| used.is_area() && used.is_step() && !is_ground(used) && !is_shadow(key, used);
         let most = MOST_FIXED.min(solid.fixed.len() + MOST_STEPS);
-        solid.claim_all(&of(&|key, used| is_step(key, used)), 0, most, distance);
+        let steps = of(&|key, used| is_step(key, used));
+        NEAR_STEPS.into_iter().any(|near| solid.claim_all(&steps, near, most, distance));
         solid
     }
 

@@ -183,7 +183,7 @@ fn nearest(sample: u8, step: u16) -> u8 {
 
 /// Whether a colour is one of lines, text, dots or areas: what tells things apart.
 fn is_solid(census: &Census, pixel: RGBA8) -> bool {
-    census.uses.get(&census::key(pixel)).is_some_and(|used| used.is_mark() || used.is_flat())
+    census.uses.get(&census::key(pixel)).is_some_and(|used| used.is_mark() || used.is_ground())
 }
 
 /// Whether every solid colour stays about what it was in most of its pixels.

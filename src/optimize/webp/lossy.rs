@@ -85,8 +85,7 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
     let mut lossy = Lossy { found: None, budget_cut: false };
     let target = aim.target + ROUNDING;
     let views = Views::new(&picture.pixels, orientation).shown_by(picture.to_srgb.clone());
-    // What was lossy before has no areas that are flat but by chance.
-    let views = if picture.yuv.is_some() { views.without_flat_areas() } else { views };
+    let views = if picture.yuv.is_some() { views.with_flat_grounds() } else { views };
     let source = match &picture.yuv {
         Some(yuv) => Source::Yuv(yuv, picture.alpha.as_deref()),
         None => Source::Pixels(&picture.pixels),
