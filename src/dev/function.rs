@@ -88,12 +88,20 @@ impl Function {
     /// # Errors
     /// [`FunctionError`], which names the log if a process left one.
     pub async fn start(launch: &Launch) -> Result<Self, FunctionError> {
+        Self::start_at(launch, None).await
+    }
+
+    /// Like [`Function::start`], with the Runtime API on this port if one is given.
+    ///
+    /// # Errors
+    /// [`FunctionError`], which names the log if a process left one.
+    pub async fn start_at(launch: &Launch, port: Option<u16>) -> Result<Self, FunctionError> {
         let cargo_lambda = find_cargo_lambda().ok_or(FunctionError::NoCargoLambda)?;
         if !launch.optimizer.is_file() {
             return Err(FunctionError::NoOptimizer(launch.optimizer.clone()));
         }
         let folder = prepare(&launch.folder).map_err(io_error(launch.folder.display().to_string()))?;
-        let port = free_port().map_err(io_error("no free port on 127.0.0.1"))?;
+        let port = port.map_or_else(free_port, Ok).map_err(io_error("no free port on 127.0.0.1"))?;
 
         let mut command = Command::new(&cargo_lambda);
         command.args(["lambda", "watch", "--only-lambda-apis", "--ignore-changes"]).args(address(port));
@@ -104,6 +112,12 @@ impl Function {
         command.env_clear().envs(environment(launch, port));
         let optimizer = Process::start("optimizer", command, &folder)?;
         Ok(Self { runtime, optimizer, cargo_lambda, folder, port, invocations: 0 })
+    }
+
+    /// Port of the Runtime API, to which `cargo lambda invoke` sends events.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Sends an event by `cargo lambda invoke`, and returns the function's response.

@@ -35,6 +35,9 @@ pub struct DevArgs {
     /// Port of S3 on 127.0.0.1 [default: a free one]
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
+    /// Port on 127.0.0.1 that cargo lambda invoke sends events to [default: a free one]
+    #[arg(long, value_name = "PORT")]
+    invoke_port: Option<u16>,
     /// Send the sample images of this folder through the function, check the results, and exit
     #[arg(long, value_name = "SAMPLES", requires = "out")]
     demo: Option<PathBuf>,
@@ -89,7 +92,7 @@ async fn serve(args: DevArgs) -> Result<(), DevError> {
         (.., Some(dir)) => dir.clone(),
         (..) => std::env::temp_dir().join("karui-dev"),
     };
-    let mut server = DevServer::start(root.clone(), args.port).await?;
+    let mut server = DevServer::start(root.clone(), args.port, args.invoke_port).await?;
     let work = async {
         match &args.demo {
             Some(samples) => demo::run(&mut server, samples, &root).await,
@@ -114,7 +117,7 @@ struct DevServer {
 }
 
 impl DevServer {
-    async fn start(root: PathBuf, port: Option<u16>) -> Result<Self, DevError> {
+    async fn start(root: PathBuf, port: Option<u16>, invoke_port: Option<u16>) -> Result<Self, DevError> {
         let io = |error| DevError::Io { what: root.display().to_string(), error };
         for bucket in [SOURCE, DESTINATION] {
             std::fs::create_dir_all(root.join(bucket)).map_err(io)?;
@@ -128,7 +131,7 @@ impl DevServer {
             endpoint: s3.endpoint().to_owned(),
             settings: function::settings_here().chain(destination).collect(),
         };
-        let function = Function::start(&launch).await?;
+        let function = Function::start_at(&launch, invoke_port).await?;
         Ok(Self { root, client: s3.client(), created: s3.subscribe(), s3, function })
     }
 
@@ -180,9 +183,11 @@ impl DevServer {
              export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION}\n\
              export AWS_ACCESS_KEY_ID={ACCESS_KEY_ID} AWS_SECRET_ACCESS_KEY={SECRET_ACCESS_KEY}\n\
              aws s3 cp photo.jpg s3://{SOURCE}/ && sleep 1 && aws s3 cp s3://{DESTINATION}/photo.jpg optimized.jpg\n\n\
+             cargo lambda invoke --invoke-port {port} --data-file examples/event.json\n\n\
              Press Ctrl-C to stop.",
             root = self.root.display(),
             logs = self.root.join("function").display(),
+            port = self.function.port(),
         );
     }
 }
