@@ -1,8 +1,24 @@
-//! Karui (軽い, "light in weight") makes images in S3 smaller.
+//! Karui (軽い, "light in weight") makes images smaller.
 //!
-//! One module per line; imports point one way, `bin → {lambda, cli, dev} → pipeline → {optimize, s3}`:
+//! The library is its engine, [`optimize`]: it takes the bytes of an image and returns smaller ones of a promised
+//! perceptual quality, or says why the image is best left as it is. It is pure: no network, no files, no environment.
+//! Depend on it with `default-features = false`; it then pulls in no runtime and no crate that opens a connection.
 //!
-//! - [`optimize`]: the engine. Pure: takes bytes, returns smaller bytes of the promised quality.
+//! ```
+//! use karui::optimize::{Budget, Options, Outcome, optimize};
+//!
+//! # let source = include_bytes!("../tests/fixtures/photo-444.jpg");
+//! match optimize(source, &Options::default(), Budget::UNLIMITED)? {
+//!     Outcome::Optimized(file) => println!("{} -> {} bytes by {}", source.len(), file.bytes.len(), file.method),
+//!     Outcome::Unchanged(why) => println!("left as it is: {}", why.reason),
+//! }
+//! # Ok::<(), karui::optimize::ImageError>(())
+//! ```
+//!
+//! The other modules belong to the programs `optimizer` (an AWS Lambda function) and `karui` (a command line). They are
+//! hidden here, since they may change at any time. Imports point one way,
+//! `bin → {lambda, cli, dev} → config → pipeline → {optimize, s3}`:
+//!
 //! - `s3`: the only caller of S3; knows nothing of images.
 //! - `pipeline`: turns an event into jobs, and a job into an object at the destination and a report.
 //! - `config`: one table of environment variables, parsed and validated at cold start.
@@ -11,17 +27,24 @@
 //! - `dev`: an S3 over a folder, and the function behind cargo-lambda, on loopback.
 
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "lambda")]
+#[doc(hidden)]
 pub mod config;
 #[cfg(feature = "dev")]
+#[doc(hidden)]
 pub mod dev;
 #[cfg(feature = "lambda")]
+#[doc(hidden)]
 pub mod error;
 #[cfg(feature = "lambda")]
+#[doc(hidden)]
 pub mod lambda;
 pub mod optimize;
 #[cfg(feature = "lambda")]
+#[doc(hidden)]
 pub mod pipeline;
 #[cfg(feature = "lambda")]
+#[doc(hidden)]
 pub mod s3;

@@ -56,7 +56,7 @@ enum DevError {
     #[error("the embedded S3: {0}")]
     S3(String),
     #[error("KARUI_QUALITY: {0}")]
-    Quality(String),
+    Quality(crate::optimize::InvalidOption),
     #[error("{} contains files that are not of a demo: choose another --out", .0.display())]
     NotOurs(PathBuf),
     #[error("{} is missing: --demo needs the folder tests/fixtures of Karui's sources", .0.display())]

@@ -26,6 +26,7 @@ impl Budget {
         Self { threads, ..self }
     }
 
+    /// Most threads that one image may use.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads

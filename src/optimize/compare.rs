@@ -43,13 +43,24 @@ pub struct Butteraugli {
 
 /// Why two files have no score.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompareError {
     /// One of them cannot be looked at.
     #[error("the {side} file {fault}")]
-    File { side: Side, fault: Fault },
+    File {
+        /// Which of the two.
+        side: Side,
+        /// What keeps it from being compared.
+        fault: Fault,
+    },
     /// Width and height, in pixels, upright.
     #[error("the reference is {}x{} pixels, the distorted picture {}x{}", reference.0, reference.1, distorted.0, distorted.1)]
-    Sizes { reference: (usize, usize), distorted: (usize, usize) },
+    Sizes {
+        /// Of the first file.
+        reference: (usize, usize),
+        /// Of the second file.
+        distorted: (usize, usize),
+    },
     /// The metric's own words.
     #[error("the pictures cannot be compared: {0}")]
     Metric(String),
@@ -58,20 +69,26 @@ pub enum CompareError {
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
+    /// The first: the original.
     Reference,
+    /// The second: what an encoder made of it.
     Distorted,
 }
 
 /// What keeps one file from being compared; the words follow its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Fault {
+    /// No format that is recognized.
     #[error("is not an image")]
     NotAnImage,
+    /// A format that no decoder here reads.
     #[error("is a {0} file, which is not decoded")]
     OtherFormat(Format),
     /// More than a still picture of 8-bit sRGB, or one that no decoder here reads.
     #[error("{0}, which has no score")]
     Unscorable(&'static str),
+    /// The file is malformed or over a limit.
     #[error("cannot be decoded: {0}")]
     Image(#[from] ImageError),
 }

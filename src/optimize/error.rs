@@ -6,13 +6,26 @@ use super::format::Format;
 
 /// A fault of the image itself, never of the caller or the network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ImageError {
     /// The file breaks its format: truncated, corrupt, contradictory.
     #[error("malformed {format}: {detail}")]
-    Malformed { format: Format, detail: String },
+    Malformed {
+        /// The format that its first bytes announce.
+        format: Format,
+        /// What is wrong, for a person.
+        detail: String,
+    },
     /// The header asks for more than [`Limits`](super::limits::Limits) allow.
     #[error("{limit} limit exceeded: {value}, allowed {max}")]
-    LimitExceeded { limit: Limit, value: u64, max: u64 },
+    LimitExceeded {
+        /// Which limit.
+        limit: Limit,
+        /// What the image asks for.
+        value: u64,
+        /// What is allowed.
+        max: u64,
+    },
     /// A codec panicked; the message is its own.
     #[error("codec panicked: {0}")]
     CodecPanic(String),
@@ -26,10 +39,15 @@ impl ImageError {
 
 /// Which bound of [`Limits`](super::limits::Limits) was passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Limit {
+    /// Bytes of the file.
     Bytes,
+    /// Width × height.
     Pixels,
+    /// Scans of a progressive JPEG.
     Scans,
+    /// Frames of an animation.
     Frames,
     /// Bytes of working memory.
     Memory,

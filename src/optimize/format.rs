@@ -4,18 +4,31 @@ use std::fmt;
 
 /// An image format, told by its bytes and never by a name or a header of the transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
+    /// Rewritten.
     Jpeg,
+    /// Rewritten; APNG, too.
     Png,
+    /// Rewritten without loss.
     Gif,
+    /// Rewritten, if it is a still picture.
     WebP,
+    /// Recognized only.
     Avif,
+    /// Recognized only.
     Heic,
+    /// Recognized only.
     JpegXl,
+    /// Recognized only.
     Jpeg2000,
+    /// Recognized only.
     Tiff,
+    /// Recognized only.
     Bmp,
+    /// Recognized only.
     Ico,
+    /// Recognized only.
     Svg,
 }
 

@@ -1,4 +1,28 @@
-//! The engine: bytes of an image in, lighter bytes out. Pure: no network, no files, no environment.
+//! The engine: bytes of an image in, fewer bytes out. Pure: no network, no files, no environment.
+//!
+//! [`optimize`] recompresses JPEG, PNG, WebP and GIF; [`score`] compares two files. [`Options`] hold the quality target, the
+//! metadata policy and the limits; [`Budget`] bounds time and threads.
+//!
+//! A file, optimized to another target:
+//!
+//! ```
+//! use karui::optimize::{Budget, Options, Outcome, Quality, optimize};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let source = std::fs::read("tests/fixtures/photo-444.jpg")?;
+//! let options = Options { quality: Quality::Target(85.0), ..Options::default() };
+//! if let Outcome::Optimized(file) = optimize(&source, &options, Budget::UNLIMITED)? {
+//!     assert!(file.bytes.len() < source.len());
+//!     assert!(file.score.is_some_and(|score| score >= 85.0));
+//! # let path = std::env::temp_dir().join(format!("karui-{}.jpg", std::process::id()));
+//!     std::fs::write(&path, file.bytes)?;
+//! # std::fs::remove_file(path)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(missing_docs)]
 
 mod candidate;
 mod census;
@@ -34,14 +58,17 @@ pub use compare::{CompareError, Fault, Pair, Side};
 pub use error::{ImageError, Limit};
 pub use format::Format;
 pub use limits::Limits;
-pub use options::{Effort, MetadataPolicy, Options, Quality};
+pub use options::{Effort, InvalidOption, MetadataPolicy, Options, Quality};
 pub use outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
 pub use score::Score;
 
-/// Makes an image lighter, within the promised quality, or says why it is best left as it is.
+/// Makes an image smaller, within the promised quality, or says why it is best left as it is.
+///
+/// The first bytes decide the format. Bytes that are no image, or of a format that is not rewritten, are
+/// [`Outcome::Unchanged`] and no error.
 ///
 /// # Errors
-/// [`ImageError`] where the image is malformed, over a limit, or breaks a codec. The source is then the best there is.
+/// [`ImageError`] if the image is malformed, over a limit, or breaks a codec. The source is then the best there is.
 pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
     if source.is_empty() {
         let empty = Unchanged { reason: Reason::Empty, info: None, metadata: MetadataState::Clean, budget_cut: false };
@@ -70,11 +97,21 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     }
 }
 
-/// The SSIMULACRA2 scores of a JPEG, PNG or still WebP file against its source, of the whole and of its worst window: both
-/// turned upright, alpha over black and over white, of which the lower counts (100 = identical).
+/// Scores a JPEG, PNG or still WebP file against its source by SSIMULACRA2: the whole picture and its worst window. 100 is
+/// identical.
+///
+/// Both files are turned upright and converted to sRGB. Transparency is scored over black and over white; the lower score
+/// counts.
+///
+/// ```
+/// # let source = include_bytes!("../../tests/fixtures/photo-444.jpg");
+/// let score = karui::optimize::score(source, source)?;
+/// assert!(score.whole > 99.9 && score.worst > 99.9);
+/// # Ok::<(), karui::optimize::CompareError>(())
+/// ```
 ///
 /// # Errors
-/// [`CompareError`] where either cannot be decoded, or they differ in size.
+/// [`CompareError`] if either cannot be decoded, or they differ in size.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<Score, CompareError> {
     Pair::decode(source, distorted)?.ssimulacra2()
 }

@@ -5,12 +5,14 @@ use std::str::FromStr;
 
 use super::limits::Limits;
 
-/// Everything [`optimize`](super::optimize) is told about an image besides its bytes.
+/// Everything [`optimize`](super::optimize()) is told about an image besides its bytes.
+///
+/// Fields may be added: write `Options { quality, ..Options::default() }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// The perceptual floor of every file written.
     pub quality: Quality,
-    /// What is removed from the file besides pixels' weight.
+    /// What is removed from the file's metadata.
     pub metadata: MetadataPolicy,
     /// How much work the search for the smallest file may cost.
     pub effort: Effort,
@@ -23,6 +25,13 @@ pub struct Options {
 impl Options {
     /// Percent of the source's bytes; documented with `KARUI_MIN_SAVINGS`.
     pub const DEFAULT_MIN_SAVINGS: f64 = 2.0;
+}
+
+/// Error of a text that is no value of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("want {want}")]
+pub struct InvalidOption {
+    want: &'static str,
 }
 
 impl Default for Options {
@@ -58,9 +67,9 @@ impl Quality {
 }
 
 impl FromStr for Quality {
-    type Err = String;
+    type Err = InvalidOption;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidOption> {
         if text == "lossless" {
             return Ok(Self::Lossless);
         }
@@ -69,9 +78,9 @@ impl FromStr for Quality {
         }
         match text.parse::<f64>() {
             Ok(target) if (Self::LOWEST_TARGET..=100.0).contains(&target) => Ok(Self::Target(target)),
-            _ => {
-                Err("want a score from 30 to 100 or one of medium, high, very-high, visually-lossless, lossless".into())
-            }
+            _ => Err(InvalidOption {
+                want: "a score from 30 to 100 or one of medium, high, very-high, visually-lossless, lossless",
+            }),
         }
     }
 }
@@ -98,14 +107,14 @@ pub enum MetadataPolicy {
 }
 
 impl FromStr for MetadataPolicy {
-    type Err = String;
+    type Err = InvalidOption;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidOption> {
         match text {
             "safe" => Ok(Self::Safe),
             "all" => Ok(Self::All),
             "none" => Ok(Self::None),
-            _ => Err("want one of safe, all, none".into()),
+            _ => Err(InvalidOption { want: "one of safe, all, none" }),
         }
     }
 }
@@ -122,6 +131,7 @@ impl fmt::Display for MetadataPolicy {
 
 /// How hard to look for the smallest file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Effort {
     /// One encode at the first guess; the score is not measured.
     Fast,
@@ -130,13 +140,13 @@ pub enum Effort {
 }
 
 impl FromStr for Effort {
-    type Err = String;
+    type Err = InvalidOption;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidOption> {
         match text {
             "fast" => Ok(Self::Fast),
             "default" => Ok(Self::Default),
-            _ => Err("want one of fast, default".into()),
+            _ => Err(InvalidOption { want: "one of fast, default" }),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::format::Format;
 /// The engine's answer for one image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// A lighter file that keeps the promise.
+    /// A smaller file that keeps the promise.
     Optimized(Encoded),
     /// The source is the best there is; nothing was written.
     Unchanged(Unchanged),
@@ -16,17 +16,22 @@ pub enum Outcome {
 /// What the header says; known for recognized images only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageInfo {
+    /// By the first bytes.
     pub format: Format,
-    /// Pixels, as stored (orientation not applied); 0 × 0 where the format is not read any further.
+    /// Pixels, as stored (orientation not applied); 0 if the format is only recognized.
     pub width: u32,
+    /// Pixels, as stored; 0 if the format is only recognized.
     pub height: u32,
 }
 
 /// A new file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
+    /// The file.
     pub bytes: Vec<u8>,
+    /// Format and size, which are the source's.
     pub info: ImageInfo,
+    /// How it was made.
     pub method: Method,
     /// SSIMULACRA2 against the source; `None` where it was not measured ([`Effort::Fast`](super::options::Effort)).
     pub score: Option<f64>,
@@ -34,6 +39,7 @@ pub struct Encoded {
     pub worst: Option<f64>,
     /// How the score was come by.
     pub check: Check,
+    /// What the metadata policy left in the file.
     pub metadata: MetadataState,
     /// Whether the time given ended the search early: with more, the file could be smaller.
     pub budget_cut: bool,
@@ -42,8 +48,11 @@ pub struct Encoded {
 /// A source left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unchanged {
+    /// Why.
     pub reason: Reason,
+    /// `None` if the bytes are no recognized image.
     pub info: Option<ImageInfo>,
+    /// Whether the source may hold what the metadata policy removes.
     pub metadata: MetadataState,
     /// Whether the time given ended the search before anything was found.
     pub budget_cut: bool,
@@ -75,6 +84,7 @@ impl fmt::Display for Check {
 
 /// How the new file was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Method {
     /// JPEG: metadata taken out, the coded image byte for byte.
     JpegStrip,
@@ -152,6 +162,7 @@ impl fmt::Display for Method {
 
 /// Why the source was left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reason {
     /// No bytes at all.
     Empty,
