@@ -1,4 +1,4 @@
-"""What the bench writes into the repository: the README's tables, the rate–distortion plot, the picture."""
+"""What the bench writes into the repository: the tables of docs/benchmarks.md and the README, the plot, the picture."""
 from __future__ import annotations
 
 import tempfile
@@ -14,16 +14,18 @@ from tools import run
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parents[1] / "README.md"
+BENCHMARKS = HERE.parents[1] / "docs/benchmarks.md"
 FOLDER = HERE.parents[1] / "docs/bench"
 BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->"
-# The photograph of the picture, CC BY 2.0 by danielbuechele as the README says, and the part that is shown.
+# The photograph of the picture, CC BY 2.0 by danielbuechele as README.md and docs/benchmarks.md say, and the part that is shown.
 PHOTOGRAPH, PART = "china.jpg", "160,60,310,215"
 
 
-def write_tables(tables: str) -> None:
-    before, rest = README.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}{tables}\n{END}{after}")
+def write_tables(tables: str, summary: str) -> None:
+    for document, text in (BENCHMARKS, tables), (README, summary):
+        before, rest = document.read_text().split(BEGIN)
+        _, after = rest.split(END)
+        document.write_text(f"{before}{BEGIN}{text}\n{END}{after}")
 
 
 def write_plot(bench: Bench, photographs: Sequence[Path]) -> None:
