@@ -183,7 +183,7 @@ impl DevServer {
              export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION}\n\
              export AWS_ACCESS_KEY_ID={ACCESS_KEY_ID} AWS_SECRET_ACCESS_KEY={SECRET_ACCESS_KEY}\n\
              aws s3 cp photo.jpg s3://{SOURCE}/ && sleep 1 && aws s3 cp s3://{DESTINATION}/photo.jpg optimized.jpg\n\n\
-             cargo lambda invoke --invoke-port {port} --data-file examples/event.json\n\n\
+             cargo lambda invoke --invoke-address 127.0.0.1 --invoke-port {port} --data-file examples/event.json\n\n\
              Press Ctrl-C to stop.",
             root = self.root.display(),
             logs = self.root.join("function").display(),

@@ -33,10 +33,22 @@ fn commands(page: &Path) -> Vec<String> {
     blocks(&read(page)).concat()
 }
 
+/// Commands of all pages that begin with `start`.
+fn commands_starting(start: &str) -> Vec<String> {
+    let commands = pages().into_iter().flat_map(|page| commands(&page));
+    commands.filter(|line| line.starts_with(start)).collect()
+}
+
 /// Runs a command as it is typed.
 fn run(line: &str, folder: &Path, environment: &[(&str, OsString)]) -> String {
     let mut shell = Command::new("bash");
     shell.args(["-euo", "pipefail", "-c", line]).current_dir(folder).stdin(Stdio::null());
+    // What cargo tells a test of its package would make a cargo inside of it build dependencies anew.
+    let of_test =
+        |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start));
+    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_str().is_some_and(of_test)).for_each(|name| {
+        shell.env_remove(name);
+    });
     let output = shell.envs(environment.iter().cloned()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{line}: {}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
@@ -61,15 +73,14 @@ fn commands_of_docs_have_a_test_each() {
 
 #[test]
 fn make_targets_of_docs_exist() {
-    let lines = pages().iter().flat_map(|page| commands(page)).filter(|line| line.starts_with("make "));
-    for line in lines {
+    for line in commands_starting("make ") {
         run(&line.replacen("make ", "make --dry-run ", 1), root(), &[]);
     }
 }
 
 #[test]
 fn cargo_test_commands_of_docs_select_something() {
-    for line in pages().iter().flat_map(|page| commands(page)).filter(|line| line.starts_with("cargo test ")) {
+    for line in commands_starting("cargo test ") {
         let words: Vec<_> = line.split(' ').skip(2).collect();
         if let Some(at) = words.iter().position(|word| *word == "--test") {
             let [file, folder] = [".rs", "/main.rs"].map(|end| root().join(format!("tests/{}{end}", words[at + 1])));
