@@ -3,6 +3,7 @@
 //! One module per line; imports point one way, `bin → {lambda, cli, dev} → pipeline → {optimize, s3}`:
 //!
 //! - [`optimize`]: the engine. Pure: takes bytes, returns smaller bytes of the promised quality.
+//! - `memory`: one budget for all images that are optimized at once.
 //! - `s3`: the only caller of S3; knows nothing of images.
 //! - `pipeline`: turns an event into jobs, and a job into an object at the destination and a report.
 //! - `config`: one table of environment variables, parsed and validated at cold start.
@@ -20,6 +21,8 @@ pub mod dev;
 pub mod error;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+#[cfg(any(feature = "cli", feature = "lambda"))]
+pub mod memory;
 pub mod optimize;
 #[cfg(feature = "lambda")]
 pub mod pipeline;

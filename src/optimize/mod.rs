@@ -11,6 +11,7 @@ mod jpeg;
 mod metadata;
 mod padding;
 mod png;
+mod probe;
 mod score;
 mod search;
 mod spread;
@@ -36,6 +37,7 @@ pub use format::Format;
 pub use limits::Limits;
 pub use options::{Effort, MetadataPolicy, Options, Quality};
 pub use outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
+pub use probe::{PROBE_BYTES, Probe, probe};
 pub use score::Score;
 
 /// Makes an image lighter, within the promised quality, or says why it is best left as it is.

@@ -14,19 +14,14 @@ mod rewrite;
 use std::time::Duration;
 
 use blocks::File;
-use canvas::Canvas;
 
 use super::candidate::{Candidate, Context, choose};
 use super::padding::{is_anchored, without_padding};
+use super::probe::Cost;
 use super::{
     Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason, left_alone,
 };
 
-/// Bytes of working memory per pixel of the canvas: two canvases with what they save, or one, a frame's indices, its
-/// pixels, and these in the terms of two tables.
-const BYTES_PER_PIXEL: u64 = 2 * Canvas::BYTES_PER_PIXEL + 4;
-/// The LZW dictionary as a tree.
-const DICTIONARY: u64 = 3 << 20;
 /// All frames together may have so many times the pixels of one picture: small files can hold minutes of them.
 const DRAWN_FACTOR: u64 = 2;
 /// Frames of more pixels than this together are coded in one way only: others would cost seconds for 1 %.
@@ -91,12 +86,11 @@ fn lossless(
 }
 
 fn check(file: &File<'_>, bytes: usize, limits: &Limits) -> Result<(), ImageError> {
-    let pixels = u64::from(file.screen.width) * u64::from(file.screen.height);
-    let memory = (bytes as u64).saturating_mul(3).saturating_add(pixels.saturating_mul(BYTES_PER_PIXEL) + DICTIONARY);
-    Limits::check(Limit::Pixels, pixels, limits.pixels)?;
+    let cost = Cost::gif(file.screen.width, file.screen.height, bytes as u64);
+    Limits::check(Limit::Pixels, cost.pixels, limits.pixels)?;
     Limits::check(Limit::Pixels, file.drawn_pixels(), limits.pixels.saturating_mul(DRAWN_FACTOR))?;
     Limits::check(Limit::Frames, file.images().count() as u64, limits.frames.into())?;
-    Limits::check(Limit::Memory, memory, limits.memory)
+    Limits::check(Limit::Memory, cost.required, limits.memory)
 }
 
 fn malformed(detail: impl Into<String>) -> ImageError {

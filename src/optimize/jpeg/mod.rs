@@ -40,16 +40,11 @@ use segments::{Process, Segments};
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
 use super::compare::{self, Picture};
-use super::score as metric;
+use super::probe::Cost;
 use super::{
     Budget, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
     Quality, Reason, Unchanged, left_alone,
 };
-
-/// Bytes of working memory per sample: its coefficient, in the source or in the file that is proven, never both.
-const LOSSLESS_BYTES_PER_SAMPLE: u64 = 2;
-/// Where chroma is halved: its coefficient, once more in the file that is written, and halved as a float.
-const LOSSY_BYTES_PER_SAMPLE: u64 = 5;
 
 /// Makes a JPEG file lighter.
 ///
@@ -62,8 +57,9 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if segments.signed {
         return Ok(left_alone(Reason::Signed, Some(info)));
     }
-    let cost = Cost::of(&segments, source.len());
-    cost.check(&options.limits)?;
+    let cost = cost(&segments, source.len());
+    check_size(&segments, cost, &options.limits)?;
+    Limits::check(Limit::Memory, cost.required, options.limits.memory)?;
 
     if segments.trailing.is_pinned(&segments, options.metadata) {
         if is_decodable(&segments) {
@@ -80,7 +76,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         candidates.push(Candidate::lossless(segments.splice(&kept)?, Method::JpegStrip));
     }
     if is_decodable(&segments) {
-        let (recoded, cut) = recode(source, &segments, &kept, &cost, options, budget)?;
+        let (recoded, cut) = recode(source, &segments, &kept, cost, options, budget)?;
         candidates.extend(recoded);
         context.budget_cut = cut;
     } else if !stripped {
@@ -110,7 +106,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// [`compare::Fault`] where it is damaged or over a limit, is CMYK, or coded as libjpeg does not decode.
 pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, compare::Fault> {
     let segments = Segments::parse(file)?;
-    Cost::of(&segments, file.len()).check_size(limits)?;
+    check_size(&segments, cost(&segments, file.len()), limits)?;
     if !is_decodable(&segments) {
         return Err(compare::Fault::Unscorable("is an arithmetic-coded, lossless or 12-bit JPEG"));
     }
@@ -154,7 +150,7 @@ fn recode(
     source: &[u8],
     segments: &Segments<'_>,
     kept: &Kept<'_>,
-    cost: &Cost,
+    cost: Cost,
     options: &Options,
     budget: Budget,
 ) -> Result<(Vec<Candidate>, bool), ImageError> {
@@ -171,7 +167,7 @@ fn recode(
     let is_lossy = coded.layout().model.has_score()
         && !matches!(colors, ColorSpace::Unknown)
         && !is_guess_far
-        && cost.lossy <= options.limits.memory
+        && cost.optional <= options.limits.memory
         && !coded.is_incomplete()
         && range::is_sound(&coded)
         && !own::is_own_output(segments, coded.layout());
@@ -225,44 +221,19 @@ fn is_decodable(segments: &Segments<'_>) -> bool {
     dct && frame.precision == 8 && !frame.arithmetic
 }
 
-/// What an image asks for, from its header. What follows it counts with the source, and with the result: no candidate
-/// holds a copy.
-struct Cost {
-    pixels: u64,
-    scans: u64,
-    /// Bytes of working memory.
-    lossless: u64,
-    lossy: u64,
+/// Cost of a file of `bytes`. What follows the image counts with the source, and with the result: no candidate holds a
+/// copy.
+fn cost(segments: &Segments<'_>, bytes: usize) -> Cost {
+    let frame = &segments.frame;
+    let sampling: Vec<_> = frame.components.iter().map(|component| (component.h, component.v)).collect();
+    // An extended XMP packet is held as it is and as it is written.
+    let bytes = bytes as u64 + segments.extended_bytes();
+    Cost::jpeg(frame.width.into(), frame.height.into(), &sampling, bytes)
 }
 
-impl Cost {
-    fn of(segments: &Segments<'_>, bytes: usize) -> Self {
-        let frame = &segments.frame;
-        let pixels = u64::from(frame.width) * u64::from(frame.height);
-        let largest = |of: fn(&segments::Component) -> u8| frame.components.iter().map(of).max().unwrap_or(1).max(1);
-        let (max_h, max_v) = (largest(|c| c.h), largest(|c| c.v));
-        // In units of 1/(max_h · max_v) of a full-size component.
-        let shares: u64 = frame.components.iter().map(|c| u64::from(c.h) * u64::from(c.v)).sum();
-        let samples = (pixels * shares).div_ceil(u64::from(max_h) * u64::from(max_v));
-        // An extended XMP packet is held as it is and as it is written.
-        let bytes = bytes as u64 + segments.extended_bytes();
-        Self {
-            pixels,
-            scans: segments.scans as u64,
-            lossless: 2 * bytes + LOSSLESS_BYTES_PER_SAMPLE * samples,
-            lossy: 3 * bytes + LOSSY_BYTES_PER_SAMPLE * samples + metric::memory(frame.width.into()),
-        }
-    }
-
-    fn check(&self, limits: &Limits) -> Result<(), ImageError> {
-        self.check_size(limits)?;
-        Limits::check(Limit::Memory, self.lossless, limits.memory)
-    }
-
-    fn check_size(&self, limits: &Limits) -> Result<(), ImageError> {
-        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
-        Limits::check(Limit::Scans, self.scans, limits.scans.into())
-    }
+fn check_size(segments: &Segments<'_>, cost: Cost, limits: &Limits) -> Result<(), ImageError> {
+    Limits::check(Limit::Pixels, cost.pixels, limits.pixels)?;
+    Limits::check(Limit::Scans, segments.scans as u64, limits.scans.into())
 }
 
 #[cfg(test)]
