@@ -1,22 +1,16 @@
 //! The engine: bytes of an image in, lighter bytes out. Pure: no network, no files, no environment.
 
 mod candidate;
-mod census;
 mod color;
 mod compare;
-mod gates;
 mod gif;
-mod insets;
 mod jpeg;
 mod metadata;
 mod padding;
+mod picture;
 mod png;
 mod probe;
-mod score;
-mod search;
-mod spread;
-mod ssimulacra2;
-mod views;
+mod quality;
 mod webp;
 
 pub mod budget;
@@ -31,14 +25,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use budget::Budget;
 #[cfg(feature = "cli")]
 pub use compare::Butteraugli;
-pub use compare::{CompareError, Fault, Pair, Side};
+pub use compare::{CompareError, Pair, Side};
 pub use error::{ImageError, Limit};
 pub use format::Format;
 pub use limits::Limits;
 pub use options::{Effort, MetadataPolicy, Options, Quality};
 pub use outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
+pub use picture::Fault;
 pub use probe::{PROBE_BYTES, Probe, probe};
-pub use score::Score;
+pub use quality::score::Score;
 
 /// Makes an image lighter, within the promised quality, or says why it is best left as it is.
 ///

@@ -1,8 +1,8 @@
 //! Reads format, size and frames from the first bytes of a file, and predicts the memory that optimizing it takes.
 
-use super::census;
 use super::format::Format;
-use super::score;
+use super::quality::census;
+use super::quality::score;
 
 /// First bytes of a file that [`probe`] needs. A JPEG with more metadata than this is estimated by its length.
 pub const PROBE_BYTES: usize = 256 << 10;

@@ -1,9 +1,9 @@
 //! The insets of a JPEG: of a picture whose blocks are mostly textured they are not looked for.
 
-use super::coefficients::{Block, Blocks};
 use super::upright;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::insets::{Inset, InsetFinder, LEAST_PLAIN};
+use crate::optimize::jpeg::dct::coefficients::{Block, Blocks};
+use crate::optimize::quality::insets::{Inset, InsetFinder, LEAST_PLAIN};
 
 /// Share of plain blocks from which on pixels are decoded: that of plain tiles, with a margin, since blocks and tiles differ
 /// in turned pictures.

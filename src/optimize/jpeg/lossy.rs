@@ -5,7 +5,6 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::coefficients::{Blocks, Coefficients};
 use super::insets;
 use super::levels::Levels;
 use super::libjpeg::{Coded, Fault, Written};
@@ -17,11 +16,12 @@ use super::target::{Aim, Answer, Near, WHOLE_TRIALS, approach};
 use super::upright::UPRIGHT;
 use crate::optimize::candidate::Candidate;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::insets::Inset;
+use crate::optimize::jpeg::dct::coefficients::{Blocks, Coefficients};
 use crate::optimize::outcome::Check;
-use crate::optimize::score::{Judge, ROUNDING, Score};
-use crate::optimize::search::{Trial, Verdict};
-use crate::optimize::ssimulacra2::{Part, Windows};
+use crate::optimize::quality::insets::Inset;
+use crate::optimize::quality::score::{Judge, ROUNDING, Score};
+use crate::optimize::quality::search::{Trial, Verdict};
+use crate::optimize::quality::ssimulacra2::{Part, Windows};
 use crate::optimize::{Budget, Method};
 
 /// What is known of a source beside its coefficients.

@@ -1,45 +1,32 @@
 //! JPEG: stripped, transcoded losslessly, or recompressed in the coefficient domain, and where there is no recipe for
 //! that, in the pixel domain; the smallest that holds wins.
 
-mod coefficients;
 mod dct;
-mod decode;
-mod filter;
+mod file;
 mod ground;
-mod halve;
 mod insets;
 mod levels;
 mod libjpeg;
-mod lists;
 mod lossy;
 mod mosaic;
-mod motion;
-mod mpf;
 mod own;
-mod packets;
 mod pixels;
 mod range;
 mod recompress;
 mod refine;
-mod requantize;
 mod scans;
-mod segments;
-mod splice;
-mod stereo;
-mod tables;
 mod target;
-mod trailing;
 mod upright;
 
-use coefficients::Blocks;
-use filter::Kept;
+use dct::coefficients::Blocks;
+use file::filter::Kept;
+use file::segments::{Process, Segments};
 use libjpeg::{Coded, Fault, Script};
 use lossy::{About, Lossy};
-use segments::{Process, Segments};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
-use super::compare::{self, Picture};
+use super::picture::{self, Picture};
 use super::probe::Cost;
 use super::{
     Budget, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
@@ -103,23 +90,23 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// The picture as viewers show it, decoded as libjpeg-turbo does by default.
 ///
 /// # Errors
-/// [`compare::Fault`] where it is damaged or over a limit, is CMYK, or coded as libjpeg does not decode.
-pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, compare::Fault> {
+/// [`picture::Fault`] where it is damaged or over a limit, is CMYK, or coded as libjpeg does not decode.
+pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, picture::Fault> {
     let segments = Segments::parse(file)?;
     check_size(&segments, cost(&segments, file.len()), limits)?;
     if !is_decodable(&segments) {
-        return Err(compare::Fault::Unscorable("is an arithmetic-coded, lossless or 12-bit JPEG"));
+        return Err(picture::Fault::Unscorable("is an arithmetic-coded, lossless or 12-bit JPEG"));
     }
     match segments.frame.components.len() {
         1 | 3 => {}
-        4 => return Err(compare::Fault::Unscorable("is a CMYK JPEG")),
-        _ => return Err(compare::Fault::Unscorable("is a JPEG of unknown colours")),
+        4 => return Err(picture::Fault::Unscorable("is a CMYK JPEG")),
+        _ => return Err(picture::Fault::Unscorable("is a JPEG of unknown colours")),
     }
     let mut picture = libjpeg::decode_rgb(file, limits.scans).map_err(|fault| refused(fault, limits.scans))?;
     match color_space(&segments) {
         ColorSpace::Srgb => {}
         ColorSpace::Converted(to_srgb) => to_srgb.picture(&mut picture),
-        ColorSpace::Unknown => return Err(compare::Fault::Unscorable("has a colour profile that is not converted")),
+        ColorSpace::Unknown => return Err(picture::Fault::Unscorable("has a colour profile that is not converted")),
     }
     Ok(Picture { over_black: picture.upright(segments.orientation()), over_white: None })
 }
@@ -190,7 +177,7 @@ fn recode(
     }
     candidates.extend(lossy.candidate);
     for candidate in &mut candidates {
-        candidate.bytes = splice::assemble(&candidate.bytes, kept)?;
+        candidate.bytes = file::splice::assemble(&candidate.bytes, kept)?;
     }
     Ok((candidates, lossy.budget_cut))
 }
@@ -237,6 +224,5 @@ fn check_size(segments: &Segments<'_>, cost: Cost, limits: &Limits) -> Result<()
 }
 
 #[cfg(test)]
-mod states;
 #[cfg(test)]
 mod tests;

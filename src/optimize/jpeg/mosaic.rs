@@ -1,6 +1,6 @@
 //! A sample of a large image: tiles from all over it, side by side, small enough to search on.
 
-use super::coefficients::{BLOCK, Block, Blocks, Coefficients};
+use crate::optimize::jpeg::dct::coefficients::{BLOCK, Block, Blocks, Coefficients};
 
 /// Tiles each way.
 const GRID: usize = 3;
@@ -87,7 +87,7 @@ fn corners(length: usize, size: usize, count: usize, grid: usize) -> Vec<usize> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::coefficients::{ColorModel, Component, Layout};
+    use crate::optimize::jpeg::dct::coefficients::{ColorModel, Component, Layout};
 
     #[test]
     fn a_strip_has_no_tiles() {

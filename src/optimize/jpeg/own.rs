@@ -1,11 +1,11 @@
 //! Our own output, told by what it is: quantized by us before, a file would only lose once more.
 
-use super::coefficients::{Layout, Table};
 use super::libjpeg::{COARSEST_SCALE, FINEST_SCALE};
 use super::recompress;
 use super::scans;
-use super::segments::Segments;
-use super::tables::{Role, table};
+use crate::optimize::jpeg::dct::coefficients::{Layout, Table};
+use crate::optimize::jpeg::dct::quant_tables::{Role, table};
+use crate::optimize::jpeg::file::segments::Segments;
 
 /// Whether a file went through one of our lossy ways, or an equal, before.
 #[must_use]
@@ -55,7 +55,7 @@ fn pixel_table(scale: u16) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::coefficients::Blocks;
+    use crate::optimize::jpeg::dct::coefficients::Blocks;
     use crate::optimize::jpeg::libjpeg::tests::picture;
     use crate::optimize::jpeg::libjpeg::{Coded, Script, encode, write_coefficients};
     use crate::optimize::jpeg::recompress::{Chroma, Recompressor, Setting};

@@ -3,7 +3,7 @@
 //! Fixed, since mozjpeg's search for the best script costs 37 % of its time for 0.5 % of bytes. Luma's last bit comes in
 //! a scan of its own; mozjpeg's recommended script holds back two, so that no other encoder's files look like these.
 
-use super::segments::Segments;
+use crate::optimize::jpeg::file::segments::Segments;
 
 /// One scan of a progressive file (T.81, G.1.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

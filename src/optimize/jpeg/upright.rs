@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::coefficients::{BLOCK, Block, Layout};
-use super::decode::Rows;
-use crate::optimize::score::Rgb;
+use crate::optimize::jpeg::dct::coefficients::{BLOCK, Block, Layout};
+use crate::optimize::jpeg::dct::reconstruct::Rows;
+use crate::optimize::picture::Rgb;
 
 /// Rows of a band.
 const BAND: usize = 128;

@@ -9,11 +9,11 @@ use super::pack::{self, Known};
 use super::pixels::Channels;
 use super::quantize::{self, Found, Indexed};
 use super::traits::Kind;
-use crate::optimize::census::Census;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::score::{ROUNDING, Score};
-use crate::optimize::search::Verdict;
-use crate::optimize::views::Views;
+use crate::optimize::quality::backgrounds::Views;
+use crate::optimize::quality::census::Census;
+use crate::optimize::quality::score::{ROUNDING, Score};
+use crate::optimize::quality::search::Verdict;
 use crate::optimize::{Budget, Effort, Method};
 
 /// What is asked of a picture.
@@ -209,9 +209,9 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::picture::Pixels;
     use crate::optimize::png::pixels::decode;
     use crate::optimize::png::traits::Traits;
-    use crate::optimize::views::Pixels;
     use rgb::RGBA8;
 
     const SIZE: usize = 300;

@@ -30,12 +30,12 @@ use traits::Traits;
 
 use super::candidate::{Candidate, Context, choose};
 use super::color::ColorSpace;
-use super::compare::{Fault, Picture};
 use super::metadata::exif;
 use super::padding::is_anchored;
+use super::picture::Pixels;
+use super::picture::{Fault, Picture};
 use super::probe::{self, Cost};
-use super::score as metric;
-use super::views::Pixels;
+use super::quality::score as metric;
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
     left_alone,
@@ -124,7 +124,7 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     }
     let pixels = decode(file)?.ok_or(Fault::Unscorable("has more than 8 bits per sample"))?;
     let pixels = match colors {
-        ColorSpace::Converted(to_srgb) => pixels.convert(&to_srgb),
+        ColorSpace::Converted(to_srgb) => to_srgb.convert(pixels),
         ColorSpace::Srgb | ColorSpace::Unknown => pixels,
     };
     Ok(pixels.shown(orientation(&chunks)))

@@ -1,6 +1,6 @@
 //! A sample of a large picture: tiles from all over it, side by side, small enough to search on.
 
-use crate::optimize::views::Pixels;
+use crate::optimize::picture::Pixels;
 
 /// Tiles each way.
 const GRID: usize = 4;

@@ -7,7 +7,7 @@ use super::pixels::Channels;
 use super::quantize::Indexed;
 use super::traits::{Kind, Traits};
 use crate::optimize::Effort;
-use crate::optimize::views::Pixels;
+use crate::optimize::picture::Pixels;
 
 /// Below this libdeflate's levels cost 8 % of bytes.
 const FAST_DEFLATE: u8 = 6;

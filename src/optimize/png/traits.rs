@@ -3,7 +3,7 @@
 use rgb::RGBA8;
 
 use super::pixels::Channels;
-use crate::optimize::views::{GRAPHIC_REPEATS, Pixels};
+use crate::optimize::picture::{GRAPHIC_REPEATS, Pixels};
 
 /// How a picture is coded best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,11 +17,11 @@ use lossy::{Aim, Lossy};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
-use super::compare::{Fault, Picture};
 use super::padding::is_anchored;
+use super::picture::Pixels;
+use super::picture::{Fault, Picture};
 use super::probe::Cost;
-use super::score as metric;
-use super::views::Pixels;
+use super::quality::score as metric;
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
     Quality, Reason, Unchanged, left_alone,
@@ -94,7 +94,7 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     let pixels = decode_as_announced(file, still, chunks.alpha)?;
     let pixels = match color_space(&chunks) {
         ColorSpace::Srgb => pixels,
-        ColorSpace::Converted(to_srgb) => pixels.convert(&to_srgb),
+        ColorSpace::Converted(to_srgb) => to_srgb.convert(pixels),
         ColorSpace::Unknown => return Err(Fault::Unscorable("has a colour profile that is not converted")),
     };
     Ok(pixels.shown(chunks.orientation()))

@@ -2,7 +2,7 @@
 
 use super::planes::Plane;
 use super::*;
-use crate::optimize::jpeg::coefficients::{BLOCK, Blocks};
+use crate::optimize::jpeg::dct::coefficients::{BLOCK, Blocks};
 use crate::optimize::jpeg::scans::COLOR;
 
 /// A smooth picture with some detail, in the given sampling of luma to chroma.

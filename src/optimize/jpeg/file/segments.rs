@@ -13,32 +13,32 @@ use crate::optimize::metadata::exif;
 use crate::optimize::padding::without_padding;
 
 /// Longest payload of a segment: its length field counts itself (T.81, B.1.1.4).
-pub(super) const MAX_PAYLOAD: usize = 65_533;
+pub const MAX_PAYLOAD: usize = 65_533;
 /// A file of more segments than this is no photograph: each costs a pass over this list.
 const MAX_SEGMENTS: usize = 1 << 16;
 
-pub(super) const SOI: u8 = 0xD8;
-pub(super) const EOI: u8 = 0xD9;
+pub const SOI: u8 = 0xD8;
+pub const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
 const DNL: u8 = 0xDC;
 const DHP: u8 = 0xDE;
-pub(super) const APP0: u8 = 0xE0;
-pub(super) const APP1: u8 = 0xE1;
-pub(super) const APP2: u8 = 0xE2;
+pub const APP0: u8 = 0xE0;
+pub const APP1: u8 = 0xE1;
+pub const APP2: u8 = 0xE2;
 const APP3: u8 = 0xE3;
 const APP10: u8 = 0xEA;
 const APP11: u8 = 0xEB;
-pub(super) const APP13: u8 = 0xED;
+pub const APP13: u8 = 0xED;
 const APP14: u8 = 0xEE;
 const COM: u8 = 0xFE;
 
 /// Its last byte is a fill byte to Chrome (Blink's JPEG decoder, `CheckExifHeader`) and `ExifTool`.
-pub(super) const EXIF_ID: &[u8] = b"Exif\0\0";
-pub(super) const XMP_ID: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
-pub(super) const EXTENDED_XMP_ID: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
+pub const EXIF_ID: &[u8] = b"Exif\0\0";
+pub const XMP_ID: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+pub const EXTENDED_XMP_ID: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 /// Followed by the part's number, from 1, and the number of parts.
 const ICC_ID: &[u8] = b"ICC_PROFILE\0";
-pub(super) const PHOTOSHOP_ID: &[u8] = b"Photoshop 3.0\0";
+pub const PHOTOSHOP_ID: &[u8] = b"Photoshop 3.0\0";
 
 /// A JPEG file, its parts borrowed from the source.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub struct Segments<'a> {
     pub complete: bool,
     pub trailing: Trailing<'a>,
     /// Everything from SOI (exclusive) to EOI (exclusive).
-    pub(super) parts: Vec<Segment<'a>>,
+    pub parts: Vec<Segment<'a>>,
 }
 
 /// What the frame header says (T.81, B.2.2).
@@ -88,17 +88,17 @@ pub struct Component {
 
 /// One marker segment, and the entropy-coded data after it where it begins a scan.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Segment<'a> {
-    pub(super) marker: u8,
+pub struct Segment<'a> {
+    pub marker: u8,
     /// Where the payload begins in the file.
-    pub(super) at: usize,
-    pub(super) payload: &'a [u8],
-    pub(super) entropy: &'a [u8],
+    pub at: usize,
+    pub payload: &'a [u8],
+    pub entropy: &'a [u8],
 }
 
 /// What a metadata segment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     Jfif,
     Exif,
     Xmp,
@@ -117,7 +117,7 @@ pub(super) enum Kind {
 
 impl<'a> Segment<'a> {
     /// `None` where the segment belongs to the coded image.
-    pub(super) fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<Kind> {
         let begins = |id: &[u8]| self.payload.starts_with(id);
         Some(match self.marker {
             APP0 if begins(b"JFIF\0") => Kind::Jfif,
@@ -138,7 +138,7 @@ impl<'a> Segment<'a> {
     }
 
     /// The payload after an identifier of this many bytes.
-    pub(super) fn after(&self, id: &[u8]) -> &'a [u8] {
+    pub fn after(&self, id: &[u8]) -> &'a [u8] {
         self.payload.get(id.len()..).unwrap_or_default()
     }
 }
@@ -156,7 +156,7 @@ impl<'a> Segments<'a> {
     }
 
     /// The first image alone, and where it ends.
-    pub(super) fn parse_image(file: &'a [u8]) -> Result<(Self, usize), ImageError> {
+    pub fn parse_image(file: &'a [u8]) -> Result<(Self, usize), ImageError> {
         let Walk { segments, complete, at } = Walk::run(file)?;
         let frame = Frame::of(&segments)?;
         let image = Self {
@@ -206,7 +206,7 @@ impl<'a> Segments<'a> {
     }
 
     /// The first segment of a kind.
-    pub(super) fn find(&self, kind: Kind) -> Option<&Segment<'a>> {
+    pub fn find(&self, kind: Kind) -> Option<&Segment<'a>> {
         self.parts.iter().find(|segment| segment.kind() == Some(kind))
     }
 }
@@ -376,38 +376,38 @@ fn box_kind(payload: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether nothing but zeros, white space, fill bytes and end markers are there.
-pub(super) fn is_padding(bytes: &[u8]) -> bool {
+pub fn is_padding(bytes: &[u8]) -> bool {
     without_padding(bytes, &[0xFF, EOI]).is_empty()
 }
 
-pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-pub(super) fn malformed(detail: &str) -> ImageError {
+pub fn malformed(detail: &str) -> ImageError {
     ImageError::malformed(Format::Jpeg, detail)
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub mod tests {
     use super::*;
 
-    pub(in super::super) fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
+    pub fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
         let length = u16::try_from(payload.len() + 2).unwrap();
         [&[0xFF, marker], &length.to_be_bytes()[..], payload].concat()
     }
 
     /// SOF0 of a 4:2:0 image of 16 × 32 pixels.
-    pub(in super::super) fn frame() -> Vec<u8> {
+    pub fn frame() -> Vec<u8> {
         segment(0xC0, &[8, 0, 32, 0, 16, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1])
     }
 
-    pub(in super::super) fn scan(entropy: &[u8]) -> Vec<u8> {
+    pub fn scan(entropy: &[u8]) -> Vec<u8> {
         [segment(SOS, &[1, 1, 0, 0, 63, 0]), entropy.to_vec()].concat()
     }
 
     /// A file with these segments before the frame header; its scan holds a stuffed byte and a restart marker.
-    pub(in super::super) fn jpeg(metadata: &[Vec<u8>]) -> Vec<u8> {
+    pub fn jpeg(metadata: &[Vec<u8>]) -> Vec<u8> {
         let tables = segment(0xDB, &[0; 65]);
         [&[0xFF, SOI], &metadata.concat()[..], &tables, &frame(), &scan(b"\x12\xff\0\xff\xd0\x34"), &[0xFF, EOI]]
             .concat()

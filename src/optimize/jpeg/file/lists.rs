@@ -11,33 +11,33 @@ use crate::optimize::metadata::container::{Container, DIRECTORIES, Directory};
 #[derive(Debug)]
 pub struct Secondary<'a> {
     /// `None` where it is no JPEG image: its bytes are nobody's to change.
-    pub(super) image: Option<Segments<'a>>,
-    pub(super) bytes: &'a [u8],
+    pub image: Option<Segments<'a>>,
+    pub bytes: &'a [u8],
     /// Padding between it and the file before.
-    pub(super) before: &'a [u8],
-    pub(super) names: Names,
+    pub before: &'a [u8],
+    pub names: Names,
 }
 
 /// Under which names the lists know a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Names {
+pub struct Names {
     /// Its entry in the Multi-Picture index.
-    pub(super) entry: Option<mpf::Entry>,
+    pub entry: Option<mpf::Entry>,
     /// Its number among the files of each directory.
-    pub(super) items: [Option<usize>; DIRECTORIES],
+    pub items: [Option<usize>; DIRECTORIES],
 }
 
 /// What the lists name, found in the file.
 #[derive(Debug, Default)]
 pub struct Listed<'a> {
-    pub(super) files: Vec<Secondary<'a>>,
+    pub files: Vec<Secondary<'a>>,
     /// Where the last of them ends.
-    pub(super) end: usize,
+    pub end: usize,
     /// Whether each lies where the Multi-Picture index says, and where the directories say.
-    pub(super) is_at_offsets: bool,
-    pub(super) is_at_lengths: bool,
+    pub is_at_offsets: bool,
+    pub is_at_lengths: bool,
     /// A directory names files that are none of these: it stays true only if all keep their bytes.
-    pub(super) is_fixed: bool,
+    pub is_fixed: bool,
 }
 
 /// A file that a list names: its range, names, and whether it must be a JPEG image.
@@ -50,7 +50,7 @@ struct Named {
 
 impl Secondary<'_> {
     /// Whether it is but a smaller copy of another image, and no directory needs it.
-    pub(super) fn is_preview(&self) -> bool {
+    pub fn is_preview(&self) -> bool {
         self.names.entry.is_some_and(mpf::Entry::is_preview) && self.names.items == [None; DIRECTORIES]
     }
 }
@@ -60,12 +60,7 @@ impl Secondary<'_> {
 ///
 /// Programs that change metadata often leave the index's offsets as they were: then its sizes count, if they fit one
 /// after the other.
-pub(super) fn find<'a>(
-    index: Option<&mpf::Index>,
-    container: &Container,
-    file: &'a [u8],
-    end: usize,
-) -> Option<Listed<'a>> {
+pub fn find<'a>(index: Option<&mpf::Index>, container: &Container, file: &'a [u8], end: usize) -> Option<Listed<'a>> {
     let stated = index.map_or_else(|| Some(Vec::new()), mpf::Index::secondary)?;
     let has_entries = !stated.is_empty();
     let in_sequence = in_sequence(&stated, end);
@@ -136,7 +131,7 @@ fn begins_image(file: &[u8], at: usize) -> bool {
 }
 
 /// Where the next image begins behind padding.
-pub(super) fn next_image(file: &[u8], from: usize) -> Option<usize> {
+pub fn next_image(file: &[u8], from: usize) -> Option<usize> {
     let behind = file.get(from..)?;
     let at = behind.windows(3).position(|bytes| bytes == [0xFF, 0xD8, 0xFF])?;
     is_padding(&behind[..at]).then_some(from + at)

@@ -6,89 +6,11 @@ use std::sync::Arc;
 use rgb::RGBA8;
 
 use super::census::Census;
-use super::color::ToSrgb;
-use super::compare::Picture;
 use super::gates::Watch;
 use super::insets::{Inset, InsetFinder};
-use super::score::{Judge, Rgb, Score, judge};
-
-/// Decoded pixels, row by row.
-#[derive(Clone)]
-pub struct Pixels {
-    /// Pixels.
-    pub width: usize,
-    pub height: usize,
-    pub rgba: Vec<RGBA8>,
-}
-
-/// Of photographs up to 48 % of all pixels repeat a neighbour, of graphics 55 % and more (the corpus of the bench).
-pub const GRAPHIC_REPEATS: f64 = 0.5;
-
-/// What an image with transparency is judged on: viewers show it on dark and on light pages.
-const BLACK: u8 = 0;
-const WHITE: u8 = 255;
-
-impl Pixels {
-    /// Whether any pixel is not opaque.
-    #[must_use]
-    pub fn is_transparent(&self) -> bool {
-        self.rgba.iter().any(|p| p.a != 255)
-    }
-
-    /// Converts colours in place to what viewers show.
-    pub(super) fn convert(mut self, to_srgb: &ToSrgb) -> Self {
-        to_srgb.pixels(&mut self.rgba);
-        self
-    }
-
-    /// Whether most pixels repeat the one on the left or above: in drawings they do, in photographs they do not. What is
-    /// not seen counts as the same.
-    #[must_use]
-    pub fn is_graphic(&self) -> bool {
-        let is_same = |a: RGBA8, b: RGBA8| a == b || a.a == 0 && b.a == 0;
-        let repeats = |y: usize| {
-            let (row, above) = (self.row(y), self.row(y - 1));
-            (1..self.width).filter(|x| is_same(row[*x], row[x - 1]) || is_same(row[*x], above[*x])).count()
-        };
-        let all = self.width.saturating_sub(1) * self.height.saturating_sub(1);
-        (1..self.height).map(repeats).sum::<usize>() > (all as f64 * GRAPHIC_REPEATS) as usize
-    }
-
-    /// Whether a pixel equals its four neighbours; all that are not seen are equal. The outermost have too few of them.
-    #[must_use]
-    pub fn is_flat(&self, x: usize, y: usize) -> bool {
-        if x == 0 || y == 0 || x + 1 >= self.width || y + 1 >= self.height {
-            return false;
-        }
-        let at = y * self.width + x;
-        let pixel = self.rgba[at];
-        [at - self.width, at - 1, at + 1, at + self.width].iter().all(|other| {
-            let other = self.rgba[*other];
-            pixel == other || pixel.a == 0 && other.a == 0
-        })
-    }
-
-    /// As viewers show it: upright, over black, and where any pixel is not opaque over white as well.
-    pub(super) fn shown(&self, orientation: u8) -> Picture {
-        let over = |background| self.over(background).upright(orientation);
-        Picture { over_black: over(BLACK), over_white: self.is_transparent().then(|| over(WHITE)) }
-    }
-
-    fn over(&self, background: u8) -> Rgb {
-        Rgb { width: self.width, height: self.height, samples: flatten(&self.rgba, background) }
-    }
-
-    fn insets_over(&self, background: u8) -> Vec<Inset> {
-        let mut finder = InsetFinder::new(self.width, self.height);
-        (0..self.height).for_each(|y| finder.push(planes(self.row(y), background).each_ref().map(Vec::as_slice)));
-        finder.finish()
-    }
-
-    #[must_use]
-    pub fn row(&self, y: usize) -> &[RGBA8] {
-        &self.rgba[y * self.width..][..self.width]
-    }
-}
+use super::score::{Judge, Score, judge};
+use crate::optimize::color::ToSrgb;
+use crate::optimize::picture::{BLACK, Pixels, WHITE, planes};
 
 /// How a picture looks, and how much candidates look like it: its pixels over black and, where any is transparent, over
 /// white.
@@ -120,7 +42,7 @@ impl<'a> Views<'a> {
     pub fn new(pixels: &'a Pixels, orientation: u8) -> Self {
         let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
         let census = pixels.is_graphic().then(|| Census::of(pixels, true));
-        let insets = backgrounds.iter().map(|background| pixels.insets_over(*background)).collect();
+        let insets = backgrounds.iter().map(|background| insets_over(pixels, *background)).collect();
         let is_flat = census.as_ref().is_some_and(|census| census.is_drawn(pixels.rgba.len()));
         Self { pixels, orientation, backgrounds, insets, to_srgb: None, census, is_flat }
     }
@@ -209,7 +131,7 @@ impl<'a> Views<'a> {
         let candidate = Pixels { width, height, rgba };
         let (reference, candidate) = match to_srgb {
             None => (Cow::Borrowed(self.pixels), candidate),
-            Some(to_srgb) => (Cow::Owned(self.pixels.clone().convert(to_srgb)), candidate.convert(to_srgb)),
+            Some(to_srgb) => (Cow::Owned(to_srgb.convert(self.pixels.clone())), to_srgb.convert(candidate)),
         };
         let over = |pixels: &Pixels, background| pixels.over(background).upright(self.orientation);
         let score = |background: &u8| judge(&over(&reference, *background), &over(&candidate, *background), MAX_DRIFT);
@@ -217,39 +139,16 @@ impl<'a> Views<'a> {
     }
 }
 
-/// A pixel over a background: red, green, blue.
-fn shown_over(pixel: RGBA8, background: u8) -> [u8; 3] {
-    let alpha = u32::from(pixel.a);
-    let over = |v: u8| ((u32::from(v) * alpha + u32::from(background) * (255 - alpha) + 127) / 255) as u8;
-    if pixel.a == 255 { [pixel.r, pixel.g, pixel.b] } else { [over(pixel.r), over(pixel.g), over(pixel.b)] }
-}
-
-fn flatten(pixels: &[RGBA8], background: u8) -> Vec<u8> {
-    pixels.iter().flat_map(|pixel| shown_over(*pixel, background)).collect()
-}
-
-/// The same by colour.
-fn planes(pixels: &[RGBA8], background: u8) -> [Vec<u8>; 3] {
-    let mut planes = [0; 3].map(|_| Vec::with_capacity(pixels.len()));
-    for pixel in pixels {
-        for (plane, sample) in planes.iter_mut().zip(shown_over(*pixel, background)) {
-            plane.push(sample);
-        }
-    }
-    planes
+fn insets_over(pixels: &Pixels, background: u8) -> Vec<Inset> {
+    let mut finder = InsetFinder::new(pixels.width, pixels.height);
+    let rows = (0..pixels.height).map(|y| planes(pixels.row(y), background));
+    rows.for_each(|row| finder.push(row.each_ref().map(Vec::as_slice)));
+    finder.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn alpha_shows_the_background() {
-        let pixels = [255, 0, 51].map(|alpha| RGBA8::new(200, 100, 0, alpha));
-        let over = |background| flatten(&pixels, background);
-        assert_eq!(over(0), [200, 100, 0, 0, 0, 0, 40, 20, 0]);
-        assert_eq!(over(255), [200, 100, 0, 255, 255, 255, 244, 224, 204]);
-    }
 
     fn score(source: &Pixels, orientation: u8, other: &[RGBA8]) -> f64 {
         let fill = |y: usize, row: &mut [RGBA8]| row.copy_from_slice(&other[y * source.width..][..source.width]);

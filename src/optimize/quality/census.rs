@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use rgb::RGBA8;
 
-use super::views::Pixels;
+use crate::optimize::picture::Pixels;
 
 /// Something for each colour, by [`key`].
 pub type ColorMap<T> = HashMap<u32, T, BuildHasherDefault<ColorHasher>>;

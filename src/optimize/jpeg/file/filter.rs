@@ -22,35 +22,35 @@ const MAX_PACKETS: usize = 16;
 pub struct Kept<'a> {
     /// Whether the policy removed anything.
     pub stripped: bool,
-    pub(super) policy: MetadataPolicy,
+    pub policy: MetadataPolicy,
     /// Whether something stays that the policy does not look into: a file inside of the XMP, one of another format.
     pub is_opaque: bool,
     /// What stays behind all, byte for byte.
-    pub(super) rest: Rest<'a>,
-    pub(super) segments: Vec<Metadata<'a>>,
-    pub(super) images: Vec<Image<'a>>,
+    pub rest: Rest<'a>,
+    pub segments: Vec<Metadata<'a>>,
+    pub images: Vec<Image<'a>>,
     /// Only where `images` holds the index's own.
-    pub(super) index: Option<mpf::Index>,
+    pub index: Option<mpf::Index>,
     /// Whether the directories' lengths and paddings told where each file was.
     is_at_lengths: bool,
 }
 
 /// A metadata segment to write.
 #[derive(Debug)]
-pub(super) struct Metadata<'a> {
-    pub(super) kind: Kind,
-    pub(super) marker: u8,
-    pub(super) payload: Cow<'a, [u8]>,
+pub struct Metadata<'a> {
+    pub kind: Kind,
+    pub marker: u8,
+    pub payload: Cow<'a, [u8]>,
 }
 
 /// A further file to write.
 #[derive(Debug)]
-pub(super) struct Image<'a> {
-    pub(super) bytes: Cow<'a, [u8]>,
+pub struct Image<'a> {
+    pub bytes: Cow<'a, [u8]>,
     /// Padding between it and the file before.
-    pub(super) before: &'a [u8],
+    pub before: &'a [u8],
     /// Its number in the Multi-Picture index.
-    pub(super) number: Option<usize>,
+    pub number: Option<usize>,
     items: [Option<usize>; DIRECTORIES],
 }
 
@@ -158,17 +158,17 @@ impl<'a> Segments<'a> {
 }
 
 impl Metadata<'_> {
-    pub(super) fn borrowed(&self) -> Metadata<'_> {
+    pub fn borrowed(&self) -> Metadata<'_> {
         Metadata { kind: self.kind, marker: self.marker, payload: Cow::Borrowed(&self.payload) }
     }
 }
 
 impl<'a> Kept<'a> {
-    pub(super) fn push(&mut self, kind: Kind, marker: u8, payload: Cow<'a, [u8]>) {
+    pub fn push(&mut self, kind: Kind, marker: u8, payload: Cow<'a, [u8]>) {
         self.segments.push(Metadata { kind, marker, payload });
     }
 
-    pub(super) fn push_filtered(&mut self, kind: Kind, segment: &Segment<'a>, id: &[u8], filtered: Filtered) {
+    pub fn push_filtered(&mut self, kind: Kind, segment: &Segment<'a>, id: &[u8], filtered: Filtered) {
         match filtered {
             Filtered::Keep => self.push(kind, segment.marker, segment.payload.into()),
             Filtered::Replace(block) if id.len() + block.len() <= MAX_PAYLOAD => {
@@ -285,7 +285,7 @@ impl<'a> Kept<'a> {
     }
 
     /// Whether a new file is followed by these very files and the same data, each found by what the new file states.
-    pub(super) fn is_found_in(&self, file: &[u8]) -> bool {
+    pub fn is_found_in(&self, file: &[u8]) -> bool {
         let extended = self.extended_xmp();
         if self.images.is_empty() && self.rest == Rest::Nothing && extended.is_none() {
             return true;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::color::ToSrgb;
 use super::gates::Gates;
 use super::insets::{Inset, InsetComparison, InsetFinder};
 use super::ssimulacra2::{Comparison, Mirrored, Windows};
+use crate::optimize::color::ToSrgb;
+use crate::optimize::picture::{Rgb, Row};
 
 pub use super::ssimulacra2::IDENTICAL;
 
@@ -127,63 +128,6 @@ fn slack(target: f64) -> f64 {
     WINDOW_SLACK * (IDENTICAL - target).max(0.0)
 }
 
-/// A picture of 8-bit red, green, blue samples, row by row without padding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rgb {
-    /// Pixels.
-    pub width: usize,
-    pub height: usize,
-    pub samples: Vec<u8>,
-}
-
-impl Rgb {
-    /// The picture as viewers turn it (Exif 2.32, 4.6.4, tag 274). It matters to the score: the metric halves the
-    /// picture from its upper left corner, so that odd sizes score otherwise from another corner.
-    #[must_use]
-    pub fn upright(self, orientation: u8) -> Self {
-        let (w, h) = (self.width, self.height);
-        // Where the pixel at x, y of the upright picture is stored.
-        let stored: fn(usize, usize, usize, usize) -> (usize, usize) = match orientation {
-            2 => |x, y, w, _| (w - 1 - x, y),
-            3 => |x, y, w, h| (w - 1 - x, h - 1 - y),
-            4 => |x, y, _, h| (x, h - 1 - y),
-            5 => |x, y, _, _| (y, x),
-            6 => |x, y, _, h| (y, h - 1 - x),
-            7 => |x, y, w, h| (w - 1 - y, h - 1 - x),
-            8 => |x, y, w, _| (w - 1 - y, x),
-            _ => return self,
-        };
-        let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
-        let mut samples = Vec::with_capacity(self.samples.len());
-        for y in 0..height {
-            for x in 0..width {
-                let (from_x, from_y) = stored(x, y, w, h);
-                let at = (from_y * w + from_x) * 3;
-                samples.extend_from_slice(&self.samples[at..at + 3]);
-            }
-        }
-        Self { width, height, samples }
-    }
-
-    /// Its insets.
-    #[must_use]
-    pub fn insets(&self) -> Vec<Inset> {
-        let mut finder = InsetFinder::new(self.width, self.height);
-        (0..self.height).for_each(|y| finder.push(self.row(y).each_ref().map(Vec::as_slice)));
-        finder.finish()
-    }
-
-    /// The samples of a row by channel.
-    #[must_use]
-    pub fn row(&self, y: usize) -> [Vec<u8>; 3] {
-        let row = &self.samples[y * self.width * 3..][..self.width * 3];
-        [0, 1, 2].map(|channel| row.iter().skip(channel).step_by(3).copied().collect())
-    }
-}
-
-/// Red, green and blue samples of a row of pixels.
-pub type Row<'a> = [&'a [u8]; 3];
-
 /// Bytes of memory that a judgement needs for pictures of this width in pixels, beside the pictures.
 #[must_use]
 pub fn memory(width: u64) -> u64 {
@@ -277,13 +221,20 @@ impl Judge {
     }
 }
 
+/// The insets of a picture.
+fn insets(picture: &Rgb) -> Vec<Inset> {
+    let mut finder = InsetFinder::new(picture.width, picture.height);
+    (0..picture.height).for_each(|y| finder.push(picture.row(y).each_ref().map(Vec::as_slice)));
+    finder.finish()
+}
+
 /// The score of one picture by another, as [`Judge`] has it; `None` where their sizes differ, or a side is too small.
 #[must_use]
 pub fn judge(reference: &Rgb, distorted: &Rgb, max_drift: f64) -> Option<Score> {
     if (reference.width, reference.height) != (distorted.width, distorted.height) {
         return None;
     }
-    let mut judge = Judge::new(reference.width, reference.height)?.with_insets(reference.insets());
+    let mut judge = Judge::new(reference.width, reference.height)?.with_insets(insets(reference));
     judge.push_all(reference, distorted);
     Some(judge.finish(max_drift))
 }

@@ -18,12 +18,12 @@ const MAX_COPIED: usize = 8;
 #[derive(Debug, Default)]
 pub struct Trailing<'a> {
     /// Files that the Multi-Picture index or an XMP directory accounts for.
-    pub(super) listed: Listed<'a>,
+    pub listed: Listed<'a>,
     /// Whether a directory states padding between files.
-    pub(super) has_paddings: bool,
+    pub has_paddings: bool,
     /// A Multi-Picture index names images that are not where it says.
     has_lost_index: bool,
-    pub(super) rest: Rest<'a>,
+    pub rest: Rest<'a>,
 }
 
 /// What follows all files that lists name.
@@ -41,7 +41,7 @@ pub enum Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub fn bytes(self) -> &'a [u8] {
         match self {
             Self::Nothing => &[],
             Self::Movable(bytes) | Self::Previews(bytes) | Self::Unknown(bytes) => bytes,
@@ -51,7 +51,7 @@ impl<'a> Rest<'a> {
 
 impl<'a> Trailing<'a> {
     /// What follows an image that ends at `end`.
-    pub(super) fn of(image: &Segments<'a>, file: &'a [u8], end: usize) -> Self {
+    pub fn of(image: &Segments<'a>, file: &'a [u8], end: usize) -> Self {
         if is_padding(&file[end..]) {
             return Self::default();
         }
@@ -84,7 +84,7 @@ impl<'a> Trailing<'a> {
     }
 
     /// What a policy leaves behind all files that lists name, byte for byte.
-    pub(super) fn rest_under(&self, policy: MetadataPolicy) -> Rest<'a> {
+    pub fn rest_under(&self, policy: MetadataPolicy) -> Rest<'a> {
         match self.rest {
             Rest::Previews(_) if policy != MetadataPolicy::All => Rest::Nothing,
             rest => rest,
@@ -93,7 +93,7 @@ impl<'a> Trailing<'a> {
 
     /// Whether something that stays may name places in what follows, counted from the beginning of the file: then all
     /// must keep its place.
-    pub(super) fn is_pinned(&self, image: &Segments<'_>, policy: MetadataPolicy) -> bool {
+    pub fn is_pinned(&self, image: &Segments<'_>, policy: MetadataPolicy) -> bool {
         let tail = self.rest_under(policy).bytes();
         if tail.is_empty() || matches!(self.rest, Rest::Movable(_)) {
             return false;

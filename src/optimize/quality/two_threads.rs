@@ -3,7 +3,8 @@
 use std::panic::resume_unwind;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use super::score::{Judge, Row};
+use super::score::Judge;
+use crate::optimize::picture::Row;
 
 /// Takes rows of a reference and of what is judged by it.
 pub type Sink<'a> = dyn FnMut(Row<'_>, Row<'_>) + 'a;

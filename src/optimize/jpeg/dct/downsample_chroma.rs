@@ -7,7 +7,7 @@
 use archmage::autoversion;
 
 use super::coefficients::{BLOCK, Blocks};
-use super::dct::{self, Values};
+use super::transform::{self, Values};
 
 /// Weights of the samples next to an output sample's centre, and of each second one further out, on either side.
 const TAPS: [f32; 4] = [0.6667, -0.2222, 0.0741, -0.0186];
@@ -56,7 +56,7 @@ pub fn halve(source: &dyn Blocks, component: usize, axes: Axes) -> Halved {
             }
             beyond.fill(out[out.len() - 1]);
         }
-        dct::forward(&band, blocks);
+        transform::forward(&band, blocks);
     }
     halved
 }
@@ -69,7 +69,7 @@ const KEPT: usize = (2 * BLOCK + BEFORE + AFTER).next_multiple_of(BLOCK);
 struct Rows<'a> {
     source: &'a dyn Blocks,
     component: usize,
-    steps: dct::Values,
+    steps: transform::Values,
     /// Samples, as the component has them.
     full_width: usize,
     /// Samples, as they are kept.
@@ -107,7 +107,7 @@ impl<'a> Rows<'a> {
     fn decode_to(&mut self, y: usize) {
         while self.decoded <= y.min(self.height - 1) {
             let blocks = self.source.row(self.component, self.decoded / BLOCK);
-            dct::inverse(blocks, &self.steps, &mut self.band);
+            transform::inverse(blocks, &self.steps, &mut self.band);
             for row in self.band.chunks_exact(blocks.len() * BLOCK) {
                 let kept = &mut self.kept[self.decoded % KEPT];
                 match &mut self.across {
@@ -181,7 +181,7 @@ fn halve_down(above: [&[f32]; TAPS.len()], below: [&[f32]; TAPS.len()], out: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::coefficients::{Coefficients, ColorModel, Component, Layout};
+    use crate::optimize::jpeg::dct::coefficients::{Coefficients, ColorModel, Component, Layout};
 
     /// Samples, row by row.
     struct Plane {
@@ -204,7 +204,7 @@ mod tests {
             let band: Vec<_> =
                 (0..stride * BLOCK).map(|i| sample((i % stride) as f32, (top + i / stride) as f32)).collect();
             let mut values = vec![[0.0; 64]; chroma.columns];
-            dct::forward(&band, &mut values);
+            transform::forward(&band, &mut values);
             blocks.push(values.into_iter().map(|block| block.map(|value| value.round() as i16)).collect());
         }
         let blocks = vec![blocks.remove(0), blocks.concat()];
@@ -217,7 +217,7 @@ mod tests {
         let mut samples = Vec::new();
         for blocks in halved.blocks.chunks_exact(halved.columns) {
             let whole: Vec<_> = blocks.iter().map(|block| block.map(|value| (value * 16.0).round() as i16)).collect();
-            dct::inverse(&whole, &[1.0 / 16.0; 64], &mut band);
+            transform::inverse(&whole, &[1.0 / 16.0; 64], &mut band);
             samples.extend(band.chunks_exact(stride).flat_map(|row| &row[..width]));
         }
         samples.truncate(width * height);

@@ -6,7 +6,7 @@
 use archmage::autoversion;
 
 use super::coefficients::{Block, Table};
-use super::levels::{HIGHEST, LOWEST, Level, UNIT};
+use crate::optimize::jpeg::levels::{HIGHEST, LOWEST, Level, UNIT};
 
 /// A wanted step below so many times the source's is not worth the error: of the lowest frequency, and how much less of
 /// the highest. Two for all would let all steps of a standard table grow at once, a point of score or more that no q lies
@@ -145,7 +145,7 @@ fn quantize(from: &[[f32; 64]], to: &mut [Block], inverse: &[f32; 64], offsets: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::tables::{Role, table};
+    use crate::optimize::jpeg::dct::quant_tables::{Role, table};
 
     /// Numbers without order, the same each time (xorshift, Marsaglia 2003).
     fn random() -> impl FnMut(u32) -> u32 {

@@ -8,7 +8,7 @@ use super::segments::is_padding;
 use crate::optimize::metadata::container::Container;
 
 /// Whether a video stands where the packet says, or Samsung's trailer accounts for the data.
-pub(super) fn may_move(container: &Container, tail: &[u8]) -> bool {
+pub fn may_move(container: &Container, tail: &[u8]) -> bool {
     let is_video = |at| tail.get(at..).is_some_and(begins_video);
     container.video_starts(tail.len()).any(is_video) || is_samsung_trailer(tail) == Some(true)
 }
@@ -17,7 +17,7 @@ pub(super) fn may_move(container: &Container, tail: &[u8]) -> bool {
 /// "SEFT", or AFCP's directory.
 ///
 /// Source: `ExifTool`, `Image::ExifTool::Samsung`, `ProcessSamsung`, and `Image::ExifTool::AFCP`.
-pub(super) fn has_absolute_places(tail: &[u8]) -> bool {
+pub fn has_absolute_places(tail: &[u8]) -> bool {
     tail.ends_with(b"QDIOBS") || tail.last_chunk::<12>().is_some_and(|end| end.starts_with(b"AXS"))
 }
 
@@ -60,13 +60,14 @@ fn number(bytes: [u8; 4]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::coefficients::Blocks;
-    use super::super::libjpeg::tests::picture;
-    use super::super::libjpeg::{Coded, Script, encode, write_coefficients};
+    use super::super::mpf;
     use super::super::segments::tests::segment;
     use super::super::segments::{APP1, EXIF_ID, Segments, XMP_ID};
     use super::super::trailing::Rest;
-    use super::super::{are_same, mpf};
+    use crate::optimize::jpeg::are_same;
+    use crate::optimize::jpeg::dct::coefficients::Blocks;
+    use crate::optimize::jpeg::libjpeg::tests::picture;
+    use crate::optimize::jpeg::libjpeg::{Coded, Script, encode, write_coefficients};
     use crate::optimize::metadata::ByteOrder;
     use crate::optimize::metadata::container::tests::directory_of;
     use crate::optimize::metadata::exif::tests::camera_block;
@@ -78,7 +79,7 @@ mod tests {
     const MP4: &str = "video/mp4";
 
     fn optimized(file: &[u8], metadata: MetadataPolicy) -> Outcome {
-        super::super::optimize(file, &Options { metadata, ..Options::default() }, Budget::UNLIMITED).unwrap()
+        crate::optimize::jpeg::optimize(file, &Options { metadata, ..Options::default() }, Budget::UNLIMITED).unwrap()
     }
 
     fn encoded(file: &[u8], metadata: MetadataPolicy) -> Encoded {
@@ -309,7 +310,7 @@ mod tests {
         for (kind, image, tail) in kinds() {
             let options = Options { quality: Quality::Lossless, ..Options::default() };
             let file = [image, tail].concat();
-            let outcome = super::super::optimize(&file, &options, Budget::UNLIMITED).unwrap();
+            let outcome = crate::optimize::jpeg::optimize(&file, &options, Budget::UNLIMITED).unwrap();
             let Outcome::Optimized(new) = outcome else { panic!("{kind}: {outcome:?}") };
             assert!(new.method.is_lossless() && are_same(&file, &new.bytes).unwrap(), "{kind}");
         }

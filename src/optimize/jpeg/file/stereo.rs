@@ -11,7 +11,7 @@ const STIM_HEADER_AT: usize = 6;
 /// The tag of what a program notes for itself.
 const APPLICATION_DATA: u16 = 1;
 
-pub(super) fn is_layout(payload: &[u8]) -> bool {
+pub fn is_layout(payload: &[u8]) -> bool {
     payload.starts_with(JPS_ID) || payload.starts_with(STIM_ID)
 }
 
@@ -19,7 +19,7 @@ pub(super) fn is_layout(payload: &[u8]) -> bool {
 ///
 /// Source: `ExifTool`, `Image::ExifTool::JPEG::JPS` and `Image::ExifTool::Stim`. JPS is an identifier, the length of a
 /// block, the block, the length of a comment, the comment.
-pub(super) fn filtered(payload: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub fn filtered(payload: &[u8]) -> Option<Cow<'_, [u8]>> {
     if payload.starts_with(STIM_ID) {
         return without_application_data(payload);
     }

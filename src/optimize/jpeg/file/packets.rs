@@ -11,7 +11,7 @@ use crate::optimize::options::MetadataPolicy;
 type Extended = ([u8; 32], Vec<u8>);
 
 /// What the XMP packets list: only what every policy keeps may account for anything.
-pub(super) fn container(image: &Segments<'_>) -> Container {
+pub fn container(image: &Segments<'_>) -> Container {
     let Some(packet) = image.find(Kind::Xmp).map(|segment| segment.after(XMP_ID)) else { return Container::default() };
     let read = |packet: &[u8]| {
         let kept = xmp::filter(packet, MetadataPolicy::None).apply(packet);
@@ -23,14 +23,14 @@ pub(super) fn container(image: &Segments<'_>) -> Container {
 
 impl Segments<'_> {
     /// The extended packet that the XMP packet promises, where it is whole.
-    pub(super) fn extended_xmp(&self) -> Option<Extended> {
+    pub fn extended_xmp(&self) -> Option<Extended> {
         let parts = self.parts.iter().filter(|segment| segment.kind() == Some(Kind::ExtendedXmp));
         let parts = parts.map(|part| part.after(EXTENDED_XMP_ID));
         join(self.find(Kind::Xmp)?.after(XMP_ID), parts)
     }
 
     /// Bytes of the extended packets, which are held more than once.
-    pub(super) fn extended_bytes(&self) -> u64 {
+    pub fn extended_bytes(&self) -> u64 {
         let parts = self.parts.iter().filter(|segment| segment.kind() == Some(Kind::ExtendedXmp));
         parts.map(|part| part.payload.len() as u64).sum()
     }
@@ -45,7 +45,7 @@ fn join<'p>(packet: &[u8], parts: impl Iterator<Item = &'p [u8]> + Clone) -> Opt
 
 impl<'a> Kept<'a> {
     /// Filters the packet, and with it what it promises.
-    pub(super) fn push_xmp(&mut self, image: &Segments<'a>, segment: &Segment<'a>, policy: MetadataPolicy) {
+    pub fn push_xmp(&mut self, image: &Segments<'a>, segment: &Segment<'a>, policy: MetadataPolicy) {
         let packet = segment.after(XMP_ID);
         let parts = image.parts.iter().filter(|part| part.kind() == Some(Kind::ExtendedXmp));
         let Some((guid, whole)) = join(packet, parts.clone().map(|part| part.after(EXTENDED_XMP_ID))) else {
@@ -92,7 +92,7 @@ impl<'a> Kept<'a> {
     }
 
     /// Sets the length of each file that a directory names: directory, number, bytes.
-    pub(super) fn set_lengths(&mut self, lengths: &[(usize, usize, usize)]) {
+    pub fn set_lengths(&mut self, lengths: &[(usize, usize, usize)]) {
         let Some(packet) = self.packet() else { return };
         let set = container::with_lengths(packet, lengths).filter(|set| set != packet);
         if let Some(set) = set
@@ -114,7 +114,7 @@ impl<'a> Kept<'a> {
     }
 
     /// The extended packet that it promises.
-    pub(super) fn extended_xmp(&self) -> Option<Extended> {
+    pub fn extended_xmp(&self) -> Option<Extended> {
         let parts = self.segments.iter().filter(|segment| segment.kind == Kind::ExtendedXmp);
         join(self.packet()?, parts.filter_map(|part| part.payload.get(EXTENDED_XMP_ID.len()..)))
     }

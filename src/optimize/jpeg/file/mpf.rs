@@ -8,7 +8,7 @@ use super::segments::{Segment, malformed};
 use crate::optimize::error::ImageError;
 use crate::optimize::metadata::{ByteOrder, Tiff};
 
-pub(super) const ID: &[u8] = b"MPF\0";
+pub const ID: &[u8] = b"MPF\0";
 
 const NUMBER_OF_IMAGES: u16 = 0xB001;
 /// Tag of the entries, and the bytes of each: attributes, size, offset (4 each), two dependent images (2 each).
@@ -23,7 +23,7 @@ const INDIVIDUAL_NUMBER: u16 = 0xB101;
 const DEPENDENT_PARENT: u32 = 1 << 31;
 
 #[derive(Debug)]
-pub(super) struct Index {
+pub struct Index {
     order: ByteOrder,
     /// Where the TIFF header stands in the file.
     base: usize,
@@ -34,9 +34,9 @@ pub(super) struct Index {
 
 /// An image of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     /// Its place in the index, from 0.
-    pub(super) number: usize,
+    pub number: usize,
     attributes: u32,
     size: u32,
     /// From the index's TIFF header; 0 for the primary image.
@@ -45,7 +45,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Whether it is a "Large Thumbnail": a smaller copy of another image, for a quick look.
-    pub(super) fn is_preview(self) -> bool {
+    pub fn is_preview(self) -> bool {
         // MP type code, of which the high byte is the class (5.2.3.3.1).
         self.attributes >> 16 & 0xFF == 1
     }
@@ -53,12 +53,12 @@ impl Entry {
 
 impl Index {
     /// `None` where the segment holds no readable index.
-    pub(super) fn parse(segment: &Segment<'_>) -> Option<Self> {
+    pub fn parse(segment: &Segment<'_>) -> Option<Self> {
         Self::read(segment.payload, segment.at)
     }
 
     /// Reads the index of a segment's payload, which stands at a place in its file.
-    pub(super) fn read(payload: &[u8], at: usize) -> Option<Self> {
+    pub fn read(payload: &[u8], at: usize) -> Option<Self> {
         let tiff = Tiff::parse(payload.get(ID.len()..)?)?;
         let directory = tiff.first_directory()?;
         let table = directory.entries.iter().find(|entry| entry.tag == MP_ENTRIES)?;
@@ -74,13 +74,13 @@ impl Index {
     }
 
     /// Whether it names so many images besides the primary; OPPO's may name none.
-    pub(super) fn is_of(&self, images: usize) -> bool {
+    pub fn is_of(&self, images: usize) -> bool {
         self.secondary().is_some_and(|secondary| secondary.len() == images)
     }
 
     /// Every image but the primary one, in the order of the file, with its range of bytes; `None` where the index does
     /// not make sense.
-    pub(super) fn secondary(&self) -> Option<Vec<(Entry, Range<usize>)>> {
+    pub fn secondary(&self) -> Option<Vec<(Entry, Range<usize>)>> {
         let mut found = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.offset != 0) {
             let start = self.base.checked_add(entry.offset as usize)?;
@@ -97,7 +97,7 @@ impl Index {
     ///
     /// # Errors
     /// [`ImageError::Malformed`] where the file is too large for the index, 4 GiB.
-    pub(super) fn write(
+    pub fn write(
         &self,
         payload: &mut [u8],
         base: usize,
@@ -127,7 +127,7 @@ fn long(order: ByteOrder, bytes: &[u8], at: usize) -> u32 {
 
 /// An index's payload without the entries of these numbers, the others numbered anew; `None` where its structure does
 /// not allow that.
-pub(super) fn without(payload: &[u8], removed: &[usize]) -> Option<Vec<u8>> {
+pub fn without(payload: &[u8], removed: &[usize]) -> Option<Vec<u8>> {
     let tiff = Tiff::parse(payload.get(ID.len()..)?)?;
     let directory = tiff.first_directory().filter(|directory| directory.whole)?;
     let directory_at = long(tiff.order, payload.get(ID.len()..ID.len() + 8)?, 4) as usize;
@@ -185,7 +185,7 @@ fn renumbered(number: usize, removed: &[usize]) -> Option<usize> {
 }
 
 /// The attributes that a further image carries, with its own number after others were removed.
-pub(super) fn with_own_number(payload: &[u8], removed: &[usize]) -> Option<Vec<u8>> {
+pub fn with_own_number(payload: &[u8], removed: &[usize]) -> Option<Vec<u8>> {
     let tiff = Tiff::parse(payload.get(ID.len()..)?)?;
     let directory = tiff.first_directory()?;
     let entry = directory.entries.iter().find(|entry| entry.tag == INDIVIDUAL_NUMBER && entry.value.len() == 4)?;

@@ -254,7 +254,7 @@ fn over_black(pixel: RGBA8) -> [u8; 3] {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::optimize::views::Pixels;
+    use crate::optimize::picture::Pixels;
 
     const SIZE: usize = 96;
 

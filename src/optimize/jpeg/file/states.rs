@@ -1,13 +1,13 @@
 //! Tests: what stays of a file under each policy, and the report's word for it.
 
-use super::libjpeg::encode;
-use super::libjpeg::tests::picture;
 use super::lists::Secondary;
 use super::mpf;
 use super::segments::tests::{jpeg, segment};
 use super::segments::{APP0, APP1, APP2, EXIF_ID, EXTENDED_XMP_ID, Segments, XMP_ID, contains};
 use super::splice::assemble;
 use super::trailing::Rest;
+use crate::optimize::jpeg::libjpeg::encode;
+use crate::optimize::jpeg::libjpeg::tests::picture;
 use crate::optimize::metadata::ByteOrder;
 use crate::optimize::metadata::container::tests::{depth_directory, directory_of};
 use crate::optimize::metadata::exif::tests::{apple_block, camera_block};
@@ -82,7 +82,8 @@ fn video() -> Vec<u8> {
 }
 
 fn optimized(file: &[u8], metadata: MetadataPolicy, quality: Quality) -> Outcome {
-    super::optimize(file, &Options { quality, metadata, ..Options::default() }, Budget::UNLIMITED).unwrap()
+    crate::optimize::jpeg::optimize(file, &Options { quality, metadata, ..Options::default() }, Budget::UNLIMITED)
+        .unwrap()
 }
 
 /// What is stored under a policy, the pixels as they are, and the report's word.

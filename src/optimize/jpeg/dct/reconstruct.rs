@@ -10,7 +10,7 @@ use std::num::Wrapping;
 use archmage::autoversion;
 
 use super::coefficients::{BLOCK, Block, ColorModel, Component, Layout};
-use crate::optimize::score::Row;
+use crate::optimize::picture::Row;
 
 /// Rows of samples that a component keeps: what a row of MCUs has at the most, and as many before it.
 const RING: usize = 2 * 4 * BLOCK;
@@ -376,7 +376,7 @@ fn inverse_pass(rows: &Square, descale: usize) -> Square {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::coefficients::Blocks;
+    use crate::optimize::jpeg::dct::coefficients::Blocks;
     use crate::optimize::jpeg::libjpeg::tests::picture;
     use crate::optimize::jpeg::libjpeg::{Coded, decode_rgb, encode};
 
