@@ -9,6 +9,7 @@ mod extension;
 mod lzw;
 mod palette;
 mod proof;
+mod reader;
 mod rewrite;
 
 use std::time::Duration;

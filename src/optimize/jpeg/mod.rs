@@ -20,6 +20,7 @@ mod upright;
 
 use dct::coefficients::Blocks;
 use file::filter::Kept;
+use file::jpeg_file::JpegFile;
 use file::segments::{Process, Segments};
 use libjpeg::{Coded, Fault, Script};
 use lossy::{About, Lossy};
@@ -38,32 +39,33 @@ use super::{
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit: any warning of libjpeg counts as damage.
 pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
-    let segments = Segments::parse(source)?;
+    let file = JpegFile::parse(source)?;
+    let segments = &file.image;
     let frame = &segments.frame;
     let info = ImageInfo { format: Format::Jpeg, width: frame.width.into(), height: frame.height.into() };
     if segments.signed {
         return Ok(left_alone(Reason::Signed, Some(info)));
     }
-    let cost = cost(&segments, source.len());
-    check_size(&segments, cost, &options.limits)?;
+    let cost = cost(segments, source.len());
+    check_size(segments, cost, &options.limits)?;
     Limits::check(Limit::Memory, cost.required, options.limits.memory)?;
 
-    if segments.trailing.is_pinned(&segments, options.metadata) {
-        if is_decodable(&segments) {
+    if file.is_pinned(options.metadata) {
+        if is_decodable(segments) {
             // Proves that the image is whole: a damaged file is reported as such.
             read(source, options.limits.scans)?;
         }
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
-    let kept = segments.filter(options.metadata);
+    let kept = file.filter(options.metadata);
     let (stripped, tail) = (kept.stripped, kept.rest.bytes());
     let mut context = Context { bytes: source.len(), info, stripped, tail, budget_cut: false };
     let mut candidates = Vec::new();
     if stripped {
         candidates.push(Candidate::lossless(segments.splice(&kept)?, Method::JpegStrip));
     }
-    if is_decodable(&segments) {
-        let (recoded, cut) = recode(source, &segments, &kept, cost, options, budget)?;
+    if is_decodable(segments) {
+        let (recoded, cut) = recode(source, segments, &kept, cost, options, budget)?;
         candidates.extend(recoded);
         context.budget_cut = cut;
     } else if !stripped {

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::jpeg_file::JpegFile;
 use super::lists::Secondary;
+use super::markers::{APP0, APP13, EXIF_ID, Kind, MAX_PAYLOAD, PHOTOSHOP_ID, Segment};
 use super::mpf;
-use super::segments::{APP0, APP13, EXIF_ID, Kind, MAX_PAYLOAD, PHOTOSHOP_ID, Segment, Segments};
+use super::segments::Segments;
 use super::stereo;
 use super::trailing::{Rest, Trailing};
 use crate::optimize::metadata::container::DIRECTORIES;
@@ -66,7 +68,7 @@ struct SegmentContext {
     is_turned: bool,
 }
 
-impl<'a> Segments<'a> {
+impl<'a> JpegFile<'a> {
     /// What the policy keeps of the metadata and of the files that follow, these filtered by the same policy.
     ///
     /// Padding after the image goes, and what is but a smaller copy of another image.
@@ -74,7 +76,7 @@ impl<'a> Segments<'a> {
     pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
         let trailing = &self.trailing;
         let has_further_images = trailing.listed.files.iter().any(|file| !file.is_preview());
-        let mut kept = self.filter_segments(policy, has_further_images);
+        let mut kept = self.image.filter_segments(policy, has_further_images);
         kept.rest = trailing.rest_under(policy);
         kept.stripped |= kept.rest != trailing.rest;
         kept.is_at_lengths = trailing.listed.is_at_lengths;
@@ -84,7 +86,9 @@ impl<'a> Segments<'a> {
         kept.find_index(policy);
         kept
     }
+}
 
+impl<'a> Segments<'a> {
     /// The metadata of this image alone.
     fn filter_segments(&self, policy: MetadataPolicy, has_further_images: bool) -> Kept<'a> {
         let mut kept = Kept {
@@ -290,7 +294,7 @@ impl<'a> Kept<'a> {
         if self.images.is_empty() && self.rest == Rest::Nothing && extended.is_none() {
             return true;
         }
-        let Ok(new) = Segments::parse(file) else { return false };
+        let Ok(new) = JpegFile::parse(file) else { return false };
         let found = &new.trailing.listed;
         let is_same = |(image, new): (&Image<'_>, &Secondary<'_>)| {
             let number = new.names.entry.map(|entry| entry.number);
@@ -306,6 +310,6 @@ impl<'a> Kept<'a> {
             && (self.index.is_none() || found.files.is_empty() || found.is_at_offsets)
             && (!self.is_at_lengths || found.is_at_lengths)
             && is_rest
-            && new.extended_xmp() == extended
+            && new.image.extended_xmp() == extended
     }
 }

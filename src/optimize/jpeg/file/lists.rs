@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
+use super::markers::is_padding;
 use super::mpf;
-use super::segments::{Segments, is_padding};
+use super::segments::Segments;
 use crate::optimize::metadata::container::{Container, DIRECTORIES, Directory};
 
 /// A further file: a gain map, the other eye's view, a depth map, a large preview.

@@ -4,7 +4,7 @@
 //! predecessor, Micro Video, count from the end of the file or of the images (see
 //! [`container`](crate::optimize::metadata::container)), and so does Samsung's trailer.
 
-use super::segments::is_padding;
+use super::markers::is_padding;
 use crate::optimize::metadata::container::Container;
 
 /// Whether a video stands where the packet says, or Samsung's trailer accounts for the data.
@@ -60,9 +60,10 @@ fn number(bytes: [u8; 4]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mpf;
+    use super::super::jpeg_file::JpegFile;
+    use super::super::markers::MPF_ID;
+    use super::super::markers::{APP1, EXIF_ID, XMP_ID};
     use super::super::segments::tests::segment;
-    use super::super::segments::{APP1, EXIF_ID, Segments, XMP_ID};
     use super::super::trailing::Rest;
     use crate::optimize::jpeg::are_same;
     use crate::optimize::jpeg::dct::coefficients::Blocks;
@@ -147,7 +148,7 @@ mod tests {
     /// An index of the primary image and one further, in the order of the file, with offsets from its own place.
     fn index(primary: usize, further: usize, base: usize) -> Vec<u8> {
         let long = |value: usize| u32::try_from(value).unwrap().to_be_bytes();
-        let mut out = [mpf::ID, b"MM\0*\0\0\0\x08\0\x01\xb0\x02\0\x07\0\0\0\x20\0\0\0\x1a\0\0\0\0"].concat();
+        let mut out = [MPF_ID, b"MM\0*\0\0\0\x08\0\x01\xb0\x02\0\x07\0\0\0\x20\0\0\0\x1a\0\0\0\0"].concat();
         out.extend([&[0x20, 3, 0, 0], &long(primary)[..], &[0; 8]].concat());
         out.extend([&[0; 4], &long(further)[..], &long(primary - base), &[0; 4]].concat());
         segment(0xE2, &out)
@@ -165,7 +166,7 @@ mod tests {
         [&file(file(base).len()), gain_map].concat()
     }
 
-    fn images_and_tail<'a>(image: &'a Segments<'_>) -> (Vec<&'a [u8]>, &'a [u8]) {
+    fn images_and_tail<'a>(image: &'a JpegFile<'_>) -> (Vec<&'a [u8]>, &'a [u8]) {
         let trailing = &image.trailing;
         let Rest::Movable(tail) = trailing.rest else { panic!("{trailing:?}") };
         (trailing.listed.files.iter().map(|file| file.bytes).collect(), tail)
@@ -203,7 +204,7 @@ mod tests {
                 assert!(!new.method.is_lossless(), "{kind}: {:?}", new.method);
                 assert!(new.bytes.len() - tail.len() < image.len() * 3 / 4, "{kind}: {}", new.bytes.len());
                 assert_eq!(new.metadata, MetadataState::Kept, "{kind}, {policy}");
-                let (source, result) = (Segments::parse(&file).unwrap(), Segments::parse(&new.bytes).unwrap());
+                let (source, result) = (JpegFile::parse(&file).unwrap(), JpegFile::parse(&new.bytes).unwrap());
                 let ((maps, _), (new_maps, kept)) = (images_and_tail(&source), images_and_tail(&result));
                 assert_eq!(kept, tail, "{kind}");
                 assert_eq!(maps.len(), new_maps.len(), "{kind}");
@@ -242,7 +243,7 @@ mod tests {
             ("data behind the trailer", vec![], [&samsung_video()[..], b"QDIOBS"].concat()),
         ] {
             let file = [&photo(&[exif(), metadata])[..], &tail].concat();
-            let image = Segments::parse(&file).unwrap();
+            let image = JpegFile::parse(&file).unwrap();
             assert_eq!(image.trailing.rest, Rest::Unknown(&tail), "{what}");
             if tail.ends_with(b"QDIOBS") {
                 let outcome = optimized(&file, MetadataPolicy::Safe);
@@ -284,7 +285,7 @@ mod tests {
     fn an_index_of_the_primary_image_alone_is_set_right() {
         let video = video();
         let motion = xmp(&directory_of(0, &[("MotionPhoto", MP4, video.len(), 0)]));
-        let mut one = [mpf::ID, b"MM\0*\0\0\0\x08\0\x01\xb0\x02\0\x07\0\0\0\x10\0\0\0\x1a\0\0\0\0"].concat();
+        let mut one = [MPF_ID, b"MM\0*\0\0\0\x08\0\x01\xb0\x02\0\x07\0\0\0\x10\0\0\0\x1a\0\0\0\0"].concat();
         one.extend([&[0, 3, 0, 0, 0, 1, 2, 3][..], &[0; 8]].concat());
         let new = encoded(&[&photo(&[motion, segment(0xE2, &one)])[..], &video].concat(), MetadataPolicy::Safe);
         let primary = u32::try_from(new.bytes.len() - video.len()).unwrap();

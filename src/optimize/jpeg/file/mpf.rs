@@ -4,11 +4,9 @@
 
 use std::ops::Range;
 
-use super::segments::{Segment, malformed};
+use super::markers::{MPF_ID, Segment, malformed};
 use crate::optimize::error::ImageError;
 use crate::optimize::metadata::{ByteOrder, Tiff};
-
-pub const ID: &[u8] = b"MPF\0";
 
 const NUMBER_OF_IMAGES: u16 = 0xB001;
 /// Tag of the entries, and the bytes of each: attributes, size, offset (4 each), two dependent images (2 each).
@@ -59,7 +57,7 @@ impl Index {
 
     /// Reads the index of a segment's payload, which stands at a place in its file.
     pub fn read(payload: &[u8], at: usize) -> Option<Self> {
-        let tiff = Tiff::parse(payload.get(ID.len()..)?)?;
+        let tiff = Tiff::parse(payload.get(MPF_ID.len()..)?)?;
         let directory = tiff.first_directory()?;
         let table = directory.entries.iter().find(|entry| entry.tag == MP_ENTRIES)?;
         let order = tiff.order;
@@ -70,7 +68,7 @@ impl Index {
             offset: long(order, bytes, 8),
         });
         let entries = entries.collect();
-        Some(Self { order, base: at + ID.len(), entries_at: ID.len() + table.value_at, entries })
+        Some(Self { order, base: at + MPF_ID.len(), entries_at: MPF_ID.len() + table.value_at, entries })
     }
 
     /// Whether it names so many images besides the primary; OPPO's may name none.
@@ -128,13 +126,13 @@ fn long(order: ByteOrder, bytes: &[u8], at: usize) -> u32 {
 /// An index's payload without the entries of these numbers, the others numbered anew; `None` where its structure does
 /// not allow that.
 pub fn without(payload: &[u8], removed: &[usize]) -> Option<Vec<u8>> {
-    let tiff = Tiff::parse(payload.get(ID.len()..)?)?;
+    let tiff = Tiff::parse(payload.get(MPF_ID.len()..)?)?;
     let directory = tiff.first_directory().filter(|directory| directory.whole)?;
-    let directory_at = long(tiff.order, payload.get(ID.len()..ID.len() + 8)?, 4) as usize;
+    let directory_at = long(tiff.order, payload.get(MPF_ID.len()..MPF_ID.len() + 8)?, 4) as usize;
     let mut out = payload.to_vec();
     for (number, entry) in directory.entries.iter().enumerate() {
-        let count_at = ID.len() + directory_at + 2 + 12 * number + 4;
-        let value_at = ID.len() + entry.value_at;
+        let count_at = MPF_ID.len() + directory_at + 2 + 12 * number + 4;
+        let value_at = MPF_ID.len() + entry.value_at;
         let bytes = match entry.tag {
             MP_ENTRIES => ENTRY_BYTES,
             UNIQUE_IDS => UNIQUE_ID_BYTES,
@@ -186,12 +184,12 @@ fn renumbered(number: usize, removed: &[usize]) -> Option<usize> {
 
 /// The attributes that a further image carries, with its own number after others were removed.
 pub fn with_own_number(payload: &[u8], removed: &[usize]) -> Option<Vec<u8>> {
-    let tiff = Tiff::parse(payload.get(ID.len()..)?)?;
+    let tiff = Tiff::parse(payload.get(MPF_ID.len()..)?)?;
     let directory = tiff.first_directory()?;
     let entry = directory.entries.iter().find(|entry| entry.tag == INDIVIDUAL_NUMBER && entry.value.len() == 4)?;
     let number = renumbered(entry.number(tiff.order)? as usize, removed)?;
     let mut out = payload.to_vec();
-    put(&mut out, ID.len() + entry.value_at, &tiff.order.put_u32(u32::try_from(number).ok()?))?;
+    put(&mut out, MPF_ID.len() + entry.value_at, &tiff.order.put_u32(u32::try_from(number).ok()?))?;
     (out != payload).then_some(out)
 }
 
@@ -262,7 +260,7 @@ mod tests {
     #[test]
     fn an_image_learns_its_new_number() {
         let own =
-            |number: u8| [ID, b"MM\0*\0\0\0\x08\0\x01\xb1\x01\0\x04\0\0\0\x01\0\0\0", &[number], &[0; 4]].concat();
+            |number: u8| [MPF_ID, b"MM\0*\0\0\0\x08\0\x01\xb1\x01\0\x04\0\0\0\x01\0\0\0", &[number], &[0; 4]].concat();
         assert_eq!(with_own_number(&own(3), &[1]), Some(own(2)));
         assert_eq!(with_own_number(&own(1), &[1]), None);
         assert_eq!(with_own_number(&own(2), &[1]), None);

@@ -4,41 +4,12 @@
 //! [`trailing`](super::trailing); what is kept and how a file is put together again stands in
 //! [`splice`](super::splice).
 
-use super::mpf;
-use super::stereo;
-use super::trailing::Trailing;
+use super::markers::{APP2, APP11, DHP, DNL, EOI, EXIF_ID, ICC_ID, Kind, SOI, SOS, Segment, contains, malformed};
 use crate::optimize::error::ImageError;
-use crate::optimize::format::Format;
 use crate::optimize::metadata::exif;
-use crate::optimize::padding::without_padding;
 
-/// Longest payload of a segment: its length field counts itself (T.81, B.1.1.4).
-pub const MAX_PAYLOAD: usize = 65_533;
 /// A file of more segments than this is no photograph: each costs a pass over this list.
 const MAX_SEGMENTS: usize = 1 << 16;
-
-pub const SOI: u8 = 0xD8;
-pub const EOI: u8 = 0xD9;
-const SOS: u8 = 0xDA;
-const DNL: u8 = 0xDC;
-const DHP: u8 = 0xDE;
-pub const APP0: u8 = 0xE0;
-pub const APP1: u8 = 0xE1;
-pub const APP2: u8 = 0xE2;
-const APP3: u8 = 0xE3;
-const APP10: u8 = 0xEA;
-const APP11: u8 = 0xEB;
-pub const APP13: u8 = 0xED;
-const APP14: u8 = 0xEE;
-const COM: u8 = 0xFE;
-
-/// Its last byte is a fill byte to Chrome (Blink's JPEG decoder, `CheckExifHeader`) and `ExifTool`.
-pub const EXIF_ID: &[u8] = b"Exif\0\0";
-pub const XMP_ID: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
-pub const EXTENDED_XMP_ID: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
-/// Followed by the part's number, from 1, and the number of parts.
-const ICC_ID: &[u8] = b"ICC_PROFILE\0";
-pub const PHOTOSHOP_ID: &[u8] = b"Photoshop 3.0\0";
 
 /// A JPEG file, its parts borrowed from the source.
 #[derive(Debug)]
@@ -50,7 +21,6 @@ pub struct Segments<'a> {
     pub signed: bool,
     /// Whether the primary image ends with its EOI marker; else it is truncated.
     pub complete: bool,
-    pub trailing: Trailing<'a>,
     /// Everything from SOI (exclusive) to EOI (exclusive).
     pub parts: Vec<Segment<'a>>,
 }
@@ -86,63 +56,6 @@ pub struct Component {
     pub v: u8,
 }
 
-/// One marker segment, and the entropy-coded data after it where it begins a scan.
-#[derive(Debug, Clone, Copy)]
-pub struct Segment<'a> {
-    pub marker: u8,
-    /// Where the payload begins in the file.
-    pub at: usize,
-    pub payload: &'a [u8],
-    pub entropy: &'a [u8],
-}
-
-/// What a metadata segment holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Jfif,
-    Exif,
-    Xmp,
-    ExtendedXmp,
-    Photoshop,
-    Adobe,
-    /// The Multi-Picture index of the primary image, attributes in others.
-    MultiPicture,
-    /// How the views of both eyes lie in the picture, and a comment or other data beside that.
-    Stereo,
-    /// ICC profile, ISO gain map parameters, Apple's HDR curve, boxes of JPEG XT and JPEG-HDR: never touched.
-    Look,
-    /// Comments, previews, makers' own data, boxes of JUMBF.
-    Private,
-}
-
-impl<'a> Segment<'a> {
-    /// `None` where the segment belongs to the coded image.
-    pub fn kind(&self) -> Option<Kind> {
-        let begins = |id: &[u8]| self.payload.starts_with(id);
-        Some(match self.marker {
-            APP0 if begins(b"JFIF\0") => Kind::Jfif,
-            APP1 if begins(b"Exif\0") && self.payload.len() >= EXIF_ID.len() => Kind::Exif,
-            APP1 if begins(XMP_ID) => Kind::Xmp,
-            APP1 if begins(EXTENDED_XMP_ID) => Kind::ExtendedXmp,
-            APP2 if begins(mpf::ID) => Kind::MultiPicture,
-            // ISO 21496-1, annex C: the gain map's parameters.
-            APP2 if begins(ICC_ID) || begins(b"urn:iso:std:iso:ts:21496:-1\0") => Kind::Look,
-            APP10 if begins(b"AROT") => Kind::Look,
-            APP3 if stereo::is_layout(self.payload) => Kind::Stereo,
-            APP11 if begins(b"HDR_RI") || box_kind(self.payload).is_some_and(|kind| kind != b"jumb") => Kind::Look,
-            APP13 if begins(PHOTOSHOP_ID) => Kind::Photoshop,
-            APP14 if begins(b"Adobe") && self.payload.len() >= 12 => Kind::Adobe,
-            APP0..=0xEF | COM => Kind::Private,
-            _ => return None,
-        })
-    }
-
-    /// The payload after an identifier of this many bytes.
-    pub fn after(&self, id: &[u8]) -> &'a [u8] {
-        self.payload.get(id.len()..).unwrap_or_default()
-    }
-}
-
 impl<'a> Segments<'a> {
     /// Takes a file apart. Fill bytes and stray bytes between header segments are passed over, as libjpeg does; an
     /// image cut off after its first scan began is read as far as it goes.
@@ -150,12 +63,13 @@ impl<'a> Segments<'a> {
     /// # Errors
     /// [`ImageError::Malformed`] where the header is cut short or contradictory, or the file has no scan.
     pub fn parse(file: &'a [u8]) -> Result<Self, ImageError> {
-        let (mut image, end) = Self::parse_image(file)?;
-        image.trailing = Trailing::of(&image, file, end);
-        Ok(image)
+        Self::parse_image(file).map(|(image, _)| image)
     }
 
-    /// The first image alone, and where it ends.
+    /// The image, and where it ends.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`].
     pub fn parse_image(file: &'a [u8]) -> Result<(Self, usize), ImageError> {
         let Walk { segments, complete, at } = Walk::run(file)?;
         let frame = Frame::of(&segments)?;
@@ -164,7 +78,6 @@ impl<'a> Segments<'a> {
             scans: segments.iter().filter(|segment| segment.marker == SOS).count(),
             signed: segments.iter().any(|s| s.marker == APP11 && contains(s.payload, b"c2pa")),
             complete,
-            trailing: Trailing::default(),
             parts: segments,
         };
         Ok((image, at))
@@ -369,27 +282,9 @@ fn entropy_coded(bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The type of an APP11 segment's box (ISO/IEC 18477-3, annex B): the identifier "JP", a number, a place in the sequence,
-/// length, type.
-fn box_kind(payload: &[u8]) -> Option<&[u8]> {
-    payload.strip_prefix(b"JP")?.get(10..14)
-}
-
-/// Whether nothing but zeros, white space, fill bytes and end markers are there.
-pub fn is_padding(bytes: &[u8]) -> bool {
-    without_padding(bytes, &[0xFF, EOI]).is_empty()
-}
-
-pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
-}
-
-pub fn malformed(detail: &str) -> ImageError {
-    ImageError::malformed(Format::Jpeg, detail)
-}
-
 #[cfg(test)]
 pub mod tests {
+    use super::super::markers::{APP1, APP14, COM, is_padding};
     use super::*;
 
     pub fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
@@ -474,7 +369,7 @@ pub mod tests {
         let head = [&[0xFF, SOI, 0xFF, 0x01, b'x', 0xFF, 0, 0xFF, 0xFF][..], &segment(COM, b"a")].concat();
         let file = [head, frame(), scan(b"\x12\xff\xff"), vec![EOI]].concat();
         let image = parse(&file);
-        assert!(image.complete && image.trailing.rest.bytes().is_empty());
+        assert!(image.complete && Segments::parse_image(&file).unwrap().1 == file.len());
         assert_eq!(image.parts.len(), 3);
         assert_eq!(image.parts[2].entropy, b"\x12\xff");
     }

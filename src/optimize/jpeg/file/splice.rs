@@ -4,8 +4,8 @@
 //! Never touches coefficients: the coded image is the source's own, or one that was encoded anew.
 
 use super::filter::{Kept, Metadata};
-use super::mpf;
-use super::segments::{EOI, Kind, SOI, Segments, malformed};
+use super::markers::{EOI, Kind, MPF_ID, SOI, malformed};
+use super::segments::Segments;
 use crate::optimize::error::ImageError;
 use crate::optimize::options::MetadataPolicy;
 
@@ -76,7 +76,7 @@ fn write(metadata: &[Metadata<'_>], image: &Segments<'_>, kept: &Kept<'_>) -> Re
         ranges.extend(further.number.map(|number| (number, start..out.len())));
     }
     if let (Some(index), Some(at)) = (&kept.index, index_at) {
-        index.write(&mut out[at..primary], at + mpf::ID.len(), primary, &ranges)?;
+        index.write(&mut out[at..primary], at + MPF_ID.len(), primary, &ranges)?;
     }
     Ok(out)
 }
@@ -92,8 +92,9 @@ fn write_segment(out: &mut Vec<u8>, marker: u8, payload: &[u8]) -> Result<(), Im
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "the test's own small files")]
 mod tests {
+    use super::super::jpeg_file::JpegFile;
+    use super::super::markers::{APP0, APP1, APP13, EXIF_ID, PHOTOSHOP_ID, Segment, XMP_ID};
     use super::super::segments::tests::{jpeg, segment};
-    use super::super::segments::{APP0, APP1, APP13, EXIF_ID, PHOTOSHOP_ID, Segment, XMP_ID};
     use super::super::trailing::Rest;
     use super::*;
     use crate::optimize::MetadataPolicy;
@@ -128,9 +129,9 @@ mod tests {
     }
 
     fn filtered(file: &[u8], policy: MetadataPolicy) -> (bool, Vec<u8>) {
-        let image = Segments::parse(file).unwrap();
-        let kept = image.filter(policy);
-        (kept.stripped, image.splice(&kept).unwrap())
+        let file = JpegFile::parse(file).unwrap();
+        let kept = file.filter(policy);
+        (kept.stripped, file.image.splice(&kept).unwrap())
     }
 
     fn kinds(file: &[u8]) -> Vec<Kind> {
@@ -143,7 +144,7 @@ mod tests {
 
     /// A Multi-Picture index of a primary image and others, big-endian; `(attributes, size, offset)` each.
     fn index(entries: &[(u32, u32, u32)]) -> Vec<u8> {
-        let mut out = [mpf::ID, b"MM\0*\0\0\0\x08\0\x01\xb0\x02\0\x07"].concat();
+        let mut out = [MPF_ID, b"MM\0*\0\0\0\x08\0\x01\xb0\x02\0\x07"].concat();
         out.extend((16 * entries.len() as u32).to_be_bytes());
         out.extend([0, 0, 0, 26, 0, 0, 0, 0]);
         for (attributes, size, offset) in entries {
@@ -156,7 +157,7 @@ mod tests {
     fn multi_picture(attributes: u32, images: &[Vec<u8>]) -> Vec<u8> {
         let file = |primary: u32| {
             let before = [exif(), xmp(&directory(images[0].len()))].concat();
-            let base = (2 + before.len() + 4 + mpf::ID.len()) as u32;
+            let base = (2 + before.len() + 4 + MPF_ID.len()) as u32;
             let mut entries = vec![(0x2003_0000, primary, 0)];
             let mut at = primary;
             for image in images {
@@ -258,7 +259,7 @@ mod tests {
             let (stripped, out) = filtered(&source, policy);
             assert!(stripped && !contains(&out, b"latitude"));
             let (_, expected) = filtered(&gain_map, policy);
-            let image = Segments::parse(&out).unwrap();
+            let image = JpegFile::parse(&out).unwrap();
             let images = &image.trailing.listed.files;
             assert_eq!(images.iter().map(|image| image.bytes).collect::<Vec<_>>(), [&expected[..], &jpeg(&[])]);
             assert_eq!(filtered(&out, policy), (false, out.clone()));
@@ -273,7 +274,7 @@ mod tests {
         let (_, out) = filtered(&source, Safe);
         let expected = filtered(&gain_map, Safe).1;
         assert!(contains(&out, format!("Item:Length=\"{}\"", expected.len()).as_bytes()) && out.ends_with(&expected));
-        assert_eq!(Segments::parse(&out).unwrap().trailing.listed.files.len(), 1);
+        assert_eq!(JpegFile::parse(&out).unwrap().trailing.listed.files.len(), 1);
     }
 
     #[test]
@@ -286,28 +287,28 @@ mod tests {
         let (_, out) = filtered(&stale, Safe);
         assert_eq!(out, filtered(&sound, Safe).1);
         let behind = [stale, b"mp4".to_vec()].concat();
-        assert_eq!(Segments::parse(&behind).unwrap().trailing.rest, Rest::Unknown(b"mp4"));
+        assert_eq!(JpegFile::parse(&behind).unwrap().trailing.rest, Rest::Unknown(b"mp4"));
     }
 
     #[test]
     fn an_index_that_lies_leaves_the_file_alone() {
         let whole = multi_picture(0, &[jpeg(&[])]);
-        let at = whole.windows(4).position(|window| window == mpf::ID).unwrap();
+        let at = whole.windows(4).position(|window| window == MPF_ID).unwrap();
         for offset in 0..58 {
             let mut broken = whole.clone();
             broken[at + 4 + offset] ^= 0xFF;
-            let image = Segments::parse(&broken).unwrap();
+            let image = JpegFile::parse(&broken).unwrap();
             if let Some(further) = image.trailing.listed.files.first() {
                 assert_eq!(further.bytes, jpeg(&[]), "{offset}");
             }
-            assert!(image.splice(&image.filter(Safe)).is_ok());
+            assert!(image.image.splice(&image.filter(Safe)).is_ok());
         }
     }
 
     #[test]
     fn a_new_encoding_takes_the_metadata_of_its_source() {
         let source = [jpeg(&[jfif(72), exif(), icc("\x01\x01p"), adobe(1), segment(COM, b"a")]), vec![0; 9]].concat();
-        let kept = Segments::parse(&source).unwrap().filter(Safe);
+        let kept = JpegFile::parse(&source).unwrap().filter(Safe);
         let out = assemble(&jpeg(&[jfif(1), segment(COM, b"made by an encoder")]), &kept).unwrap();
         assert_eq!(kinds(&out), [Kind::Jfif, Kind::Exif, Kind::Look]);
         assert!(contains(&out, &jfif(72)) && !contains(&out, &jfif(1)) && !contains(&out, b"encoder"));
@@ -317,7 +318,7 @@ mod tests {
     fn the_encoder_tells_how_its_samples_are_to_be_read() {
         let kept_of = |metadata: &[Vec<u8>], encoded: &[Vec<u8>]| {
             let source = jpeg(metadata);
-            let kept = Segments::parse(&source).unwrap().filter(Safe);
+            let kept = JpegFile::parse(&source).unwrap().filter(Safe);
             assemble(&jpeg(encoded), &kept).unwrap()
         };
         assert_eq!(kept_of(&[jfif(72), adobe(1)], &[adobe(0)]), jpeg(&[adobe(0)]));
@@ -329,9 +330,9 @@ mod tests {
     fn a_new_encoding_keeps_its_gain_map() {
         let gain_map = jpeg(&[exif()]);
         let source = multi_picture(0, std::slice::from_ref(&gain_map));
-        let kept = Segments::parse(&source).unwrap().filter(Safe);
+        let kept = JpegFile::parse(&source).unwrap().filter(Safe);
         let out = assemble(&jpeg(&[jfif(1)]), &kept).unwrap();
-        let image = Segments::parse(&out).unwrap();
+        let image = JpegFile::parse(&out).unwrap();
         let images = &image.trailing.listed.files;
         assert_eq!(images[0].bytes, filtered(&gain_map, Safe).1);
         assert!(assemble(b"no image", &kept).is_err());

@@ -1,9 +1,10 @@
 //! Tests: what stays of a file under each policy, and the report's word for it.
 
+use super::jpeg_file::JpegFile;
 use super::lists::Secondary;
-use super::mpf;
+use super::markers::{APP0, APP1, APP2, EXIF_ID, EXTENDED_XMP_ID, MPF_ID, XMP_ID, contains};
+use super::segments::Segments;
 use super::segments::tests::{jpeg, segment};
-use super::segments::{APP0, APP1, APP2, EXIF_ID, EXTENDED_XMP_ID, Segments, XMP_ID, contains};
 use super::splice::assemble;
 use super::trailing::Rest;
 use crate::optimize::jpeg::libjpeg::encode;
@@ -52,7 +53,7 @@ fn photo(metadata: &[Vec<u8>]) -> Vec<u8> {
 /// A Multi-Picture index of attributes and size of each image, the primary first, that lie one after the other.
 fn index(base: usize, images: &[(u32, usize)]) -> Vec<u8> {
     let long = |value: usize| u32::try_from(value).unwrap().to_be_bytes();
-    let mut out = [mpf::ID, b"MM\0*\0\0\0\x08\0\x02\xb0\x01\0\x04\0\0\0\x01", &long(images.len())].concat();
+    let mut out = [MPF_ID, b"MM\0*\0\0\0\x08\0\x02\xb0\x01\0\x04\0\0\0\x01", &long(images.len())].concat();
     out.extend([b"\xb0\x02\0\x07", &long(16 * images.len())[..], &long(38), &[0; 4]].concat());
     let mut at = 0;
     for (attributes, size) in images {
@@ -94,7 +95,7 @@ fn stored(file: &[u8], policy: MetadataPolicy) -> (Vec<u8>, MetadataState) {
     }
 }
 
-fn files<'a>(image: &'a Segments<'_>) -> &'a [Secondary<'a>] {
+fn files<'a>(image: &'a JpegFile<'_>) -> &'a [Secondary<'a>] {
     &image.trailing.listed.files
 }
 
@@ -188,9 +189,9 @@ fn metadata_state_is_true_in_every_cell() {
 fn all_keeps_every_segment_and_all_that_follows() {
     for (condition, file, _) in conditions() {
         let (out, _) = stored(&file, All);
-        let (source, new) = (Segments::parse(&file).unwrap(), Segments::parse(&out).unwrap());
-        let kinds = |image: &Segments<'_>| {
-            let kept = image.parts.iter().filter(|part| part.kind().is_some());
+        let (source, new) = (JpegFile::parse(&file).unwrap(), JpegFile::parse(&out).unwrap());
+        let kinds = |image: &JpegFile<'_>| {
+            let kept = image.image.parts.iter().filter(|part| part.kind().is_some());
             kept.map(|part| (part.marker, part.payload.len())).collect::<Vec<_>>()
         };
         assert_eq!(kinds(&source), kinds(&new), "{condition}");
@@ -206,7 +207,7 @@ fn all_keeps_adobes_segment_beside_jfif() {
     for (transform, policy, is_kept) in [(1, All, true), (1, Safe, false), (2, All, false)] {
         let adobe = segment(0xEE, &[b"Adobe\0\x64\x80\0\0\0", &[transform][..]].concat());
         let source = photo(&[jfif.clone(), adobe.clone()]);
-        let out = assemble(&encoded, &Segments::parse(&source).unwrap().filter(policy)).unwrap();
+        let out = assemble(&encoded, &JpegFile::parse(&source).unwrap().filter(policy)).unwrap();
         assert_eq!(contains(&out, &adobe), is_kept, "{transform} {policy:?}");
     }
 }
@@ -266,11 +267,11 @@ fn lists_that_name_different_files_agree() {
         for quality in [Quality::Lossless, Quality::Target(75.0)] {
             let outcome = optimized(&file, Safe, quality);
             let Outcome::Optimized(new) = outcome else { panic!("{outcome:?}") };
-            let image = Segments::parse(&new.bytes).unwrap();
-            let source = Segments::parse(&file).unwrap();
+            let image = JpegFile::parse(&new.bytes).unwrap();
+            let source = JpegFile::parse(&file).unwrap();
             assert_eq!(image.trailing.rest, Rest::Movable(&video));
             assert!(image.trailing.listed.is_at_offsets && image.trailing.listed.is_at_lengths);
-            let names = |image: &Segments<'_>| {
+            let names = |image: &JpegFile<'_>| {
                 let files = files(image).iter();
                 files.map(|file| (file.names.entry.map(|entry| entry.number), file.names.items)).collect::<Vec<_>>()
             };
@@ -292,7 +293,7 @@ fn a_wrong_directory_leaves_indexed_images_as_they_are() {
     let wrong = directory_of(0, &[("GainMap", "image/jpeg", 7, 0)]);
     let file = indexed(&[exif_segment(), xmp(&wrong)], &[(0, &map)], b"");
     let (out, state) = stored(&file, Safe);
-    assert!(Segments::parse(&out).unwrap().trailing.listed.is_at_lengths && state == Stripped);
+    assert!(JpegFile::parse(&out).unwrap().trailing.listed.is_at_lengths && state == Stripped);
 }
 
 #[test]
@@ -301,15 +302,15 @@ fn large_thumbnails_go_and_the_index_is_right() {
     let file = indexed(&[], &[(0x4001_0001, &preview), (0x0002_0002, &eye), (0x4001_0002, &preview)], b"");
     for policy in [Safe, Nothing] {
         let (out, _) = stored(&file, policy);
-        let image = Segments::parse(&out).unwrap();
+        let image = JpegFile::parse(&out).unwrap();
         assert_eq!(files(&image).len(), 1);
         assert!(image.trailing.listed.is_at_offsets && !contains(&out, SECRET));
         assert_eq!(files(&image)[0].names.entry.map(|entry| entry.number), Some(1));
     }
     let alone = indexed(&[], &[(0x4001_0001, &preview)], b"");
-    assert!(!contains(&stored(&alone, Safe).0, mpf::ID));
+    assert!(!contains(&stored(&alone, Safe).0, MPF_ID));
     let (out, _) = stored(&alone, All);
-    assert!(out.ends_with(&preview) && Segments::parse(&out).unwrap().trailing.listed.is_at_offsets);
+    assert!(out.ends_with(&preview) && JpegFile::parse(&out).unwrap().trailing.listed.is_at_offsets);
 }
 
 #[test]
@@ -319,8 +320,8 @@ fn extended_xmp_is_filtered_and_found() {
     let file = [photo(&[extended("", &[rights, &motion].concat())]), video()].concat();
     for (policy, has_rights) in [(Safe, true), (Nothing, false), (All, true)] {
         let (out, _) = stored(&file, policy);
-        let image = Segments::parse(&out).unwrap();
-        let (_, packet) = image.extended_xmp().unwrap();
+        let image = JpegFile::parse(&out).unwrap();
+        let (_, packet) = image.image.extended_xmp().unwrap();
         assert_eq!(contains(&packet, b"(c) A"), has_rights, "{policy}");
         assert_eq!(contains(&out, SECRET), policy == All, "{policy}");
         assert_eq!(image.trailing.rest, Rest::Movable(&video()), "{policy}");
@@ -345,7 +346,7 @@ fn lengths_in_extended_xmp_are_set() {
     let directory = directory_of(0, &[("GainMap", "image/jpeg", map.len(), 0)]);
     let file = [photo(&[extended("", &directory)]), map].concat();
     let (out, state) = stored(&file, Safe);
-    let image = Segments::parse(&out).unwrap();
+    let image = JpegFile::parse(&out).unwrap();
     assert_eq!((files(&image).len(), state), (1, Stripped));
     assert!(image.trailing.listed.is_at_lengths && !contains(&out, SECRET));
 }

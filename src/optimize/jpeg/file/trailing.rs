@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 
 use super::lists::{self, Listed, Secondary};
+use super::markers::{APP2, EXIF_ID, Kind, Segment, contains, is_padding};
 use super::motion;
 use super::mpf;
 use super::packets;
-use super::segments::{APP2, EXIF_ID, Kind, Segment, Segments, contains, is_padding};
+use super::segments::Segments;
 use crate::optimize::metadata::exif;
 use crate::optimize::options::MetadataPolicy;
 
@@ -171,8 +172,9 @@ fn is_gain_map(image: &Segments<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::jpeg_file::JpegFile;
+    use super::super::markers::{APP1, XMP_ID};
     use super::super::segments::tests::{jpeg, segment};
-    use super::super::segments::{APP1, XMP_ID};
     use super::*;
     use crate::optimize::metadata::ByteOrder;
     use crate::optimize::metadata::exif::tests::camera_block;
@@ -214,7 +216,7 @@ mod tests {
             (declared(other.len() - 1), other.clone(), 0, "Unknown"),
         ] {
             let file = [primary, tail.clone()].concat();
-            let found = Segments::parse(&file).unwrap().trailing;
+            let found = JpegFile::parse(&file).unwrap().trailing;
             let rest = format!("{:?}", found.rest);
             assert!(
                 rest.starts_with(expected) && found.listed.files.len() == files,
@@ -228,7 +230,7 @@ mod tests {
         let preview = [&[7], &jpeg(&[])[1..]].concat();
         for (count, expected) in [(MAX_COPIED, "Previews"), (MAX_COPIED + 1, "Unknown")] {
             let file = [jpeg(&[]), preview.repeat(count)].concat();
-            let rest = format!("{:?}", Segments::parse(&file).unwrap().trailing.rest);
+            let rest = format!("{:?}", JpegFile::parse(&file).unwrap().trailing.rest);
             assert!(rest.starts_with(expected), "{count}: {rest}");
         }
     }
@@ -240,11 +242,11 @@ mod tests {
             [(jpeg(&[]), false), (jpeg(&[segment(APP1, &[EXIF_ID, &camera_block(ByteOrder::Big)].concat())]), true)]
         {
             let file = [primary, preview.clone()].concat();
-            let image = Segments::parse(&file).unwrap();
+            let image = JpegFile::parse(&file).unwrap();
             assert_eq!(image.trailing.rest_under(Safe), Rest::Nothing);
             assert_eq!(image.trailing.rest_under(All), Rest::Previews(&preview));
-            assert!(!image.trailing.is_pinned(&image, Safe));
-            assert_eq!(image.trailing.is_pinned(&image, All), is_pinned);
+            assert!(!image.is_pinned(Safe));
+            assert_eq!(image.is_pinned(All), is_pinned);
         }
     }
 
@@ -254,8 +256,8 @@ mod tests {
         let end = u32::try_from(primary.len()).unwrap();
         let pinned = |primary: &[u8], tail: &[u8]| {
             let file = [primary, tail].concat();
-            let image = Segments::parse(&file).unwrap();
-            [Safe, All].map(|policy| image.trailing.is_pinned(&image, policy))
+            let image = JpegFile::parse(&file).unwrap();
+            [Safe, All].map(|policy| image.is_pinned(policy))
         };
         assert_eq!(pinned(&primary, b"an archive"), [false, false]);
         assert_eq!(pinned(&primary, &[b"an archive", &end.to_le_bytes()[..]].concat()), [true, true]);
