@@ -100,14 +100,13 @@ impl<'a> Future for Acquire<'a> {
             return Poll::Ready(Permit { budget, bytes: self.bytes });
         }
         let waker = context.waker().clone();
-        match state.queue.iter_mut().find(|waiter| Some(waiter.id) == self.id) {
-            Some(waiter) => waiter.waker = waker,
-            None => {
-                let id = state.next_id;
-                state.next_id += 1;
-                state.queue.push_back(Waiter { id, waker });
-                self.id = Some(id);
-            }
+        if let Some(waiter) = state.queue.iter_mut().find(|waiter| Some(waiter.id) == self.id) {
+            waiter.waker = waker;
+        } else {
+            let id = state.next_id;
+            state.next_id += 1;
+            state.queue.push_back(Waiter { id, waker });
+            self.id = Some(id);
         }
         Poll::Pending
     }

@@ -311,7 +311,7 @@ mod tests {
     }
 
     fn grain(x: usize, y: usize) -> u8 {
-        (90 + ((y * 400 + x) * 2_654_435_761 >> 9 & 63)) as u8
+        (90 + (((y * 400 + x) * 2_654_435_761) >> 9 & 63)) as u8
     }
 
     fn is_inside(x: usize, y: usize) -> bool {
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn drawing_on_plain_ground_is_no_inset() {
-        let stripes = |x: usize, y: usize| if is_inside(x, y) && y / 3 % 2 == 0 { 0 } else { 255 };
+        let stripes = |x: usize, y: usize| if is_inside(x, y) && (y / 3).is_multiple_of(2) { 0 } else { 255 };
         assert!(found(stripes).is_empty());
     }
 
