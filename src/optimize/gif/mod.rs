@@ -8,9 +8,9 @@ mod crop;
 mod extension;
 mod lzw;
 mod palette;
-mod proof;
 mod reader;
 mod rewrite;
+mod verify;
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ pub fn are_same(a: &[u8], b: &[u8], limits: &Limits) -> Result<bool, ImageError>
     for file in [a, b] {
         check(&File::parse(file)?, file.len(), limits)?;
     }
-    proof::are_same(a, b, Budget::UNLIMITED).map_err(|error| malformed(error.to_string()))
+    verify::are_same(a, b, Budget::UNLIMITED).map_err(|error| malformed(error.to_string()))
 }
 
 /// None where the proof fails that it shows the same, or where there is no time for it.
@@ -82,7 +82,7 @@ fn lossless(
     if bytes.len() >= source.len() {
         return Ok(None);
     }
-    let same = proof::are_same(source, &bytes, budget).unwrap_or(false);
+    let same = verify::are_same(source, &bytes, budget).unwrap_or(false);
     Ok(same.then(|| Candidate::lossless(bytes, Method::GifLossless)))
 }
 
@@ -341,7 +341,7 @@ mod tests {
             let effort = if round % 4 == 0 { Effort::Fast } else { Effort::Default };
             let smaller = rewrite::smaller(&parsed, effort, Budget::UNLIMITED).unwrap().unwrap();
             assert!(shown(&file) == shown(&smaller), "round {round}");
-            assert!(proof::are_same(&file, &smaller, Budget::UNLIMITED).unwrap(), "round {round}");
+            assert!(verify::are_same(&file, &smaller, Budget::UNLIMITED).unwrap(), "round {round}");
             saved += usize::from(smaller.len() < file.len());
         }
         assert!(rounds > 500 && saved * 60 > rounds * 59, "{saved} of {rounds}");
@@ -392,7 +392,7 @@ mod tests {
         assert_eq!(frames.iter().map(|frame| frame.1).collect::<Vec<_>>(), [7, 7, 300, 7, 7, 7]);
         let fast = optimized(&file, &Options { effort: Effort::Fast, ..Options::default() });
         assert!(shown(&fast.bytes) == shown(&file));
-        assert!(proof::are_same(&file, &encoded.bytes, Budget::UNLIMITED).unwrap());
+        assert!(verify::are_same(&file, &encoded.bytes, Budget::UNLIMITED).unwrap());
     }
 
     #[test]

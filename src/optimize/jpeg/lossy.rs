@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use super::insets;
 use super::levels::Levels;
 use super::libjpeg::{Coded, Fault, Written};
-use super::mosaic;
+use super::orientation::UPRIGHT;
 use super::pixels::Pixels;
 use super::recompress::{Chroma, InPlace, Recompressor, SLOPE, STEPS, Setting};
 use super::refine::{self, Goal, Tried, refine};
+use super::sample;
 use super::target::{Aim, Answer, Near, WHOLE_TRIALS, approach};
-use super::upright::UPRIGHT;
 use crate::optimize::candidate::Candidate;
 use crate::optimize::color::ToSrgb;
 use crate::optimize::jpeg::dct::coefficients::{Blocks, Coefficients};
@@ -103,7 +103,7 @@ pub fn to_target(source: Coded<'_>, about: About<'_>, target: f64, budget: Budge
     if !Recompressor::has_recipe(source.layout()) {
         return in_pixels(about, target, budget);
     }
-    let tiles = mosaic::of(&source);
+    let tiles = sample::of(&source);
     let About { orientation, to_srgb, .. } = about;
     let insets = insets::of(&source, orientation, to_srgb.map(AsRef::as_ref));
     let tiles = tiles.as_ref();

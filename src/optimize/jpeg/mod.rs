@@ -1,6 +1,7 @@
 //! JPEG: stripped, transcoded losslessly, or recompressed in the coefficient domain, and where there is no recipe for
 //! that, in the pixel domain; the smallest that holds wins.
 
+mod already_optimized;
 mod dct;
 mod file;
 mod ground;
@@ -8,15 +9,14 @@ mod insets;
 mod levels;
 mod libjpeg;
 mod lossy;
-mod mosaic;
-mod own;
+mod orientation;
 mod pixels;
 mod range;
 mod recompress;
 mod refine;
-mod scans;
+mod sample;
+mod scan_script;
 mod target;
-mod upright;
 
 use dct::coefficients::Blocks;
 use file::filter::Kept;
@@ -159,7 +159,7 @@ fn recode(
         && cost.optional <= options.limits.memory
         && !coded.is_incomplete()
         && range::is_sound(&coded)
-        && !own::is_own_output(segments, coded.layout());
+        && !already_optimized::is_own_output(segments, coded.layout());
     let (lossy, coded) = match options.quality {
         Quality::Target(target) if is_lossy => {
             let lossy = match options.effort {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::ground::Grounds;
 use super::levels::{Level, Levels};
 use super::libjpeg::{Coded, Fault, Script, Written, write_coefficients};
-use super::scans;
-use super::upright::{self, UPRIGHT};
+use super::orientation::{self, UPRIGHT};
+use super::scan_script;
 use crate::optimize::color::ToSrgb;
 use crate::optimize::jpeg::dct::coefficients::{Block, Blocks, ColorModel, Component, Layout, Table};
 use crate::optimize::jpeg::dct::downsample_chroma::{Axes, Halved, halve};
@@ -185,7 +185,7 @@ impl<'a> Recompressor<'a> {
     /// decoder takes.
     #[must_use]
     pub fn score(&self, setting: &Setting, orientation: u8, threads: usize) -> Option<(Score, Windows)> {
-        let (width, height) = upright::size(self.source.layout(), orientation);
+        let (width, height) = orientation::size(self.source.layout(), orientation);
         let made = self.at(setting);
         let scores = |to_srgb: Option<Arc<ToSrgb>>| {
             let judge = Judge::new(width, height)?.shown_by(to_srgb).with_insets(self.insets.iter().cloned());
@@ -211,7 +211,7 @@ impl<'a> Recompressor<'a> {
         known: &Windows,
         parts: &[Part],
     ) -> Option<Windows> {
-        let size = upright::size(self.source.layout(), orientation);
+        let size = orientation::size(self.source.layout(), orientation);
         // The windows of a small picture are those of the mirrored one.
         if known.grid != Grid::over(size.0, size.1) {
             return None;
@@ -240,7 +240,7 @@ impl<'a> Recompressor<'a> {
             (0..source.height).for_each(|_| sink(reference.read(), distorted.read()));
             return Some(());
         }
-        let (width, height) = upright::size(source, orientation);
+        let (width, height) = orientation::size(source, orientation);
         self.compare_part(made, orientation, &(0..width), &(0..height), sink)
     }
 
@@ -260,9 +260,9 @@ impl<'a> Recompressor<'a> {
         let new = |component: usize, row: usize, left: usize, out: &mut [Block]| {
             made.fill(self.source, component, row, left, out);
         };
-        for area in upright::bands_of(source, orientation, across.clone(), down.clone()) {
-            let reference = upright::decoded(source, &area, orientation, kept)?;
-            let distorted = upright::decoded(&made.layout, &area, orientation, new)?;
+        for area in orientation::bands_of(source, orientation, across.clone(), down.clone()) {
+            let reference = orientation::decoded(source, &area, orientation, kept)?;
+            let distorted = orientation::decoded(&made.layout, &area, orientation, new)?;
             for y in 0..reference.height {
                 let (a, b) = (reference.row(y), distorted.row(y));
                 sink(a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
@@ -381,7 +381,7 @@ impl InPlace {
 }
 
 fn script(layout: &Layout) -> Script<'static> {
-    scans::script(layout.components.len()).map_or(Script::Recommended, Script::Fixed)
+    scan_script::script(layout.components.len()).map_or(Script::Recommended, Script::Fixed)
 }
 
 fn grounds(source: &dyn Blocks) -> [Grounds; 2] {

@@ -1,32 +1,32 @@
 //! PNG: stripped, packed better without loss, reduced to a palette, rounded to residuals of few values, or near colours
 //! merged; the smallest that holds wins.
 
+mod already_packed;
 mod chunks;
+mod classify;
 mod color;
 mod kept;
 mod lattice;
 mod lossy;
 mod merge;
-mod mosaic;
 mod near_lossless;
-mod own;
 mod pack;
 mod pixels;
 mod quantize;
+mod sample_tiles;
 mod samples;
 mod solid;
 #[cfg(test)]
 mod tests;
 mod text;
-mod traits;
 
 use std::time::Duration;
 
 use chunks::{Chunks, Color};
+use classify::Classification;
 use kept::Kept;
 use lossy::{Aim, Coded, Lossy, Profile};
 use pack::{Freedom, Known};
-use traits::Traits;
 
 use super::candidate::{Candidate, Context, choose};
 use super::color::ColorSpace;
@@ -77,7 +77,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
         pixels::check(source).map_err(malformed)?;
         None
     };
-    let known = picture.as_ref().map(|pixels| Known { pixels, traits: Traits::of(pixels) });
+    let known = picture.as_ref().map(|pixels| Known { pixels, traits: Classification::of(pixels) });
     let colors = color::color_space(&chunks);
     let lossy = match (known, aim(&chunks, &colors, &kept, cost, options)) {
         (Some(known), Some(aim)) => lossy::to_target(known, aim, budget).map_err(malformed)?,
@@ -89,7 +89,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let may_win =
         coded.as_ref().is_none_or(|coded| !is_beyond(coded.bytes.len()) && cost.pixels <= ONE_CANDIDATE_PIXELS);
     let is_rounded = known.is_some_and(|known| known.traits.is_rounded);
-    if may_win && !own::is_packed(&chunks, raw_bytes(&chunks) as usize, is_rounded) {
+    if may_win && !already_packed::is_packed(&chunks, raw_bytes(&chunks) as usize, is_rounded) {
         let is_affordable = |effort: &Effort| budget.allows(packing_time(&chunks, *effort));
         let affordable = [options.effort, Effort::Fast].into_iter().find(is_affordable);
         budget_cut |= affordable != Some(options.effort);

@@ -11,8 +11,8 @@ use std::hash::BuildHasherDefault;
 use rgb::RGBA8;
 
 use super::lattice::{FRACTION, Lattice, MOST_CARRIED};
-use super::mosaic;
 use super::pixels::Channels;
+use super::sample_tiles;
 use crate::optimize::picture::Pixels;
 use crate::optimize::quality::backgrounds::Views;
 use crate::optimize::quality::census::{self, Census, ColorHasher, Use};
@@ -96,7 +96,7 @@ pub fn to_target(
         round(pixels, &kept, channels, distance(step)).scored(views)
     };
     let mut by_sample = || {
-        let sample = mosaic::of(pixels)?;
+        let sample = sample_tiles::of(pixels)?;
         let views = views.of_sample(&sample);
         let mut score = |step| scored(&sample, &views, step).score.whole;
         run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))

@@ -1,6 +1,6 @@
 //! A file from quantized coefficients.
 
-use super::super::scans::Scan;
+use super::super::scan_script::Scan;
 use super::encoder::{Encoder, fixed_progression};
 use super::{FALSE, Fault, TRUE, guarded, space_of, sys};
 use crate::optimize::jpeg::dct::coefficients::{Block, Component, Layout, Table};

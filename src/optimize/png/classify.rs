@@ -15,7 +15,7 @@ pub enum Kind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Traits {
+pub struct Classification {
     pub kind: Kind,
     /// Whether most pixels repeat a neighbour.
     pub is_graphic: bool,
@@ -38,7 +38,7 @@ const ROUNDED_SHARE: f64 = 0.6;
 /// A residual that is rarer than this was not meant: ends of the range, and edges of what is kept.
 const STRAY: f64 = 1.0 / 2000.0;
 
-impl Traits {
+impl Classification {
     #[must_use]
     pub fn of(pixels: &Pixels) -> Self {
         let mut count = Count::default();
@@ -123,12 +123,12 @@ impl Count {
 mod tests {
     use super::*;
 
-    fn of(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Traits {
+    fn of(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Classification {
         let at = |i: usize| {
             let [r, g, b] = pixel(i % 64, i / 64);
             RGBA8::new(r, g, b, 255)
         };
-        Traits::of(&Pixels { width: 64, height: 64, rgba: (0..64 * 64).map(at).collect() })
+        Classification::of(&Pixels { width: 64, height: 64, rgba: (0..64 * 64).map(at).collect() })
     }
 
     fn grain(x: usize, y: usize, most: u32) -> u8 {

@@ -2,7 +2,7 @@
 
 use super::libjpeg::{COARSEST_SCALE, FINEST_SCALE};
 use super::recompress;
-use super::scans;
+use super::scan_script;
 use crate::optimize::jpeg::dct::coefficients::{Layout, Table};
 use crate::optimize::jpeg::dct::quant_tables::{Role, table};
 use crate::optimize::jpeg::file::segments::Segments;
@@ -11,7 +11,7 @@ use crate::optimize::jpeg::file::segments::Segments;
 #[must_use]
 pub fn is_own_output(file: &Segments<'_>, layout: &Layout) -> bool {
     let luma = layout.components.first().map(|component| component.table);
-    luma.is_some_and(|table| is_pixel_table(&table)) || scans::follows_script(file) && are_coarsened(layout)
+    luma.is_some_and(|table| is_pixel_table(&table)) || scan_script::follows_script(file) && are_coarsened(layout)
 }
 
 /// Whether some q explains every step: each is the one we would write there, or finer or kept, and some is the former.
