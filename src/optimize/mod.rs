@@ -1,4 +1,4 @@
-//! The engine: bytes of an image in, lighter bytes out. Pure: no network, no files, no environment.
+//! The engine: bytes of an image in, smaller bytes out. Pure: no network, no files, no environment.
 
 mod candidate;
 mod color;
@@ -35,7 +35,7 @@ pub use picture::Fault;
 pub use probe::{PROBE_BYTES, Probe, probe};
 pub use quality::score::Score;
 
-/// Makes an image lighter, within the promised quality, or says why it is best left as it is.
+/// Optimizes an image within the promised quality, or says why it stays unchanged.
 ///
 /// # Errors
 /// [`ImageError`] where the image is malformed, over a limit, or breaks a codec. The source is then the best there is.

@@ -7,7 +7,7 @@ use super::format::Format;
 /// The engine's answer for one image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// A lighter file that keeps the promise.
+    /// A smaller file of the promised quality.
     Optimized(Encoded),
     /// The source is the best there is; nothing was written.
     Unchanged(Unchanged),

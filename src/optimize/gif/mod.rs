@@ -28,7 +28,7 @@ const DRAWN_FACTOR: u64 = 2;
 /// Frames of more pixels than this together are coded in one way only: others would cost seconds for 1 %.
 const ONE_WAY_PIXELS: u64 = 64_000_000;
 
-/// Makes a GIF file lighter.
+/// Optimizes a GIF file.
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.

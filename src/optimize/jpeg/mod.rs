@@ -34,7 +34,7 @@ use super::{
     Quality, Reason, Unchanged, left_alone,
 };
 
-/// Makes a JPEG file lighter.
+/// Optimizes a JPEG file.
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit: any warning of libjpeg counts as damage.

@@ -53,7 +53,7 @@ const LOSSLESS_FROM: f64 = 0.6;
 const THOROUGH_NANOS: u64 = 400;
 const QUICK_NANOS: u64 = 150;
 
-/// Makes a PNG file lighter.
+/// Optimizes a PNG file.
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.

@@ -40,7 +40,7 @@ const EMPTY_PIXELS_PER_BYTE: u64 = 1_000;
 const BOTH_PIXELS: u64 = 2_000_000;
 const LOSSLESS_FROM: f64 = 0.5;
 
-/// Makes a WebP file lighter.
+/// Optimizes a WebP file.
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.
