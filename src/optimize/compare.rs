@@ -6,9 +6,12 @@
 
 use std::fmt;
 
+use super::error::{ImageError, Limit, guarded};
+use super::format::Format;
+use super::limits::Limits;
 use super::picture::{Fault, Picture, Rgb};
 use super::quality::score::{Score, judge};
-use super::{Format, ImageError, Limit, Limits, gif, guarded, jpeg, png, webp};
+use super::{gif, jpeg, png, webp};
 
 /// Up to this many pixels Butteraugli runs over the whole picture, for 142 bytes a pixel; above that over strips of so many
 /// rows, which does not change what it finds.

@@ -20,7 +20,8 @@ pub mod limits;
 pub mod options;
 pub mod outcome;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use error::guarded;
+use outcome::left_alone;
 
 pub use budget::Budget;
 #[cfg(feature = "cli")]
@@ -74,18 +75,4 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// [`CompareError`] where either cannot be decoded, or they differ in size.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<Score, CompareError> {
     Pair::decode(source, distorted)?.ssimulacra2()
-}
-
-/// The engine's door: a codec that panics costs its own image and nothing else.
-fn guarded<T, E: From<ImageError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let message = payload.downcast_ref::<String>().map(String::as_str);
-        let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(ImageError::CodecPanic(message.to_owned()).into())
-    })
-}
-
-/// The source as it is, whatever metadata it holds.
-fn left_alone(reason: Reason, info: Option<ImageInfo>) -> Outcome {
-    Outcome::Unchanged(Unchanged { reason, info, metadata: MetadataState::Kept, budget_cut: false })
 }

@@ -17,11 +17,10 @@ use std::time::Duration;
 use blocks::File;
 
 use super::candidate::{Candidate, Context, choose};
+use super::outcome::left_alone;
 use super::padding::{is_anchored, without_padding};
 use super::probe::Cost;
-use super::{
-    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason, left_alone,
-};
+use super::{Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason};
 
 /// All frames together may have so many times the pixels of one picture: small files can hold minutes of them.
 const DRAWN_FACTOR: u64 = 2;

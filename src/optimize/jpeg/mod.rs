@@ -27,11 +27,12 @@ use lossy::{About, Lossy};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
+use super::outcome::left_alone;
 use super::picture::{self, Picture};
 use super::probe::Cost;
 use super::{
     Budget, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
-    Quality, Reason, Unchanged, left_alone,
+    Quality, Reason, Unchanged,
 };
 
 /// Optimizes a JPEG file.

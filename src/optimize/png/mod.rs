@@ -31,6 +31,7 @@ use pack::{Freedom, Known};
 use super::candidate::{Candidate, Context, choose};
 use super::color::ColorSpace;
 use super::metadata::exif;
+use super::outcome::left_alone;
 use super::padding::is_anchored;
 use super::picture::Pixels;
 use super::picture::{Fault, Picture};
@@ -38,7 +39,6 @@ use super::probe::{self, Cost};
 use super::quality::score as metric;
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
-    left_alone,
 };
 
 /// Palettes that are tried on a picture of so many pixels: more would cost seconds.

@@ -17,6 +17,7 @@ use lossy::{Aim, Lossy};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
+use super::outcome::left_alone;
 use super::padding::is_anchored;
 use super::picture::Pixels;
 use super::picture::{Fault, Picture};
@@ -24,7 +25,7 @@ use super::probe::Cost;
 use super::quality::score as metric;
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
-    Quality, Reason, Unchanged, left_alone,
+    Quality, Reason, Unchanged,
 };
 
 /// Trials on a picture of so many pixels, and of more: each costs 0.1 s a megapixel.
