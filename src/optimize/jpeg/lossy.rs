@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::about::About;
 use super::insets;
 use super::levels::Levels;
 use super::libjpeg::{Coded, Fault, Written};
@@ -23,26 +24,6 @@ use crate::optimize::quality::score::{Judge, ROUNDING, Score};
 use crate::optimize::quality::search::{Trial, Verdict};
 use crate::optimize::quality::ssimulacra2::{Part, Windows};
 use crate::optimize::{Budget, Method};
-
-/// What is known of a source beside its coefficients.
-#[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
-    pub file: &'a [u8],
-    pub max_scans: u32,
-    /// Bytes that the coded image takes, without metadata.
-    pub bytes: usize,
-    /// EXIF's.
-    pub orientation: u8,
-    /// How colours are shown, where it is not as sRGB.
-    pub to_srgb: Option<&'a Arc<ToSrgb>>,
-}
-
-impl About<'_> {
-    fn bits_per_pixel(&self, source: &dyn Blocks) -> f64 {
-        let layout = source.layout();
-        8.0 * self.bytes as f64 / (layout.width * layout.height).max(1) as f64
-    }
-}
 
 /// What came of a lossy way.
 pub struct Lossy {

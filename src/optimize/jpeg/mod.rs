@@ -1,6 +1,7 @@
 //! JPEG: stripped, transcoded losslessly, or recompressed in the coefficient domain, and where there is no recipe for
 //! that, in the pixel domain; the smallest that holds wins.
 
+mod about;
 mod already_optimized;
 mod dct;
 mod file;
@@ -18,12 +19,13 @@ mod sample;
 mod scan_script;
 mod target;
 
+use about::About;
 use dct::coefficients::Blocks;
 use file::filter::Kept;
 use file::jpeg_file::JpegFile;
 use file::segments::{Process, Segments};
 use libjpeg::{Coded, Fault, Script};
-use lossy::{About, Lossy};
+use lossy::Lossy;
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;

@@ -1,7 +1,7 @@
 //! The pixel domain: decode, encode with mozjpeg, for images whose coefficients cannot be requantized.
 
+use super::about::About;
 use super::libjpeg::{self, Fault, Planes};
-use super::lossy::About;
 use super::recompress::MAX_DRIFT;
 use super::target::Aim;
 use crate::optimize::picture::Rgb;
