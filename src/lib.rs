@@ -19,6 +19,7 @@
 //! hidden here, since they may change at any time. Imports point one way,
 //! `bin → {lambda, cli, dev} → config → pipeline → {optimize, s3}`:
 //!
+//! - `memory`: one budget for all images that are optimized at once.
 //! - `s3`: the only caller of S3; knows nothing of images.
 //! - `pipeline`: turns an event into jobs, and a job into an object at the destination and a report.
 //! - `config`: one table of environment variables, parsed and validated at cold start.
@@ -41,6 +42,9 @@ pub mod error;
 #[cfg(feature = "lambda")]
 #[doc(hidden)]
 pub mod lambda;
+#[cfg(any(feature = "cli", feature = "lambda"))]
+#[doc(hidden)]
+pub mod memory;
 pub mod optimize;
 #[cfg(feature = "lambda")]
 #[doc(hidden)]

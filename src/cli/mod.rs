@@ -4,7 +4,6 @@
 //! stdout carries only results (a score, JSON lines, or the image for `-`); messages for people go to stderr.
 
 mod args;
-mod memory;
 mod report;
 mod score;
 mod stream;

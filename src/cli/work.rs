@@ -6,12 +6,14 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use super::args::{Output, Request};
-use super::memory::{self, MemoryBudget};
 use super::report::FileRow;
 use super::walk::{FileJob, Unreadable};
 use super::write;
-use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{Format, ImageError, Limit, Limits, MetadataState, Outcome, Reason, Unchanged, optimize};
+use crate::memory::MemoryBudget;
+use crate::optimize::{
+    Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Outcome, PROBE_BYTES, Reason, Unchanged, optimize,
+    probe,
+};
 
 /// Processes all jobs in parallel, and passes each row to `done` as soon as it is complete.
 pub fn run(jobs: Vec<Result<FileJob, Unreadable>>, request: &Request, mut done: impl FnMut(FileRow)) {
@@ -59,11 +61,12 @@ fn optimize_file(
 ) -> io::Result<FileRow> {
     let mut file = File::open(&job.source)?;
     let about = file.metadata()?;
-    let format = sniff(&mut file)?;
+    let probe = probe(&first_bytes(&mut file)?, about.len());
+    let format = probe.map(|probe| probe.format);
     let outcome = if let Some(answer) = decide_unread(format, about.len(), &request.options.limits) {
         answer
     } else {
-        let _permit = memory_budget.acquire(memory::estimate(&mut file, about.len())?);
+        let _permit = memory_budget.acquire_blocking(probe.map_or(0, |probe| probe.memory));
         optimize(&read(&mut file, about.len())?, &request.options, request.budget(threads))
     };
     let row = FileRow::new(&job.source, about.len(), format, &outcome);
@@ -85,26 +88,28 @@ fn optimize_file(
     Ok(row)
 }
 
-/// Detects the format by the first bytes, and rewinds the file.
-fn sniff(file: &mut File) -> io::Result<Option<Format>> {
-    let mut head = Vec::with_capacity(SNIFF_BYTES);
-    file.take(SNIFF_BYTES as u64).read_to_end(&mut head)?;
+/// Reads the bytes to probe, and rewinds the file.
+fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.take(PROBE_BYTES as u64).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
-    Ok(Format::sniff(&head))
+    Ok(head)
 }
 
-/// Decides about a file without reading it: a large file that is no image must not be loaded into memory.
+/// Decides about a file without reading it: a file that is no image to rewrite must not be loaded into memory.
 fn decide_unread(format: Option<Format>, length: u64, limits: &Limits) -> Option<Result<Outcome, ImageError>> {
-    if format.is_none() {
+    let unchanged = |reason, info| {
+        Ok(Outcome::Unchanged(Unchanged { reason, info, metadata: MetadataState::Kept, budget_cut: false }))
+    };
+    let Some(format) = format else {
         let reason = if length == 0 { Reason::Empty } else { Reason::NotAnImage };
-        return Some(Ok(Outcome::Unchanged(Unchanged {
-            reason,
-            info: None,
-            metadata: MetadataState::Kept,
-            budget_cut: false,
-        })));
+        return Some(unchanged(reason, None));
+    };
+    if let Err(error) = Limits::check(Limit::Bytes, length, limits.bytes) {
+        return Some(Err(error));
     }
-    Limits::check(Limit::Bytes, length, limits.bytes).err().map(Err)
+    let info = ImageInfo { format, width: 0, height: 0 };
+    (!format.is_rewritten()).then(|| unchanged(Reason::FormatNotRewritten, Some(info)))
 }
 
 fn read(file: &mut File, length: u64) -> io::Result<Vec<u8>> {

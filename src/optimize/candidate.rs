@@ -2,7 +2,7 @@
 
 use super::options::{MetadataPolicy, Options};
 use super::outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
-use super::score::Score;
+use super::quality::score::Score;
 
 /// A file that could take the source's place; it holds the quality target and the metadata policy.
 #[derive(Debug)]

@@ -6,8 +6,12 @@
 
 use std::fmt;
 
-use super::score::{Rgb, Score, judge};
-use super::{Format, ImageError, Limit, Limits, gif, guarded, jpeg, png, webp};
+use super::error::{ImageError, Limit, guarded};
+use super::format::Format;
+use super::limits::Limits;
+use super::picture::{Fault, Picture, Rgb};
+use super::quality::score::{Score, judge};
+use super::{gif, jpeg, png, webp};
 
 /// Up to this many pixels Butteraugli runs over the whole picture, for 142 bytes a pixel; above that over strips of so many
 /// rows, which does not change what it finds.
@@ -15,14 +19,6 @@ use super::{Format, ImageError, Limit, Limits, gif, guarded, jpeg, png, webp};
 const WHOLE_PIXELS: usize = 16_000_000;
 #[cfg(feature = "cli")]
 const STRIP_ROWS: u32 = 512;
-
-/// A decoded file as viewers show it: upright, 8-bit sRGB samples, transparency laid over a background.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
-    pub over_black: Rgb,
-    /// `None` where the picture is opaque: it looks the same over any background.
-    pub over_white: Option<Rgb>,
-}
 
 /// Two files that can be compared.
 #[derive(Debug, Clone)]
@@ -73,24 +69,6 @@ pub enum Side {
     Reference,
     /// The second: what an encoder made of it.
     Distorted,
-}
-
-/// What keeps one file from being compared; the words follow its name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// No format that is recognized.
-    #[error("is not an image")]
-    NotAnImage,
-    /// A format that no decoder here reads.
-    #[error("is a {0} file, which is not decoded")]
-    OtherFormat(Format),
-    /// More than a still picture of 8-bit sRGB, or one that no decoder here reads.
-    #[error("{0}, which has no score")]
-    Unscorable(&'static str),
-    /// The file is malformed or over a limit.
-    #[error("cannot be decoded: {0}")]
-    Image(#[from] ImageError),
 }
 
 impl fmt::Display for Side {

@@ -1,6 +1,7 @@
 //! Why an image could not be worked on. Every variant ends with the original copied through, never lost.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::format::Format;
 
@@ -63,4 +64,13 @@ impl fmt::Display for Limit {
             Self::Memory => "memory",
         })
     }
+}
+
+/// Runs a codec. One that panics fails its own image and nothing else.
+pub(super) fn guarded<T, E: From<ImageError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(ImageError::CodecPanic(message.to_owned()).into())
+    })
 }

@@ -68,6 +68,12 @@ impl Format {
         ROWS.iter().find(|row| (row.recognizes)(head)).map(|row| row.format)
     }
 
+    /// Whether the engine rewrites images of this format. Others are copied unread.
+    #[must_use]
+    pub fn is_rewritten(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::WebP)
+    }
+
     /// Short lower-case name, as the report writes it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -25,21 +25,16 @@
 #![warn(missing_docs)]
 
 mod candidate;
-mod census;
 mod color;
 mod compare;
-mod gates;
 mod gif;
-mod insets;
 mod jpeg;
 mod metadata;
 mod padding;
+mod picture;
 mod png;
-mod score;
-mod search;
-mod spread;
-mod ssimulacra2;
-mod views;
+mod probe;
+mod quality;
 mod webp;
 
 pub mod budget;
@@ -49,18 +44,21 @@ pub mod limits;
 pub mod options;
 pub mod outcome;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use error::guarded;
+use outcome::left_alone;
 
 pub use budget::Budget;
 #[cfg(feature = "cli")]
 pub use compare::Butteraugli;
-pub use compare::{CompareError, Fault, Pair, Side};
+pub use compare::{CompareError, Pair, Side};
 pub use error::{ImageError, Limit};
 pub use format::Format;
 pub use limits::Limits;
 pub use options::{Effort, InvalidOption, MetadataPolicy, Options, Quality};
 pub use outcome::{Check, Encoded, ImageInfo, MetadataState, Method, Outcome, Reason, Unchanged};
-pub use score::Score;
+pub use picture::Fault;
+pub use probe::{PROBE_BYTES, Probe, probe};
+pub use quality::score::Score;
 
 /// Makes an image smaller, within the promised quality, or says why it is best left as it is.
 ///
@@ -114,18 +112,4 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// [`CompareError`] if either cannot be decoded, or they differ in size.
 pub fn score(source: &[u8], distorted: &[u8]) -> Result<Score, CompareError> {
     Pair::decode(source, distorted)?.ssimulacra2()
-}
-
-/// The engine's door: a codec that panics costs its own image and nothing else.
-fn guarded<T, E: From<ImageError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let message = payload.downcast_ref::<String>().map(String::as_str);
-        let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(ImageError::CodecPanic(message.to_owned()).into())
-    })
-}
-
-/// The source as it is, whatever metadata it holds.
-fn left_alone(reason: Reason, info: Option<ImageInfo>) -> Outcome {
-    Outcome::Unchanged(Unchanged { reason, info, metadata: MetadataState::Kept, budget_cut: false })
 }

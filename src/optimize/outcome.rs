@@ -214,3 +214,8 @@ impl fmt::Display for MetadataState {
         })
     }
 }
+
+/// The outcome of a source that stays as it is, whatever metadata it holds.
+pub(super) fn left_alone(reason: Reason, info: Option<ImageInfo>) -> Outcome {
+    Outcome::Unchanged(Unchanged { reason, info, metadata: MetadataState::Kept, budget_cut: false })
+}

@@ -6,7 +6,6 @@ pub mod event;
 pub mod inspect;
 pub mod key;
 pub mod marker;
-pub mod memory;
 pub mod plan;
 pub mod report;
 pub mod run;

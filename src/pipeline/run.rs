@@ -1,21 +1,21 @@
 //! Processes one object, step by step. Reaches S3 only through [`Store`]; decisions are made in the pure modules.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::SemaphorePermit;
 
 use super::inspect::{BodyOutcome, CopyReason};
 use super::marker::{self, options_hash};
-use super::memory::MemoryBudget;
 use super::plan::plan_to;
 use super::report::{Route, millis, timed};
 use super::tags::TagReader;
 use super::{Job, JobOutcome, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
 use crate::error::Error;
+use crate::memory::{MemoryBudget, Permit};
 use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options};
+use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options, PROBE_BYTES};
 use crate::s3::{Attributes, Condition, CopyTags, Existing, Head, ObjectRef, S3Error, S3ErrorKind, Store};
 
 /// Attempts to write a result that loses to concurrent writes, before the event fails and is retried.
@@ -29,8 +29,7 @@ pub struct Pipeline {
     policy: Policy,
     options_hash: String,
     tags: TagReader,
-    /// `None` if jobs run one at a time.
-    memory: Option<MemoryBudget>,
+    memory: Arc<MemoryBudget>,
 }
 
 /// One version of the source, as read.
@@ -39,7 +38,7 @@ struct Source<'a> {
     format: Option<Format>,
     body: Body,
     /// Permit of [`Pipeline::memory`].
-    permit: Option<SemaphorePermit<'a>>,
+    permit: Option<Permit<'a>>,
 }
 
 enum Body {
@@ -71,13 +70,14 @@ impl Pipeline {
     pub fn new(store: Store, policy: Policy) -> Self {
         let options_hash = options_hash(&policy.options);
         let tags = TagReader::new(store.clone());
-        Self { store, policy, options_hash, tags, memory: None }
+        let memory = Arc::new(MemoryBudget::new(policy.options.limits.memory));
+        Self { store, policy, options_hash, tags, memory }
     }
 
-    /// Shares a memory budget among concurrent jobs.
+    /// Shares a memory budget with other work of this process.
     #[must_use]
-    pub fn with_memory_budget(self, memory: MemoryBudget) -> Self {
-        Self { memory: Some(memory), ..self }
+    pub fn with_memory_budget(self, memory: Arc<MemoryBudget>) -> Self {
+        Self { memory, ..self }
     }
 
     /// Processes one object: optimizes it if possible, else copies it to the destination.
@@ -192,13 +192,11 @@ impl Pipeline {
             // Dropping the download ends it.
             return Ok(Source { head, format, body: Body::Unread(reason), permit: None });
         }
-        let permit = match &self.memory {
-            // If S3 closes the connection meanwhile, the rest is requested again.
-            Some(memory) => memory.acquire_for_image(head.size).await,
-            None => None,
-        };
+        let probe = optimize::probe(download.peek(PROBE_BYTES).await?, head.size);
+        // If S3 closes the connection meanwhile, the rest is requested again.
+        let permit = self.memory.acquire(probe.map_or(0, |probe| probe.memory)).await;
         let body = Body::Image(download.read_all().await?);
-        Ok(Source { head, format, body, permit })
+        Ok(Source { head, format, body, permit: Some(permit) })
     }
 
     async fn optimize(&self, body: Body, deadline: Option<Instant>) -> BodyOutcome {

@@ -12,9 +12,9 @@ use super::decide::{Decision, Entry, TransferReason};
 use super::local;
 use super::location::Location;
 use super::report::{Action, ProgressHandle, TransferRow};
+use crate::memory::MemoryBudget;
 use crate::optimize::Options;
 use crate::pipeline::marker::options_hash;
-use crate::pipeline::memory::MemoryBudget;
 use crate::pipeline::report::Outcome;
 use crate::pipeline::tags::TagReader;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
@@ -70,8 +70,8 @@ pub struct Copier {
     /// Root of local files; links below it are refused.
     pub root: PathBuf,
     pub threads: usize,
-    /// Memory budget of objects that pass through this machine.
-    pub memory: MemoryBudget,
+    /// Memory budget of objects that pass through this machine, shared with the pipeline.
+    pub memory: Arc<MemoryBudget>,
     /// Objects up to this size are held whole; larger ones need this much memory at a time, regardless of their size.
     pub whole: u64,
 }
@@ -82,10 +82,10 @@ impl Copier {
         let both_s3 = request.source.is_s3() && request.destination.is_s3();
         let options = request.options.clone();
         let policy = options.clone().map(|options| Policy { options, ..Policy::to_bucket("") });
-        let memory = options.clone().unwrap_or_default().limits.memory;
+        let memory = Arc::new(MemoryBudget::new(options.clone().unwrap_or_default().limits.memory));
         let pipeline = policy
             .filter(|_| both_s3 && !store.is_cross_store())
-            .map(|policy| Pipeline::new(store.clone(), policy).with_memory_budget(MemoryBudget::new(memory)));
+            .map(|policy| Pipeline::new(store.clone(), policy).with_memory_budget(Arc::clone(&memory)));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Arc::new(Self {
             tags: TagReader::new(store.clone()),
@@ -97,7 +97,7 @@ impl Copier {
             pipeline,
             root,
             threads: cores.div_ceil(request.jobs),
-            memory: MemoryBudget::new(memory),
+            memory,
         })
     }
 

@@ -19,7 +19,7 @@ use super::location::Location;
 use super::report::{Action, TransferRow};
 use super::source::{ChangeCheckedFile, FileState, Source, chunks};
 use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{Budget, Format, Options};
+use crate::optimize::{self, Budget, Format, Options, PROBE_BYTES};
 use crate::pipeline::inspect::{BodyOutcome, CopyReason};
 use crate::pipeline::run::optimize_blocking;
 use crate::s3::{Attributes, Condition, Download, Head, ObjectRef, Progress, S3Error, UnorderedReadError};
@@ -52,7 +52,7 @@ impl Copier {
 
     /// Optimizes the object if its first bytes are those of an image. Other objects are never held whole.
     async fn optimize(&self, task: &CopyTask, options: &Options) -> Result<TransferRow, CopyError> {
-        let (head, format, source) = self.open_source(task).await?;
+        let (head, format, mut source) = self.open_source(task).await?;
         task.progress.expect(head.size);
         if let Some(reason) = CopyReason::from_first_bytes(&head, format, &options.limits) {
             let version = source.state(&head);
@@ -67,7 +67,8 @@ impl Copier {
             return Ok(done);
         }
         // If S3 closes the connection meanwhile, the rest is requested again.
-        let _permit = self.memory.acquire_for_image(head.size).await;
+        let probe = optimize::probe(&source.first_bytes().await?, head.size);
+        let _permit = self.memory.acquire(probe.map_or(0, |probe| probe.memory)).await;
         let version = source.state(&head);
         let bytes = source.read_all().await?;
         let outcome = optimize_blocking(bytes.clone(), options.clone(), Budget::UNLIMITED.on(self.threads)).await;
@@ -301,6 +302,21 @@ impl OpenSource {
         match self {
             Self::Download(_) => SourceVersion::Object(head.etag.clone()),
             Self::File { state, .. } => SourceVersion::File(*state),
+        }
+    }
+
+    /// Returns the bytes to probe.
+    async fn first_bytes(&mut self) -> Result<Bytes, CopyError> {
+        match self {
+            Self::Download(download) => Ok(Bytes::copy_from_slice(download.peek(PROBE_BYTES).await?)),
+            Self::File { path, file, .. } => {
+                let mut file = file.try_clone().map_err(|error| io_failure(&path, error))?;
+                let read = move |_: &Path| {
+                    file.rewind()?;
+                    local::first_bytes(&mut file, PROBE_BYTES).map(Bytes::from)
+                };
+                on_disk(path.clone(), read).await
+            }
         }
     }
 

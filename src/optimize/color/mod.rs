@@ -1,7 +1,7 @@
 //! How viewers show a file's samples: as sRGB, or by a profile that is far from sRGB and is converted for scoring.
 //!
 //! Scores and limits on drift are of sRGB. Owns the decision which profiles matter to them, and the conversion of 8-bit
-//! samples. File formats find the profile; [`score`](super::score) and [`views`](super::views) convert with it.
+//! samples. File formats find the profile; [`score`](super::quality::score) and [`backgrounds`](super::quality::backgrounds) convert with it.
 
 mod icc;
 #[cfg(test)]
@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use rgb::RGBA8;
 
-use super::score::{Rgb, Row};
+use super::picture::{Pixels, Rgb, Row};
 use icc::{Curve, Icc, Matrix};
 
 /// What a file's samples mean.
@@ -191,6 +191,13 @@ impl ToSrgb {
     }
 
     /// Converts a whole picture in place.
+    /// Converts all pixels.
+    #[must_use]
+    pub fn convert(&self, mut pixels: Pixels) -> Pixels {
+        self.pixels(&mut pixels.rgba);
+        pixels
+    }
+
     pub fn picture(&self, picture: &mut Rgb) {
         for pixel in picture.samples.as_chunks_mut::<3>().0 {
             *pixel = self.pixel(*pixel);

@@ -6,6 +6,7 @@
 use super::canvas::{Disposal, Rect};
 use super::extension::{CONTROL, EXTENSION, Extension, PLAIN_TEXT};
 use super::malformed;
+use super::reader::{sub_blocks, take, take_array, truncated};
 use crate::optimize::error::ImageError;
 use crate::optimize::options::MetadataPolicy;
 
@@ -248,32 +249,4 @@ pub fn can_be_interlaced(rect: Rect) -> bool {
 /// A colour table (19, 21) where the packed field announces one.
 fn table<'a>(rest: &mut &'a [u8], packed: u8) -> Result<Option<&'a [u8]>, ImageError> {
     (packed & 0x80 != 0).then(|| take(rest, 3 << ((packed & 7) + 1))).transpose()
-}
-
-/// Data sub-blocks (15), up to and with their terminator (16).
-pub fn sub_blocks<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], ImageError> {
-    let start = *rest;
-    loop {
-        let &[length] = take_array(rest)?;
-        take(rest, length.into())?;
-        if length == 0 {
-            return Ok(&start[..start.len() - rest.len()]);
-        }
-    }
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], ImageError> {
-    let (taken, after) = rest.split_at_checked(length).ok_or_else(truncated)?;
-    *rest = after;
-    Ok(taken)
-}
-
-pub fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], ImageError> {
-    let (taken, after) = rest.split_first_chunk().ok_or_else(truncated)?;
-    *rest = after;
-    Ok(taken)
-}
-
-fn truncated() -> ImageError {
-    malformed("cut short")
 }

@@ -87,9 +87,6 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// Bytes per pixel, of the canvas and what it saves.
-    pub const BYTES_PER_PIXEL: u64 = 8;
-
     pub fn new(width: usize, height: usize) -> Self {
         Self { width, pixels: vec![TRANSPARENT; width * height], pending: None, saved: Vec::new() }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::blocks::{sub_blocks, take_array};
+use super::reader::{sub_blocks, take_array};
 use crate::optimize::error::ImageError;
 use crate::optimize::metadata::xmp;
 use crate::optimize::options::MetadataPolicy;

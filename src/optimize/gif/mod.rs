@@ -8,31 +8,26 @@ mod crop;
 mod extension;
 mod lzw;
 mod palette;
-mod proof;
+mod reader;
 mod rewrite;
+mod verify;
 
 use std::time::Duration;
 
 use blocks::File;
-use canvas::Canvas;
 
 use super::candidate::{Candidate, Context, choose};
+use super::outcome::left_alone;
 use super::padding::{is_anchored, without_padding};
-use super::{
-    Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason, left_alone,
-};
+use super::probe::Cost;
+use super::{Budget, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Reason};
 
-/// Bytes of working memory per pixel of the canvas: two canvases with what they save, or one, a frame's indices, its
-/// pixels, and these in the terms of two tables.
-const BYTES_PER_PIXEL: u64 = 2 * Canvas::BYTES_PER_PIXEL + 4;
-/// The LZW dictionary as a tree.
-const DICTIONARY: u64 = 3 << 20;
 /// All frames together may have so many times the pixels of one picture: small files can hold minutes of them.
 const DRAWN_FACTOR: u64 = 2;
 /// Frames of more pixels than this together are coded in one way only: others would cost seconds for 1 %.
 const ONE_WAY_PIXELS: u64 = 64_000_000;
 
-/// Makes a GIF file lighter.
+/// Optimizes a GIF file.
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.
@@ -71,7 +66,7 @@ pub fn are_same(a: &[u8], b: &[u8], limits: &Limits) -> Result<bool, ImageError>
     for file in [a, b] {
         check(&File::parse(file)?, file.len(), limits)?;
     }
-    proof::are_same(a, b, Budget::UNLIMITED).map_err(|error| malformed(error.to_string()))
+    verify::are_same(a, b, Budget::UNLIMITED).map_err(|error| malformed(error.to_string()))
 }
 
 /// None where the proof fails that it shows the same, or where there is no time for it.
@@ -86,17 +81,16 @@ fn lossless(
     if bytes.len() >= source.len() {
         return Ok(None);
     }
-    let same = proof::are_same(source, &bytes, budget).unwrap_or(false);
+    let same = verify::are_same(source, &bytes, budget).unwrap_or(false);
     Ok(same.then(|| Candidate::lossless(bytes, Method::GifLossless)))
 }
 
 fn check(file: &File<'_>, bytes: usize, limits: &Limits) -> Result<(), ImageError> {
-    let pixels = u64::from(file.screen.width) * u64::from(file.screen.height);
-    let memory = (bytes as u64).saturating_mul(3).saturating_add(pixels.saturating_mul(BYTES_PER_PIXEL) + DICTIONARY);
-    Limits::check(Limit::Pixels, pixels, limits.pixels)?;
+    let cost = Cost::gif(file.screen.width, file.screen.height, bytes as u64);
+    Limits::check(Limit::Pixels, cost.pixels, limits.pixels)?;
     Limits::check(Limit::Pixels, file.drawn_pixels(), limits.pixels.saturating_mul(DRAWN_FACTOR))?;
     Limits::check(Limit::Frames, file.images().count() as u64, limits.frames.into())?;
-    Limits::check(Limit::Memory, memory, limits.memory)
+    Limits::check(Limit::Memory, cost.required, limits.memory)
 }
 
 fn malformed(detail: impl Into<String>) -> ImageError {
@@ -346,7 +340,7 @@ mod tests {
             let effort = if round % 4 == 0 { Effort::Fast } else { Effort::Default };
             let smaller = rewrite::smaller(&parsed, effort, Budget::UNLIMITED).unwrap().unwrap();
             assert!(shown(&file) == shown(&smaller), "round {round}");
-            assert!(proof::are_same(&file, &smaller, Budget::UNLIMITED).unwrap(), "round {round}");
+            assert!(verify::are_same(&file, &smaller, Budget::UNLIMITED).unwrap(), "round {round}");
             saved += usize::from(smaller.len() < file.len());
         }
         assert!(rounds > 500 && saved * 60 > rounds * 59, "{saved} of {rounds}");
@@ -397,7 +391,7 @@ mod tests {
         assert_eq!(frames.iter().map(|frame| frame.1).collect::<Vec<_>>(), [7, 7, 300, 7, 7, 7]);
         let fast = optimized(&file, &Options { effort: Effort::Fast, ..Options::default() });
         assert!(shown(&fast.bytes) == shown(&file));
-        assert!(proof::are_same(&file, &encoded.bytes, Budget::UNLIMITED).unwrap());
+        assert!(verify::are_same(&file, &encoded.bytes, Budget::UNLIMITED).unwrap());
     }
 
     #[test]

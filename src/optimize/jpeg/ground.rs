@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::coefficients::Blocks;
+use crate::optimize::jpeg::dct::coefficients::Blocks;
 
 /// Shares of all blocks: a colour of fewer is no ground, and grounds that are less together do not count.
 const LEAST_SHARE: f64 = 0.01;
@@ -63,7 +63,7 @@ impl Grounds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::coefficients::{Coefficients, ColorModel, Component, Layout};
+    use crate::optimize::jpeg::dct::coefficients::{Coefficients, ColorModel, Component, Layout};
 
     fn grounds(levels: &[(i16, usize)], busy: usize) -> Grounds {
         let flat = levels.iter().flat_map(|(level, count)| vec![*level; *count]).map(|level| {

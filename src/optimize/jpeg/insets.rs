@@ -1,9 +1,9 @@
 //! The insets of a JPEG: of a picture whose blocks are mostly textured they are not looked for.
 
-use super::coefficients::{Block, Blocks};
-use super::upright;
+use super::orientation;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::insets::{Inset, InsetFinder, LEAST_PLAIN};
+use crate::optimize::jpeg::dct::coefficients::{Block, Blocks};
+use crate::optimize::quality::insets::{Inset, InsetFinder, LEAST_PLAIN};
 
 /// Share of plain blocks from which on pixels are decoded: that of plain tiles, with a margin, since blocks and tiles differ
 /// in turned pictures.
@@ -17,10 +17,10 @@ pub fn of(source: &dyn Blocks, orientation: u8, to_srgb: Option<&ToSrgb>) -> Vec
         return Vec::new();
     }
     let layout = source.layout();
-    let (width, height) = upright::size(layout, orientation);
+    let (width, height) = orientation::size(layout, orientation);
     let mut finder = InsetFinder::new(width, height);
-    for area in upright::bands_of(layout, orientation, 0..width, 0..height) {
-        let band = upright::decoded(layout, &area, orientation, |component, row, left, out: &mut [Block]| {
+    for area in orientation::bands_of(layout, orientation, 0..width, 0..height) {
+        let band = orientation::decoded(layout, &area, orientation, |component, row, left, out: &mut [Block]| {
             out.copy_from_slice(&source.row(component, row)[left..left + out.len()]);
         });
         let Some(mut band) = band else { return Vec::new() };

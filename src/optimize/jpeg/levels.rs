@@ -1,9 +1,9 @@
 //! Dead zones by place: where windows of a picture fall short of their floor, more of the source's coefficients survive,
 //! and where there is room, fewer. The file does not tell: its tables are those of the step.
 
-use super::coefficients::{BLOCK, Layout};
-use super::upright::{self, UPRIGHT};
-use crate::optimize::ssimulacra2::{Grid, Windows};
+use super::orientation::{self, UPRIGHT};
+use crate::optimize::jpeg::dct::coefficients::{BLOCK, Layout};
+use crate::optimize::quality::ssimulacra2::{Grid, Windows};
 
 /// How much wider a cell's dead zone is than usual, in [`UNIT`]s of a step.
 pub type Level = i8;
@@ -109,7 +109,7 @@ impl Levels {
         let level = |i: usize| {
             let x = middle(i % component.columns, max_h, component.h, layout.width);
             let y = middle(i / component.columns, max_v, component.v, layout.height);
-            let (x, y) = upright::shown_at(layout, self.orientation, x, y);
+            let (x, y) = orientation::shown_at(layout, self.orientation, x, y);
             levels[self.grid.cell_at(x, y)]
         };
         (0..component.columns * component.rows).map(level).collect()
@@ -127,7 +127,7 @@ impl Levels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::coefficients::{ColorModel, Component};
+    use crate::optimize::jpeg::dct::coefficients::{ColorModel, Component};
 
     const GRID: Grid = Grid { columns: 4, rows: 3 };
 

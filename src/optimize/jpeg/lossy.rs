@@ -5,44 +5,25 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::coefficients::{Blocks, Coefficients};
+use super::about::About;
 use super::insets;
 use super::levels::Levels;
 use super::libjpeg::{Coded, Fault, Written};
-use super::mosaic;
+use super::orientation::UPRIGHT;
 use super::pixels::Pixels;
 use super::recompress::{Chroma, InPlace, Recompressor, SLOPE, STEPS, Setting};
 use super::refine::{self, Goal, Tried, refine};
+use super::sample;
 use super::target::{Aim, Answer, Near, WHOLE_TRIALS, approach};
-use super::upright::UPRIGHT;
 use crate::optimize::candidate::Candidate;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::insets::Inset;
+use crate::optimize::jpeg::dct::coefficients::{Blocks, Coefficients};
 use crate::optimize::outcome::Check;
-use crate::optimize::score::{Judge, ROUNDING, Score};
-use crate::optimize::search::{Trial, Verdict};
-use crate::optimize::ssimulacra2::{Part, Windows};
+use crate::optimize::quality::insets::Inset;
+use crate::optimize::quality::score::{Judge, ROUNDING, Score};
+use crate::optimize::quality::search::{Trial, Verdict};
+use crate::optimize::quality::ssimulacra2::{Part, Windows};
 use crate::optimize::{Budget, Method};
-
-/// What is known of a source beside its coefficients.
-#[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
-    pub file: &'a [u8],
-    pub max_scans: u32,
-    /// Bytes that the coded image takes, without metadata.
-    pub bytes: usize,
-    /// EXIF's.
-    pub orientation: u8,
-    /// How colours are shown, where it is not as sRGB.
-    pub to_srgb: Option<&'a Arc<ToSrgb>>,
-}
-
-impl About<'_> {
-    fn bits_per_pixel(&self, source: &dyn Blocks) -> f64 {
-        let layout = source.layout();
-        8.0 * self.bytes as f64 / (layout.width * layout.height).max(1) as f64
-    }
-}
 
 /// What came of a lossy way.
 pub struct Lossy {
@@ -103,7 +84,7 @@ pub fn to_target(source: Coded<'_>, about: About<'_>, target: f64, budget: Budge
     if !Recompressor::has_recipe(source.layout()) {
         return in_pixels(about, target, budget);
     }
-    let tiles = mosaic::of(&source);
+    let tiles = sample::of(&source);
     let About { orientation, to_srgb, .. } = about;
     let insets = insets::of(&source, orientation, to_srgb.map(AsRef::as_ref));
     let tiles = tiles.as_ref();

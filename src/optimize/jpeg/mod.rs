@@ -1,86 +1,74 @@
 //! JPEG: stripped, transcoded losslessly, or recompressed in the coefficient domain, and where there is no recipe for
 //! that, in the pixel domain; the smallest that holds wins.
 
-mod coefficients;
+mod about;
+mod already_optimized;
 mod dct;
-mod decode;
-mod filter;
+mod file;
 mod ground;
-mod halve;
 mod insets;
 mod levels;
 mod libjpeg;
-mod lists;
 mod lossy;
-mod mosaic;
-mod motion;
-mod mpf;
-mod own;
-mod packets;
+mod orientation;
 mod pixels;
 mod range;
 mod recompress;
 mod refine;
-mod requantize;
-mod scans;
-mod segments;
-mod splice;
-mod stereo;
-mod tables;
+mod sample;
+mod scan_script;
 mod target;
-mod trailing;
-mod upright;
 
-use coefficients::Blocks;
-use filter::Kept;
+use about::About;
+use dct::coefficients::Blocks;
+use file::filter::Kept;
+use file::jpeg_file::JpegFile;
+use file::segments::{Process, Segments};
 use libjpeg::{Coded, Fault, Script};
-use lossy::{About, Lossy};
-use segments::{Process, Segments};
+use lossy::Lossy;
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
-use super::compare::{self, Picture};
-use super::score as metric;
+use super::outcome::left_alone;
+use super::picture::{self, Picture};
+use super::probe::Cost;
 use super::{
     Budget, Effort, Encoded, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
-    Quality, Reason, Unchanged, left_alone,
+    Quality, Reason, Unchanged,
 };
 
-/// Bytes of working memory per sample: its coefficient, in the source or in the file that is proven, never both.
-const LOSSLESS_BYTES_PER_SAMPLE: u64 = 2;
-/// Where chroma is halved: its coefficient, once more in the file that is written, and halved as a float.
-const LOSSY_BYTES_PER_SAMPLE: u64 = 5;
-
-/// Makes a JPEG file lighter.
+/// Optimizes a JPEG file.
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit: any warning of libjpeg counts as damage.
 pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
-    let segments = Segments::parse(source)?;
+    let file = JpegFile::parse(source)?;
+    let segments = &file.image;
     let frame = &segments.frame;
     let info = ImageInfo { format: Format::Jpeg, width: frame.width.into(), height: frame.height.into() };
     if segments.signed {
         return Ok(left_alone(Reason::Signed, Some(info)));
     }
-    let cost = Cost::of(&segments, source.len());
-    cost.check(&options.limits)?;
+    let cost = cost(segments, source.len());
+    check_size(segments, cost, &options.limits)?;
+    Limits::check(Limit::Memory, cost.required, options.limits.memory)?;
 
-    if segments.trailing.is_pinned(&segments, options.metadata) {
-        if is_decodable(&segments) {
+    if file.is_pinned(options.metadata) {
+        if is_decodable(segments) {
             // Proves that the image is whole: a damaged file is reported as such.
             read(source, options.limits.scans)?;
         }
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
-    let kept = segments.filter(options.metadata);
+    let kept = file.filter(options.metadata);
     let (stripped, tail) = (kept.stripped, kept.rest.bytes());
     let mut context = Context { bytes: source.len(), info, stripped, tail, budget_cut: false };
     let mut candidates = Vec::new();
     if stripped {
         candidates.push(Candidate::lossless(segments.splice(&kept)?, Method::JpegStrip));
     }
-    if is_decodable(&segments) {
-        let (recoded, cut) = recode(source, &segments, &kept, &cost, options, budget)?;
+    if is_decodable(segments) {
+        let (recoded, cut) = recode(source, segments, &kept, cost, options, budget)?;
         candidates.extend(recoded);
         context.budget_cut = cut;
     } else if !stripped {
@@ -107,23 +95,23 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// The picture as viewers show it, decoded as libjpeg-turbo does by default.
 ///
 /// # Errors
-/// [`compare::Fault`] where it is damaged or over a limit, is CMYK, or coded as libjpeg does not decode.
-pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, compare::Fault> {
+/// [`picture::Fault`] where it is damaged or over a limit, is CMYK, or coded as libjpeg does not decode.
+pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, picture::Fault> {
     let segments = Segments::parse(file)?;
-    Cost::of(&segments, file.len()).check_size(limits)?;
+    check_size(&segments, cost(&segments, file.len()), limits)?;
     if !is_decodable(&segments) {
-        return Err(compare::Fault::Unscorable("is an arithmetic-coded, lossless or 12-bit JPEG"));
+        return Err(picture::Fault::Unscorable("is an arithmetic-coded, lossless or 12-bit JPEG"));
     }
     match segments.frame.components.len() {
         1 | 3 => {}
-        4 => return Err(compare::Fault::Unscorable("is a CMYK JPEG")),
-        _ => return Err(compare::Fault::Unscorable("is a JPEG of unknown colours")),
+        4 => return Err(picture::Fault::Unscorable("is a CMYK JPEG")),
+        _ => return Err(picture::Fault::Unscorable("is a JPEG of unknown colours")),
     }
     let mut picture = libjpeg::decode_rgb(file, limits.scans).map_err(|fault| refused(fault, limits.scans))?;
     match color_space(&segments) {
         ColorSpace::Srgb => {}
         ColorSpace::Converted(to_srgb) => to_srgb.picture(&mut picture),
-        ColorSpace::Unknown => return Err(compare::Fault::Unscorable("has a colour profile that is not converted")),
+        ColorSpace::Unknown => return Err(picture::Fault::Unscorable("has a colour profile that is not converted")),
     }
     Ok(Picture { over_black: picture.upright(segments.orientation()), over_white: None })
 }
@@ -154,7 +142,7 @@ fn recode(
     source: &[u8],
     segments: &Segments<'_>,
     kept: &Kept<'_>,
-    cost: &Cost,
+    cost: Cost,
     options: &Options,
     budget: Budget,
 ) -> Result<(Vec<Candidate>, bool), ImageError> {
@@ -171,10 +159,10 @@ fn recode(
     let is_lossy = coded.layout().model.has_score()
         && !matches!(colors, ColorSpace::Unknown)
         && !is_guess_far
-        && cost.lossy <= options.limits.memory
+        && cost.optional <= options.limits.memory
         && !coded.is_incomplete()
         && range::is_sound(&coded)
-        && !own::is_own_output(segments, coded.layout());
+        && !already_optimized::is_own_output(segments, coded.layout());
     let (lossy, coded) = match options.quality {
         Quality::Target(target) if is_lossy => {
             let lossy = match options.effort {
@@ -194,7 +182,7 @@ fn recode(
     }
     candidates.extend(lossy.candidate);
     for candidate in &mut candidates {
-        candidate.bytes = splice::assemble(&candidate.bytes, kept)?;
+        candidate.bytes = file::splice::assemble(&candidate.bytes, kept)?;
     }
     Ok((candidates, lossy.budget_cut))
 }
@@ -225,47 +213,21 @@ fn is_decodable(segments: &Segments<'_>) -> bool {
     dct && frame.precision == 8 && !frame.arithmetic
 }
 
-/// What an image asks for, from its header. What follows it counts with the source, and with the result: no candidate
-/// holds a copy.
-struct Cost {
-    pixels: u64,
-    scans: u64,
-    /// Bytes of working memory.
-    lossless: u64,
-    lossy: u64,
+/// Cost of a file of `bytes`. What follows the image counts with the source, and with the result: no candidate holds a
+/// copy.
+fn cost(segments: &Segments<'_>, bytes: usize) -> Cost {
+    let frame = &segments.frame;
+    let sampling: Vec<_> = frame.components.iter().map(|component| (component.h, component.v)).collect();
+    // An extended XMP packet is held as it is and as it is written.
+    let bytes = bytes as u64 + segments.extended_bytes();
+    Cost::jpeg(frame.width.into(), frame.height.into(), &sampling, bytes)
 }
 
-impl Cost {
-    fn of(segments: &Segments<'_>, bytes: usize) -> Self {
-        let frame = &segments.frame;
-        let pixels = u64::from(frame.width) * u64::from(frame.height);
-        let largest = |of: fn(&segments::Component) -> u8| frame.components.iter().map(of).max().unwrap_or(1).max(1);
-        let (max_h, max_v) = (largest(|c| c.h), largest(|c| c.v));
-        // In units of 1/(max_h · max_v) of a full-size component.
-        let shares: u64 = frame.components.iter().map(|c| u64::from(c.h) * u64::from(c.v)).sum();
-        let samples = (pixels * shares).div_ceil(u64::from(max_h) * u64::from(max_v));
-        // An extended XMP packet is held as it is and as it is written.
-        let bytes = bytes as u64 + segments.extended_bytes();
-        Self {
-            pixels,
-            scans: segments.scans as u64,
-            lossless: 2 * bytes + LOSSLESS_BYTES_PER_SAMPLE * samples,
-            lossy: 3 * bytes + LOSSY_BYTES_PER_SAMPLE * samples + metric::memory(frame.width.into()),
-        }
-    }
-
-    fn check(&self, limits: &Limits) -> Result<(), ImageError> {
-        self.check_size(limits)?;
-        Limits::check(Limit::Memory, self.lossless, limits.memory)
-    }
-
-    fn check_size(&self, limits: &Limits) -> Result<(), ImageError> {
-        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
-        Limits::check(Limit::Scans, self.scans, limits.scans.into())
-    }
+fn check_size(segments: &Segments<'_>, cost: Cost, limits: &Limits) -> Result<(), ImageError> {
+    Limits::check(Limit::Pixels, cost.pixels, limits.pixels)?;
+    Limits::check(Limit::Scans, segments.scans as u64, limits.scans.into())
 }
 
 #[cfg(test)]
-mod states;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,11 @@
 //! The pixel domain: decode, encode with mozjpeg, for images whose coefficients cannot be requantized.
 
+use super::about::About;
 use super::libjpeg::{self, Fault, Planes};
-use super::lossy::About;
 use super::recompress::MAX_DRIFT;
 use super::target::Aim;
-use crate::optimize::score::{Rgb, Score, judge};
+use crate::optimize::picture::Rgb;
+use crate::optimize::quality::score::{Score, judge};
 
 /// Half steps of libjpeg's quality: 196 is quality 98, 24 is quality 12.
 const COARSEST: i32 = 24;

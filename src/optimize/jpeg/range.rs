@@ -2,7 +2,7 @@
 
 use archmage::autoversion;
 
-use super::coefficients::{BLOCK, Block, Blocks};
+use crate::optimize::jpeg::dct::coefficients::{BLOCK, Block, Blocks};
 
 /// Magnitudes that a column of eight dequantized coefficients may come to in all. libjpeg-turbo's inverse DCT keeps 16
 /// bits between its two passes, of which the first multiplies by 4 · 1.387 at the most (jidctint.c): above this, vector

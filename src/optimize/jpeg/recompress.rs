@@ -6,21 +6,21 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::coefficients::{Block, Blocks, ColorModel, Component, Layout, Table};
-use super::decode::Rows;
 use super::ground::Grounds;
-use super::halve::{Axes, Halved, halve};
 use super::levels::{Level, Levels};
 use super::libjpeg::{Coded, Fault, Script, Written, write_coefficients};
-use super::requantize::{Quantizer, Requantizer, coarsened};
-use super::scans;
-use super::tables::{Role, table};
-use super::upright::{self, UPRIGHT};
+use super::orientation::{self, UPRIGHT};
+use super::scan_script;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::insets::Inset;
-use crate::optimize::score::{Judge, Score};
-use crate::optimize::spread::{self, Sink};
-use crate::optimize::ssimulacra2::{Grid, Part, Windows};
+use crate::optimize::jpeg::dct::coefficients::{Block, Blocks, ColorModel, Component, Layout, Table};
+use crate::optimize::jpeg::dct::downsample_chroma::{Axes, Halved, halve};
+use crate::optimize::jpeg::dct::quant_tables::{Role, table};
+use crate::optimize::jpeg::dct::reconstruct::Rows;
+use crate::optimize::jpeg::dct::requantize::{Quantizer, Requantizer, coarsened};
+use crate::optimize::quality::insets::Inset;
+use crate::optimize::quality::score::{Judge, Score};
+use crate::optimize::quality::ssimulacra2::{Grid, Part, Windows};
+use crate::optimize::quality::two_threads::{self, Sink};
 
 /// Steps of the dial per unit of q: real-valued, to land just above the target.
 const GRAIN: f64 = 4.0;
@@ -185,11 +185,11 @@ impl<'a> Recompressor<'a> {
     /// decoder takes.
     #[must_use]
     pub fn score(&self, setting: &Setting, orientation: u8, threads: usize) -> Option<(Score, Windows)> {
-        let (width, height) = upright::size(self.source.layout(), orientation);
+        let (width, height) = orientation::size(self.source.layout(), orientation);
         let made = self.at(setting);
         let scores = |to_srgb: Option<Arc<ToSrgb>>| {
             let judge = Judge::new(width, height)?.shown_by(to_srgb).with_insets(self.insets.iter().cloned());
-            let judge = spread::judged(judge, threads, |sink| self.compare(&made, orientation, sink))?;
+            let judge = two_threads::judged(judge, threads, |sink| self.compare(&made, orientation, sink))?;
             Some(judge.finish_with_windows(MAX_DRIFT))
         };
         let (score, windows) = scores(self.to_srgb.clone())?;
@@ -211,7 +211,7 @@ impl<'a> Recompressor<'a> {
         known: &Windows,
         parts: &[Part],
     ) -> Option<Windows> {
-        let size = upright::size(self.source.layout(), orientation);
+        let size = orientation::size(self.source.layout(), orientation);
         // The windows of a small picture are those of the mirrored one.
         if known.grid != Grid::over(size.0, size.1) {
             return None;
@@ -223,7 +223,7 @@ impl<'a> Recompressor<'a> {
             let insets = self.insets.iter().filter_map(|inset| inset.within(&across, &down));
             let judge = Judge::new(across.len(), down.len())?.shown_by(self.to_srgb.clone()).with_insets(insets);
             let rows = |sink: &mut Sink<'_>| self.compare_part(&made, orientation, &across, &down, sink);
-            let seen = spread::judged(judge, threads, rows)?.finish_with_windows(f64::INFINITY).1;
+            let seen = two_threads::judged(judge, threads, rows)?.finish_with_windows(f64::INFINITY).1;
             windows.replace(*part, &seen);
         }
         Some(windows)
@@ -240,7 +240,7 @@ impl<'a> Recompressor<'a> {
             (0..source.height).for_each(|_| sink(reference.read(), distorted.read()));
             return Some(());
         }
-        let (width, height) = upright::size(source, orientation);
+        let (width, height) = orientation::size(source, orientation);
         self.compare_part(made, orientation, &(0..width), &(0..height), sink)
     }
 
@@ -260,9 +260,9 @@ impl<'a> Recompressor<'a> {
         let new = |component: usize, row: usize, left: usize, out: &mut [Block]| {
             made.fill(self.source, component, row, left, out);
         };
-        for area in upright::bands_of(source, orientation, across.clone(), down.clone()) {
-            let reference = upright::decoded(source, &area, orientation, kept)?;
-            let distorted = upright::decoded(&made.layout, &area, orientation, new)?;
+        for area in orientation::bands_of(source, orientation, across.clone(), down.clone()) {
+            let reference = orientation::decoded(source, &area, orientation, kept)?;
+            let distorted = orientation::decoded(&made.layout, &area, orientation, new)?;
             for y in 0..reference.height {
                 let (a, b) = (reference.row(y), distorted.row(y));
                 sink(a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
@@ -381,7 +381,7 @@ impl InPlace {
 }
 
 fn script(layout: &Layout) -> Script<'static> {
-    scans::script(layout.components.len()).map_or(Script::Recommended, Script::Fixed)
+    scan_script::script(layout.components.len()).map_or(Script::Recommended, Script::Fixed)
 }
 
 fn grounds(source: &dyn Blocks) -> [Grounds; 2] {
@@ -404,10 +404,10 @@ fn axes(layout: &Layout) -> Option<Axes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::jpeg::coefficients::Coefficients;
+    use crate::optimize::jpeg::dct::coefficients::Coefficients;
     use crate::optimize::jpeg::libjpeg::tests::picture;
     use crate::optimize::jpeg::libjpeg::{decode_rgb, encode};
-    use crate::optimize::score::judge;
+    use crate::optimize::quality::score::judge;
 
     const SAMPLINGS: [(usize, usize); 5] = [(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)];
 

@@ -6,8 +6,8 @@
 //! of what there is, as an object on a plain ground, a finer step is right all the same.
 
 use super::recompress::Setting;
-use crate::optimize::score::Score;
-use crate::optimize::ssimulacra2::{Grid, Part, Windows};
+use crate::optimize::quality::score::Score;
+use crate::optimize::quality::ssimulacra2::{Grid, Part, Windows};
 
 /// What is asked for.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use crate::optimize::Budget;
-use crate::optimize::score::IDENTICAL;
-use crate::optimize::search::{Search, Trial, Verdict};
+use crate::optimize::quality::score::IDENTICAL;
+use crate::optimize::quality::search::{Search, Trial, Verdict};
 
 /// What is searched for, and along which dial.
 #[derive(Debug, Clone)]

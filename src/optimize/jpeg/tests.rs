@@ -9,8 +9,8 @@ mod jpeg_file;
 
 use jpeg_file::{Jpeg, adobe, jfif};
 
-use super::coefficients::{Blocks, ColorModel};
 use super::libjpeg::{Coded, Script};
+use crate::optimize::jpeg::dct::coefficients::{Blocks, ColorModel};
 use crate::optimize::{Budget, MetadataPolicy, Options, Outcome, Quality};
 
 /// Numbers without order, the same each time (xorshift, Marsaglia 2003).

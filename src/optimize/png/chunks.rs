@@ -235,6 +235,17 @@ fn checksum(kind: [u8; 4], data: &[u8]) -> u32 {
 }
 
 impl Header {
+    /// Bits of all samples of a pixel, or of its palette index.
+    pub fn bits_per_pixel(self) -> u64 {
+        let samples = match self.color {
+            Color::Gray | Color::Indexed => 1,
+            Color::GrayAlpha => 2,
+            Color::Rgb => 3,
+            Color::Rgba => 4,
+        };
+        samples * u64::from(self.depth)
+    }
+
     fn of(chunks: &[Chunk<'_>]) -> Result<Self, ImageError> {
         let first = chunks.first().filter(|chunk| chunk.kind == *b"IHDR");
         let data = first.and_then(|chunk| <&[u8; 13]>::try_from(chunk.data.as_ref()).ok());

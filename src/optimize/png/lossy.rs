@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::classify::Kind;
 use super::merge::{self, Merged};
 use super::near_lossless::{self, Kept, Rounded};
 use super::pack::{self, Known};
 use super::pixels::Channels;
 use super::quantize::{self, Found, Indexed};
-use super::traits::Kind;
-use crate::optimize::census::Census;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::score::{ROUNDING, Score};
-use crate::optimize::search::Verdict;
-use crate::optimize::views::Views;
+use crate::optimize::quality::backgrounds::Views;
+use crate::optimize::quality::census::Census;
+use crate::optimize::quality::score::{ROUNDING, Score};
+use crate::optimize::quality::search::Verdict;
 use crate::optimize::{Budget, Effort, Method};
 
 /// What is asked of a picture.
@@ -209,9 +209,9 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::picture::Pixels;
+    use crate::optimize::png::classify::Classification;
     use crate::optimize::png::pixels::decode;
-    use crate::optimize::png::traits::Traits;
-    use crate::optimize::views::Pixels;
     use rgb::RGBA8;
 
     const SIZE: usize = 300;
@@ -252,7 +252,7 @@ mod tests {
         Aim { target: 75.0, orientation: 1, to_srgb: None, profile: Profile::None, effort: Effort::Default, trials: 4 };
 
     fn coded(pixels: &Pixels, aim: Aim<'_>, budget: Budget) -> Lossy {
-        to_target(Known { pixels, traits: Traits::of(pixels) }, aim, budget).unwrap()
+        to_target(Known { pixels, traits: Classification::of(pixels) }, aim, budget).unwrap()
     }
 
     fn best(pixels: &Pixels, aim: Aim<'_>) -> Coded {

@@ -6,10 +6,11 @@
 
 use rgb::RGBA8;
 
-use crate::optimize::census::{self, Census, ColorMap, Use};
-use crate::optimize::score::Score;
-use crate::optimize::search::{Search, Verdict};
-use crate::optimize::views::{Pixels, Views};
+use crate::optimize::picture::Pixels;
+use crate::optimize::quality::backgrounds::Views;
+use crate::optimize::quality::census::{self, Census, ColorMap, Use};
+use crate::optimize::quality::score::Score;
+use crate::optimize::quality::search::{Search, Verdict};
 
 /// A picture of fewer colours.
 pub struct Merged {
@@ -159,7 +160,7 @@ fn replaced(pixels: &Pixels, into: &ColorMap<u32>) -> Pixels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::gates::tests::flat_share;
+    use crate::optimize::quality::gates::tests::flat_share;
 
     const SIZE: usize = 240;
 

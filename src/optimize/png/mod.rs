@@ -1,50 +1,46 @@
 //! PNG: stripped, packed better without loss, reduced to a palette, rounded to residuals of few values, or near colours
 //! merged; the smallest that holds wins.
 
+mod already_packed;
 mod chunks;
+mod classify;
 mod color;
 mod kept;
 mod lattice;
 mod lossy;
 mod merge;
-mod mosaic;
 mod near_lossless;
-mod own;
 mod pack;
 mod pixels;
 mod quantize;
+mod sample_tiles;
 mod samples;
 mod solid;
 #[cfg(test)]
 mod tests;
 mod text;
-mod traits;
 
 use std::time::Duration;
 
 use chunks::{Chunks, Color};
+use classify::Classification;
 use kept::Kept;
 use lossy::{Aim, Coded, Lossy, Profile};
 use pack::{Freedom, Known};
-use traits::Traits;
 
 use super::candidate::{Candidate, Context, choose};
-use super::census;
 use super::color::ColorSpace;
-use super::compare::{Fault, Picture};
 use super::metadata::exif;
+use super::outcome::left_alone;
 use super::padding::is_anchored;
-use super::score as metric;
-use super::views::Pixels;
+use super::picture::Pixels;
+use super::picture::{Fault, Picture};
+use super::probe::{self, Cost};
+use super::quality::score as metric;
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, Method, Options, Outcome, Quality, Reason,
-    left_alone,
 };
 
-/// Bytes of working memory per byte of uncompressed pixels that oxipng needs: its filtered and deflated variants.
-const PACK_FACTOR: u64 = 5;
-/// Bytes of working memory per pixel that imagequant and the pixels themselves need, the score not counted.
-const LOSSY_BYTES_PER_PIXEL: u64 = 28;
 /// Palettes that are tried on a picture of so many pixels: more would cost seconds.
 const MANY_TRIALS: (u64, usize) = (3_000_000, 4);
 const SOME_TRIALS: (u64, usize) = (8_000_000, 3);
@@ -57,7 +53,7 @@ const LOSSLESS_FROM: f64 = 0.6;
 const THOROUGH_NANOS: u64 = 400;
 const QUICK_NANOS: u64 = 150;
 
-/// Makes a PNG file lighter.
+/// Optimizes a PNG file.
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.
@@ -70,20 +66,20 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if is_anchored(chunks.tail) {
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
-    let cost = Cost::of(&chunks, source.len());
-    cost.check(&options.limits)?;
+    let cost = cost(&chunks, source.len());
+    check(&chunks, cost, &options.limits)?;
 
     let kept = chunks.filter(options.metadata);
     let stripped = kept.splice();
-    let picture = if is_looked_at(&chunks, &cost, options) {
+    let picture = if is_looked_at(&chunks, cost, options) {
         decode(source)?
     } else {
         pixels::check(source).map_err(malformed)?;
         None
     };
-    let known = picture.as_ref().map(|pixels| Known { pixels, traits: Traits::of(pixels) });
+    let known = picture.as_ref().map(|pixels| Known { pixels, traits: Classification::of(pixels) });
     let colors = color::color_space(&chunks);
-    let lossy = match (known, aim(&chunks, &colors, &kept, &cost, options)) {
+    let lossy = match (known, aim(&chunks, &colors, &kept, cost, options)) {
         (Some(known), Some(aim)) => lossy::to_target(known, aim, budget).map_err(malformed)?,
         _ => lossy::NOTHING,
     };
@@ -93,11 +89,12 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     let may_win =
         coded.as_ref().is_none_or(|coded| !is_beyond(coded.bytes.len()) && cost.pixels <= ONE_CANDIDATE_PIXELS);
     let is_rounded = known.is_some_and(|known| known.traits.is_rounded);
-    if may_win && !own::is_packed(&chunks, cost.raw as usize, is_rounded) {
-        let affordable = [options.effort, Effort::Fast].into_iter().find(|effort| budget.allows(cost.packing(*effort)));
+    if may_win && !already_packed::is_packed(&chunks, raw_bytes(&chunks) as usize, is_rounded) {
+        let is_affordable = |effort: &Effort| budget.allows(packing_time(&chunks, *effort));
+        let affordable = [options.effort, Effort::Fast].into_iter().find(is_affordable);
         budget_cut |= affordable != Some(options.effort);
         if let Some(effort) = affordable {
-            candidates.extend(packed(&stripped, &kept, &cost, known, effort)?);
+            candidates.extend(packed(&stripped, &kept, raw_bytes(&chunks), known, effort)?);
         }
     }
     if let Some(Coded { bytes, method, score }) = coded {
@@ -117,7 +114,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// [`Fault`] where it is damaged or over a limit, animated, or beyond 8-bit sRGB.
 pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     let chunks = Chunks::parse(file)?;
-    Limits::check(Limit::Pixels, Cost::of(&chunks, file.len()).pixels, limits.pixels)?;
+    Limits::check(Limit::Pixels, cost(&chunks, file.len()).pixels, limits.pixels)?;
     if chunks.animation.is_some() {
         return Err(Fault::Unscorable("is an animated PNG"));
     }
@@ -127,7 +124,7 @@ pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     }
     let pixels = decode(file)?.ok_or(Fault::Unscorable("has more than 8 bits per sample"))?;
     let pixels = match colors {
-        ColorSpace::Converted(to_srgb) => pixels.convert(&to_srgb),
+        ColorSpace::Converted(to_srgb) => to_srgb.convert(pixels),
         ColorSpace::Srgb | ColorSpace::Unknown => pixels,
     };
     Ok(pixels.shown(orientation(&chunks)))
@@ -148,7 +145,7 @@ pub fn are_same(a: &[u8], b: &[u8]) -> Result<bool, ImageError> {
 fn packed(
     stripped: &[u8],
     kept: &Kept<'_>,
-    cost: &Cost,
+    raw: u64,
     known: Option<Known<'_>>,
     effort: Effort,
 ) -> Result<Option<Candidate>, ImageError> {
@@ -157,7 +154,7 @@ fn packed(
         kept if kept.has_colored_background() => Freedom::Colors,
         _ => Freedom::Everything,
     };
-    let packed = pack::lossless(stripped, cost.raw as usize, known, effort, freedom).map_err(malformed)?;
+    let packed = pack::lossless(stripped, raw as usize, known, effort, freedom).map_err(malformed)?;
     let bytes = if kept.pinned { kept.with_pixels_of(&packed)? } else { Some(kept.assemble(&packed)?) };
     let Some(bytes) = bytes else { return Ok(None) };
     let same = pixels::are_same(stripped, &bytes).map_err(malformed)?;
@@ -165,7 +162,7 @@ fn packed(
 }
 
 /// How many palettes may be tried.
-fn trials(cost: &Cost, effort: Effort) -> usize {
+fn trials(cost: Cost, effort: Effort) -> usize {
     match effort {
         Effort::Fast => 1,
         Effort::Default => [MANY_TRIALS, SOME_TRIALS].iter().find(|(most, _)| cost.pixels <= *most).map_or(2, |t| t.1),
@@ -177,9 +174,9 @@ fn orientation(chunks: &Chunks<'_>) -> u8 {
 }
 
 /// Whether pixels are looked at: of a single picture, whose colours no palette names.
-fn is_looked_at(chunks: &Chunks<'_>, cost: &Cost, options: &Options) -> bool {
+fn is_looked_at(chunks: &Chunks<'_>, cost: Cost, options: &Options) -> bool {
     let is_plain = chunks.header.color != Color::Indexed && chunks.animation.is_none();
-    is_plain && cost.lossy <= options.limits.memory
+    is_plain && cost.optional <= options.limits.memory
 }
 
 /// What to reach by changing pixels; `None` where they stay.
@@ -187,7 +184,7 @@ fn aim<'a>(
     chunks: &Chunks<'_>,
     colors: &'a ColorSpace,
     kept: &Kept<'_>,
-    cost: &Cost,
+    cost: Cost,
     options: &Options,
 ) -> Option<Aim<'a>> {
     let to_srgb = match colors {
@@ -216,53 +213,33 @@ fn malformed(detail: impl Into<String>) -> ImageError {
     ImageError::malformed(Format::Png, detail)
 }
 
-/// What an image asks for, from its header.
-struct Cost {
-    pixels: u64,
-    frames: u64,
-    /// Bytes of the uncompressed pixels.
-    raw: u64,
-    /// Bytes of working memory.
-    lossless: u64,
-    lossy: u64,
+/// Cost of a file of `bytes`.
+fn cost(chunks: &Chunks<'_>, bytes: usize) -> Cost {
+    let header = chunks.header;
+    Cost::png(header.width, header.height, header.bits_per_pixel(), bytes as u64)
 }
 
-impl Cost {
-    fn of(chunks: &Chunks<'_>, bytes: usize) -> Self {
-        let header = chunks.header;
-        let pixels = u64::from(header.width) * u64::from(header.height);
-        let samples = match header.color {
-            Color::Gray | Color::Indexed => 1,
-            Color::GrayAlpha => 2,
-            Color::Rgb => 3,
-            Color::Rgba => 4,
-        };
-        let row_bytes = (u64::from(header.width) * samples * u64::from(header.depth)).div_ceil(8);
-        // A byte per row names its filter (PNG, clause 9).
-        let raw = (row_bytes + 1).saturating_mul(header.height.into());
-        let bytes = bytes as u64;
-        Self {
-            pixels,
-            frames: chunks.animation.map_or(1, |animation| animation.frames).max(chunks.frames).into(),
-            raw,
-            lossless: bytes.saturating_mul(3).saturating_add(raw.saturating_mul(PACK_FACTOR)),
-            lossy: pixels
-                .saturating_mul(LOSSY_BYTES_PER_PIXEL)
-                .saturating_add(census::memory(pixels))
-                .saturating_add(metric::memory(header.width.into())),
-        }
-    }
+/// Bytes of the uncompressed pixels.
+fn raw_bytes(chunks: &Chunks<'_>) -> u64 {
+    let header = chunks.header;
+    probe::png_raw_bytes(header.width, header.height, header.bits_per_pixel())
+}
 
-    /// How long packing without loss takes.
-    fn packing(&self, effort: Effort) -> Duration {
-        let is_thorough = effort == Effort::Default && self.raw <= pack::THOROUGH_BYTES as u64;
-        let nanos = if is_thorough { THOROUGH_NANOS } else { QUICK_NANOS };
-        Duration::from_nanos(self.raw.saturating_mul(self.frames).saturating_mul(nanos))
-    }
+/// Frames that the file states or holds, whichever are more.
+fn frames(chunks: &Chunks<'_>) -> u64 {
+    chunks.animation.map_or(1, |animation| animation.frames).max(chunks.frames).into()
+}
 
-    fn check(&self, limits: &Limits) -> Result<(), ImageError> {
-        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
-        Limits::check(Limit::Frames, self.frames, limits.frames.into())?;
-        Limits::check(Limit::Memory, self.lossless, limits.memory)
-    }
+/// Time that packing without loss takes.
+fn packing_time(chunks: &Chunks<'_>, effort: Effort) -> Duration {
+    let raw = raw_bytes(chunks);
+    let is_thorough = effort == Effort::Default && raw <= pack::THOROUGH_BYTES as u64;
+    let nanos = if is_thorough { THOROUGH_NANOS } else { QUICK_NANOS };
+    Duration::from_nanos(raw.saturating_mul(frames(chunks)).saturating_mul(nanos))
+}
+
+fn check(chunks: &Chunks<'_>, cost: Cost, limits: &Limits) -> Result<(), ImageError> {
+    Limits::check(Limit::Pixels, cost.pixels, limits.pixels)?;
+    Limits::check(Limit::Frames, frames(chunks), limits.frames.into())?;
+    Limits::check(Limit::Memory, cost.required, limits.memory)
 }

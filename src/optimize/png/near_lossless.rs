@@ -11,12 +11,13 @@ use std::hash::BuildHasherDefault;
 use rgb::RGBA8;
 
 use super::lattice::{FRACTION, Lattice, MOST_CARRIED};
-use super::mosaic;
 use super::pixels::Channels;
-use crate::optimize::census::{self, Census, ColorHasher, Use};
-use crate::optimize::score::Score;
-use crate::optimize::search::{Search, Trial, Verdict};
-use crate::optimize::views::{Pixels, Views};
+use super::sample_tiles;
+use crate::optimize::picture::Pixels;
+use crate::optimize::quality::backgrounds::Views;
+use crate::optimize::quality::census::{self, Census, ColorHasher, Use};
+use crate::optimize::quality::score::Score;
+use crate::optimize::quality::search::{Search, Trial, Verdict};
 
 /// Colours that stay exact, since eyes hold them beside what is like them: in drawings those of flat areas, in any picture
 /// those of thin lines, dots and text.
@@ -95,7 +96,7 @@ pub fn to_target(
         round(pixels, &kept, channels, distance(step)).scored(views)
     };
     let mut by_sample = || {
-        let sample = mosaic::of(pixels)?;
+        let sample = sample_tiles::of(pixels)?;
         let views = views.of_sample(&sample);
         let mut score = |step| scored(&sample, &views, step).score.whole;
         run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))
@@ -323,7 +324,7 @@ fn samples<const N: usize>(pixel: RGBA8) -> [i32; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::gates::tests::flat_share;
+    use crate::optimize::quality::gates::tests::flat_share;
 
     /// Waves under grain, which fade out towards the right.
     fn picture() -> Pixels {

@@ -2,12 +2,12 @@
 
 use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, Options, PngError, RawImage};
 
+use super::classify::{Classification, Kind};
 use super::near_lossless::Rounded;
 use super::pixels::Channels;
 use super::quantize::Indexed;
-use super::traits::{Kind, Traits};
 use crate::optimize::Effort;
-use crate::optimize::views::Pixels;
+use crate::optimize::picture::Pixels;
 
 /// Below this libdeflate's levels cost 8 % of bytes.
 const FAST_DEFLATE: u8 = 6;
@@ -28,7 +28,7 @@ const GRAPHIC_DEFLATE: [(usize, u8); 2] = [(THOROUGH_BYTES, 11), (60_000_000, 10
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
     pub pixels: &'a Pixels,
-    pub traits: Traits,
+    pub traits: Classification,
 }
 
 /// What packing without loss may change.
@@ -131,7 +131,7 @@ const BAND_ONE_IN: usize = 8;
 const FEWEST_BANDS: usize = 8;
 
 /// The filter that packs a sample best: photographs are alike throughout.
-fn best_filter(pixels: &Pixels, traits: Traits) -> FilterStrategy {
+fn best_filter(pixels: &Pixels, traits: Classification) -> FilterStrategy {
     let channels = traits.channels;
     let one_in = (pixels.height / BAND_ROWS / FEWEST_BANDS).clamp(1, BAND_ONE_IN);
     let bands = pixels.rgba.chunks(pixels.width * BAND_ROWS).step_by(one_in);
@@ -216,7 +216,7 @@ mod tests {
     fn a_photograph_is_packed_without_loss_by_the_filter_that_its_sample_likes() {
         let pixels = photograph();
         let file = stored(&pixels);
-        let known = Some(Known { pixels: &pixels, traits: Traits::of(&pixels) });
+        let known = Some(Known { pixels: &pixels, traits: Classification::of(&pixels) });
         let [sampled, whole] = [known, None]
             .map(|known| lossless(&file, pixels.rgba.len() * 3, known, Effort::Default, Freedom::Everything).unwrap());
         assert!(are_same(&file, &sampled).unwrap());

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Transformations};
 use rgb::{ComponentMap, RGBA, RGBA8};
 
-use crate::optimize::views::Pixels;
+use crate::optimize::picture::Pixels;
 
 /// Decodes a PNG, of an animation the still image; `None` where its samples are of more than 8 bits, and need them.
 ///

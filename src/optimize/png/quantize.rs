@@ -5,10 +5,11 @@ use rgb::RGBA8;
 
 use super::pack;
 use super::solid::Solid;
-use crate::optimize::census::{self, Census, ColorMap, Use};
-use crate::optimize::score::Score;
-use crate::optimize::search::{Search, Verdict};
-use crate::optimize::views::{Pixels, Views};
+use crate::optimize::picture::Pixels;
+use crate::optimize::quality::backgrounds::Views;
+use crate::optimize::quality::census::{self, Census, ColorMap, Use};
+use crate::optimize::quality::score::Score;
+use crate::optimize::quality::search::{Search, Verdict};
 
 /// A picture in at most 256 colours.
 pub struct Indexed {
@@ -200,7 +201,7 @@ impl<'a> Quantizer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::gates::tests::flat_share;
+    use crate::optimize::quality::gates::tests::flat_share;
 
     /// A gradient under grain, of many more colours than 256.
     fn grain() -> Pixels {

@@ -1,7 +1,7 @@
 //! Solid colours of a palette: lines, text, legends, icons and grounds, and the steps of soft shadows. What tells things
 //! apart must not be merged, whatever little weight it has among all pixels.
 
-use crate::optimize::census::{Census, ColorMap, Use, distance};
+use crate::optimize::quality::census::{Census, ColorMap, Use, distance};
 
 /// How far apart two colours are over any background.
 fn shown_distance(a: u32, b: u32) -> u8 {
@@ -100,8 +100,8 @@ mod tests {
     use rgb::RGBA8;
 
     use super::*;
-    use crate::optimize::census::color;
-    use crate::optimize::views::Pixels;
+    use crate::optimize::picture::Pixels;
+    use crate::optimize::quality::census::color;
 
     const WHITE: [u8; 3] = [255; 3];
 

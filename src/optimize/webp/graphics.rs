@@ -10,10 +10,11 @@ use rgb::{ColorComponentMap, RGBA8};
 use super::libwebp::{Source, Way, decode, encode};
 use super::lossy::Lossy;
 use crate::optimize::Budget;
-use crate::optimize::census::{self, Census, ColorMap};
 use crate::optimize::color::ToSrgb;
-use crate::optimize::score::{ROUNDING, Score};
-use crate::optimize::views::{Pixels, Views};
+use crate::optimize::picture::Pixels;
+use crate::optimize::quality::backgrounds::Views;
+use crate::optimize::quality::census::{self, Census, ColorMap};
+use crate::optimize::quality::score::{ROUNDING, Score};
 
 /// Of so many colours or fewer libwebp makes a palette, and rounds nothing itself.
 const PALETTE: usize = 256;

@@ -8,7 +8,7 @@ use libwebp_sys as sys;
 use rgb::{ComponentBytes, RGBA8};
 
 use super::yuv::Yuv;
-use crate::optimize::views::Pixels;
+use crate::optimize::picture::Pixels;
 
 /// With a trellis, which 4 has not: 2–5 % fewer bytes for 15 % of a trial's time. 6 takes 2 % more for twice the time.
 const METHOD: c_int = 5;

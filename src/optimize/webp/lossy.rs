@@ -8,9 +8,10 @@ use super::libwebp::{Source, Way, decode, encode};
 use super::yuv::Yuv;
 use crate::optimize::Budget;
 use crate::optimize::color::ToSrgb;
-use crate::optimize::score::{ROUNDING, Score};
-use crate::optimize::search::{Search, Verdict};
-use crate::optimize::views::{Pixels, Views};
+use crate::optimize::picture::Pixels;
+use crate::optimize::quality::backgrounds::Views;
+use crate::optimize::quality::score::{ROUNDING, Score};
+use crate::optimize::quality::search::{Search, Verdict};
 
 /// What is coded.
 pub struct Picture {

@@ -17,19 +17,17 @@ use lossy::{Aim, Lossy};
 
 use super::candidate::{Candidate, Context, choose, unstripped};
 use super::color::ColorSpace;
-use super::compare::{Fault, Picture};
+use super::outcome::left_alone;
 use super::padding::is_anchored;
-use super::score as metric;
-use super::views::Pixels;
+use super::picture::Pixels;
+use super::picture::{Fault, Picture};
+use super::probe::Cost;
+use super::quality::score as metric;
 use super::{
     Budget, Check, Effort, Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Method, Options, Outcome,
-    Quality, Reason, Unchanged, left_alone,
+    Quality, Reason, Unchanged,
 };
 
-/// Bytes of working memory per pixel, with alpha: pixels, planes, views, and the result decoded. Measured: 31.
-const LOSSY_BYTES_PER_PIXEL: u64 = 36;
-/// Where it is coded without loss, of noise: libwebp's chains and references above all. Measured of photographs: 24.
-const LOSSLESS_BYTES_PER_PIXEL: u64 = 60;
 /// Trials on a picture of so many pixels, and of more: each costs 0.1 s a megapixel.
 const MANY_TRIALS: (u64, usize) = (2_000_000, 6);
 const SOME_TRIALS: (u64, usize) = (8_000_000, 4);
@@ -43,7 +41,7 @@ const EMPTY_PIXELS_PER_BYTE: u64 = 1_000;
 const BOTH_PIXELS: u64 = 2_000_000;
 const LOSSLESS_FROM: f64 = 0.5;
 
-/// Makes a WebP file lighter.
+/// Optimizes a WebP file.
 ///
 /// # Errors
 /// [`ImageError`] where it is damaged or over a limit.
@@ -56,8 +54,9 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     if is_anchored(chunks.tail) {
         return Ok(left_alone(Reason::TrailingData, Some(info)));
     }
-    let cost = Cost::of(&chunks, source.len());
-    cost.check(&options.limits)?;
+    let cost = cost(&chunks, source.len());
+    Limits::check(Limit::Pixels, cost.pixels, options.limits.pixels)?;
+    Limits::check(Limit::Memory, cost.required, options.limits.memory)?;
 
     let mut kept = chunks.filter(options.metadata);
     let tail = chunks.tail_under(options.metadata);
@@ -68,7 +67,7 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
     match chunks.still {
         Some(still) => {
             let image = chunks.image();
-            let job = Job { image: &image, chunks: &chunks, still, kept: &kept, cost: &cost, options, budget };
+            let job = Job { image: &image, chunks: &chunks, still, kept: &kept, cost, options, budget };
             (candidates, budget_cut) = job.recode()?;
         }
         None if !is_stripped => {
@@ -91,12 +90,12 @@ pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outc
 /// [`Fault`] where it is damaged, over a limit or animated.
 pub fn picture(file: &[u8], limits: &Limits) -> Result<Picture, Fault> {
     let chunks = Chunks::parse(file)?;
-    Limits::check(Limit::Pixels, Cost::of(&chunks, file.len()).pixels, limits.pixels)?;
+    Limits::check(Limit::Pixels, cost(&chunks, file.len()).pixels, limits.pixels)?;
     let still = chunks.still.ok_or(Fault::Unscorable("is an animated WebP"))?;
     let pixels = decode_as_announced(file, still, chunks.alpha)?;
     let pixels = match color_space(&chunks) {
         ColorSpace::Srgb => pixels,
-        ColorSpace::Converted(to_srgb) => pixels.convert(&to_srgb),
+        ColorSpace::Converted(to_srgb) => to_srgb.convert(pixels),
         ColorSpace::Unknown => return Err(Fault::Unscorable("has a colour profile that is not converted")),
     };
     Ok(pixels.shown(chunks.orientation()))
@@ -127,7 +126,7 @@ struct Job<'a> {
     chunks: &'a Chunks<'a>,
     still: Bitstream,
     kept: &'a Kept<'a>,
-    cost: &'a Cost,
+    cost: Cost,
     options: &'a Options,
     budget: Budget,
 }
@@ -161,7 +160,7 @@ impl Job<'_> {
         let coded_bytes = self.chunks.coded_bytes() as f64;
         let is_small = |(file, _): &(Vec<u8>, metric::Score)| (file.len() as f64) < coded_bytes * LOSSLESS_FROM;
         let is_enough = self.cost.pixels > BOTH_PIXELS && lossy.found.as_ref().is_some_and(is_small);
-        if !is_enough && self.cost.lossless <= self.options.limits.memory {
+        if !is_enough && self.cost.optional <= self.options.limits.memory {
             let most = lossy.found.as_ref().map_or(usize::MAX, |(file, _)| file.len()).min(self.most());
             let is_cut = self.without_loss(&picture, most, &mut candidates)?;
             budget_cut |= is_cut;
@@ -327,29 +326,9 @@ fn malformed(detail: impl Into<String>) -> ImageError {
     ImageError::malformed(Format::WebP, detail)
 }
 
-/// What an image asks for, from its header.
-struct Cost {
-    pixels: u64,
-    /// Bytes of working memory.
-    least: u64,
-    lossless: u64,
-}
-
-impl Cost {
-    fn of(chunks: &Chunks<'_>, bytes: usize) -> Self {
-        let pixels = u64::from(chunks.width).saturating_mul(chunks.height.into());
-        let files = (bytes as u64).saturating_mul(3);
-        let memory = |per_pixel: u64| files.saturating_add(pixels.saturating_mul(per_pixel));
-        let lossy = memory(LOSSY_BYTES_PER_PIXEL).saturating_add(metric::memory(chunks.width.into()));
-        // Animations are never decoded.
-        let least = if chunks.still.is_some() { lossy } else { files };
-        Self { pixels, least, lossless: memory(LOSSLESS_BYTES_PER_PIXEL) }
-    }
-
-    fn check(&self, limits: &Limits) -> Result<(), ImageError> {
-        Limits::check(Limit::Pixels, self.pixels, limits.pixels)?;
-        Limits::check(Limit::Memory, self.least, limits.memory)
-    }
+/// Cost of a file of `bytes`.
+fn cost(chunks: &Chunks<'_>, bytes: usize) -> Cost {
+    Cost::webp(chunks.width, chunks.height, chunks.still.is_some(), bytes as u64)
 }
 
 #[cfg(test)]
@@ -521,7 +500,7 @@ mod tests {
                 chunks: &chunks,
                 still: chunks.still.unwrap(),
                 kept: &kept,
-                cost: &Cost::of(&chunks, source.len()),
+                cost: cost(&chunks, source.len()),
                 options: &Options::default(),
                 budget: Budget::UNLIMITED,
             };

@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use mozjpeg_sys as sys;
 use sys::{J_COLOR_SPACE, boolean};
 
-use super::coefficients::ColorModel;
+use crate::optimize::jpeg::dct::coefficients::ColorModel;
 
 pub use planes::{COARSEST_SCALE, FINEST_SCALE, Planes, decode_planes, encode};
 pub use read::{Coded, Written};

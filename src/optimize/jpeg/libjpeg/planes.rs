@@ -1,9 +1,9 @@
 //! The pixel domain: components decoded to samples, and encoded from them.
 
-use super::super::coefficients::{BLOCK, ColorModel};
 use super::decoder::Decoder;
 use super::encoder::{Encoder, fixed_progression};
 use super::{Fault, TRUE, guarded, model_of, space_of, sys};
+use crate::optimize::jpeg::dct::coefficients::{BLOCK, ColorModel};
 use sys::{J_INT_PARAM, JINT_BASE_QUANT_TBL_IDX, c_int, jpeg_compress_struct};
 
 /// mozjpeg's table 2, tuned for MS-SSIM on Kodak images (jcparam.c): 5–7 % smaller at equal SSIMULACRA2 than its

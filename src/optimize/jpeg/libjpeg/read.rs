@@ -2,10 +2,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::super::coefficients::{Block, Blocks, Component, Layout, Table};
 use super::decoder::Decoder;
 use super::write::{Script, write};
 use super::{FALSE, Fault, guarded, model_of, sys};
+use crate::optimize::jpeg::dct::coefficients::{Block, Blocks, Component, Layout, Table};
 use sys::{JBLOCKROW, jpeg_component_info, jvirt_barray_control};
 
 /// A file's coefficients.

@@ -1,8 +1,8 @@
 //! A file decoded to colours, for the metric.
 
-use super::super::super::score::Rgb;
 use super::decoder::Decoder;
 use super::{Fault, guarded, sys};
+use crate::optimize::picture::Rgb;
 use sys::J_COLOR_SPACE;
 
 /// Decodes to red, green, blue as libjpeg-turbo does by default: islow IDCT, triangle chroma upsampling.

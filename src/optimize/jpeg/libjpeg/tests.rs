@@ -2,8 +2,8 @@
 
 use super::planes::Plane;
 use super::*;
-use crate::optimize::jpeg::coefficients::{BLOCK, Blocks};
-use crate::optimize::jpeg::scans::COLOR;
+use crate::optimize::jpeg::dct::coefficients::{BLOCK, Blocks};
+use crate::optimize::jpeg::scan_script::COLOR;
 
 /// A smooth picture with some detail, in the given sampling of luma to chroma.
 pub fn picture(width: usize, height: usize, h: usize, v: usize) -> Planes {

@@ -1,9 +1,9 @@
 //! A file from quantized coefficients.
 
-use super::super::coefficients::{Block, Component, Layout, Table};
-use super::super::scans::Scan;
+use super::super::scan_script::Scan;
 use super::encoder::{Encoder, fixed_progression};
 use super::{FALSE, Fault, TRUE, guarded, space_of, sys};
+use crate::optimize::jpeg::dct::coefficients::{Block, Component, Layout, Table};
 use sys::{
     JBOOLEAN_OPTIMIZE_SCANS, JBOOLEAN_TRELLIS_QUANT, JPOOL_IMAGE, c_int, jpeg_compress_struct, jpeg_scan_info,
     jvirt_barray_control,
