@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use karui::s3::{
-    Attributes, Client, Condition, CopyTags, ETag, Head, ObjectRef, Operation, Pair, Progress, RateLimits, S3Error,
-    S3ErrorKind, TransferConfig, UnorderedReadError, UploadChecksum,
+    Attributes, BucketConfig, Client, Condition, CopyTags, ETag, Head, ObjectRef, Operation, Pair, Presigned, Progress,
+    RateLimits, S3Error, S3ErrorKind, TransferConfig, UnorderedReadError, UploadChecksum,
 };
 use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
 use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 async fn head(store: &Pair, object: &ObjectRef) -> Head {
     store.destination.head(object).await.unwrap().unwrap()
@@ -771,6 +772,53 @@ async fn stopped_local_s3_does_not_answer() {
     s3.put(&source("a"), &Bytes::from_static(b"x")).await;
     s3.server.stop().await;
     assert_eq!(store.source.get(&source("a"), None).await.unwrap_err().kind, S3ErrorKind::Connection);
+}
+
+/// Sends a presigned request as a browser does. Returns the head of the answer in lower case, and its body.
+async fn send(method: &str, request: &Presigned, body: &[u8]) -> (String, Vec<u8>) {
+    let (host, path) = request.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let head = format!(
+        "{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).unwrap().to_lowercase(), body)
+}
+
+/// The bucket that is written to is the one that is read.
+#[tokio::test]
+async fn presigned_requests_upload_and_read_an_object() {
+    let s3 = TestS3::start().await;
+    let buckets = BucketConfig { owner: Some("111111111111".into()), ..BucketConfig::default() };
+    let client = Client::new(s3.client(1), TransferConfig::default()).with_buckets(buckets);
+    let (sdk, object, body, hour) = (s3.client(1), source("a b/é.bin"), noise(100_000), Duration::from_secs(3600));
+    let begun = sdk.create_multipart_upload().bucket(&object.bucket).key(&object.key).send().await.unwrap();
+    let id = begun.upload_id().unwrap();
+
+    let part = client.presign_upload_part(&object, id, 1, hour).await.unwrap();
+    let (head, _) = send("PUT", &part, &body).await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    let etag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    let parts = CompletedMultipartUpload::builder().parts(CompletedPart::builder().part_number(1).e_tag(etag).build());
+    let end = sdk.complete_multipart_upload().bucket(&object.bucket).key(&object.key).upload_id(id);
+    end.multipart_upload(parts.build()).send().await.unwrap();
+
+    let get = client.presign_get(&object, hour).await.unwrap();
+    assert!(send("GET", &get, b"").await.1 == body);
+    for request in s3.faults.all_seen().iter().filter(|seen| seen.parts.uri.query().is_some_and(|q| q.contains("Sig")))
+    {
+        assert_eq!(request.header("x-amz-expected-bucket-owner"), Some("111111111111"), "{request:?}");
+    }
+    let other = Presigned { url: get.url.replace(".bin", ".bit"), ..get };
+    assert!(send("GET", &other, b"").await.0.starts_with("http/1.1 403"), "another key than the signed one");
+    let error = client.presign_get(&object, Duration::from_secs(8 * 24 * 3600)).await.unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::InvalidRequest);
 }
 
 #[tokio::test(flavor = "multi_thread")]
