@@ -756,7 +756,7 @@ async fn bucket_of_another_account_fails_with_its_owner() {
     let store = world.s3.store(1).with_buckets(source, BucketConfig::default());
     world.s3.faults.always(Operation::GetObject, DENIED);
     let report = Pipeline::new(store, Policy::to_bucket(DESTINATION)).run(&job, None).await;
-    assert!(reason(&report).contains("does not belong to account 111111111111"), "{report:?}");
+    assert!(reason(&report).contains("does not belong to the expected account 111111111111"), "{report:?}");
 }
 
 // What ended the function
