@@ -262,7 +262,7 @@ async fn cp_refuses_keys_that_are_no_paths() {
         let row = failed.iter().find(|row| row["source"] == format!("s3://source/{key}")).expect(key);
         row["reason"].as_str().unwrap().to_owned()
     };
-    assert!(reason("p/../../up").contains(".. in it") && reason("p//x").contains("no path"));
+    assert!(reason("p/../../up").contains("contains . or ..") && reason("p//x").contains("or contains //"));
     assert!(reason("p/file/x").contains("a file in place of a folder"));
     let mut left: Vec<_> =
         walkdir::WalkDir::new(world.here.path()).min_depth(1).into_iter().map(|e| e.unwrap().into_path()).collect();
