@@ -14,7 +14,7 @@ use crate::config::{self, Settings};
 use crate::error::Error;
 use crate::pipeline::report::{JobOutcome, Outcome, Report};
 use crate::pipeline::{EventError, Pipeline, Record, Skip, event};
-use crate::s3::{ObjectRef, Store};
+use crate::s3::{ObjectRef, Pair};
 
 /// Serves events until Lambda ends the process.
 pub async fn main() -> ExitCode {
@@ -43,9 +43,9 @@ pub async fn main() -> ExitCode {
 }
 
 async fn connect(settings: &Settings) -> Pipeline {
-    let Settings { transfer, rate_limits, buckets, policy, source_client, destination_client, .. } = settings.clone();
-    let store = Store::connect(&source_client, &destination_client, transfer).await;
-    Pipeline::new(store.with_buckets(buckets).with_rate_limits(rate_limits), policy)
+    let Settings { transfer, rate_limits, source_buckets, destination_buckets, policy, .. } = settings.clone();
+    let pair = Pair::connect(&settings.source_client, &settings.destination_client, transfer).await;
+    Pipeline::new(pair.with_buckets(source_buckets, destination_buckets).with_rate_limits(rate_limits), policy)
 }
 
 /// Logs one JSON object per line. Lambda adds the time.

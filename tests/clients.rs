@@ -8,14 +8,14 @@ use std::process::{Command, Output};
 
 use bytes::Bytes;
 use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use karui::s3::{Attributes, Condition, ObjectRef, Store, TransferConfig, UploadChecksum};
+use karui::s3::{self, Attributes, Condition, ObjectRef, TransferConfig, UploadChecksum};
 use serde_json::Value;
 use support::ministack::{self, MiniStack};
 use support::{MIB, SOURCE, TestS3, noise, source};
 
 /// A server, its buckets, and what a client needs to find it.
 struct World {
-    store: Store,
+    store: s3::Client,
     checksum: UploadChecksum,
     environment: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
@@ -31,7 +31,7 @@ impl World {
         );
         let programs = std::path::absolute(programs).unwrap();
         Self {
-            store: Store::new(client, transfer),
+            store: s3::Client::new(client, transfer),
             checksum,
             environment,
             folder: tempfile::tempdir().unwrap(),

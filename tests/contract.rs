@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_s3::Client;
 use karui::s3::{
-    Attributes, Condition, CopyTags, ETag, Head, ObjectRef, S3ErrorKind, Store, TransferConfig, UploadChecksum,
+    self, Attributes, ClientConfig, Condition, CopyTags, ETag, Head, ObjectRef, Pair, S3ErrorKind, TransferConfig,
+    UploadChecksum,
 };
 use support::ministack::{self, MiniStack};
 use support::{DESTINATION, MIB, SOURCE, TestS3, noise};
@@ -30,7 +31,7 @@ enum Feature {
 /// A store with two buckets; what is written lies under a prefix of its own, and goes at the end.
 struct World {
     client: Client,
-    store: Store,
+    store: Pair,
     source: String,
     destination: String,
     prefix: String,
@@ -48,7 +49,7 @@ impl World {
     ) -> Self {
         let (multipart_threshold, part_size) = (6 * MIB as u64, 5 * MIB as u64);
         let transfer = TransferConfig { multipart_threshold, part_size, checksum, ..TransferConfig::default() };
-        let store = Store::new(client.clone(), transfer).with_copy_limit(6 * MIB as u64);
+        let store = Pair::within(s3::Client::new(client.clone(), transfer)).with_copy_limit(6 * MIB as u64);
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let prefix = format!("karui-contract-{nanos}/");
         Self { client, store, source: source.into(), destination: destination.into(), prefix, lacks, _running: running }
@@ -59,7 +60,7 @@ impl World {
         if let Ok(buckets) = std::env::var("KARUI_TEST_BUCKETS") {
             let (source, destination) = buckets.split_once(',').expect("KARUI_TEST_BUCKETS=source,destination");
             return vec![Self::new(
-                karui::s3::client().await,
+                s3::sdk_client(&ClientConfig::default()).await,
                 [source, destination],
                 UploadChecksum::default(),
                 &[],
@@ -98,12 +99,12 @@ impl World {
     }
 
     async fn put(&self, object: &ObjectRef, size: usize, attributes: &Attributes) -> Head {
-        self.store.put(object, noise(size), attributes, &Condition::None).await.unwrap();
-        self.store.head(object).await.unwrap().unwrap()
+        self.store.destination.put(object, noise(size), attributes, &Condition::None).await.unwrap();
+        self.store.destination.head(object).await.unwrap().unwrap()
     }
 
     async fn holds(&self, object: &ObjectRef, size: usize) {
-        let download = self.store.get(object, None).await.unwrap();
+        let download = self.store.source.get(object, None).await.unwrap();
         assert_eq!(download.head.size, size as u64, "{object}");
         assert!(download.read_all().await.unwrap() == noise(size), "{object}, {size} bytes");
     }
@@ -157,7 +158,7 @@ async fn put_then_get_returns_bytes_and_attributes() {
             let head = world.put(&object, size, &written).await;
             assert_eq!(head.attributes, without_tags(), "{size} bytes");
             if world.has(Feature::Tags) {
-                assert_eq!(world.store.tags(&object).await.unwrap(), attributes().tags);
+                assert_eq!(world.store.source.tags(&object).await.unwrap(), attributes().tags);
             }
             world.holds(&object, size).await;
         }
@@ -175,10 +176,10 @@ async fn copy_keeps_bytes_and_sets_attributes() {
             let new = Attributes { content_type: Some("image/png".into()), ..attributes() };
             let tags = if has_tags { CopyTags::Copy } else { CopyTags::Drop };
             world.store.copy(&from, &head, &to, &new, tags, &Condition::None).await.unwrap();
-            let head = world.store.head(&to).await.unwrap().unwrap();
+            let head = world.store.destination.head(&to).await.unwrap().unwrap();
             assert_eq!(head.attributes, Attributes { tags: Vec::new(), ..new }, "{size} bytes");
             if has_tags {
-                assert_eq!(world.store.tags(&to).await.unwrap(), attributes().tags, "{size} bytes");
+                assert_eq!(world.store.source.tags(&to).await.unwrap(), attributes().tags, "{size} bytes");
             }
             world.holds(&to, size).await;
         }
@@ -236,11 +237,11 @@ async fn conditions_hold() {
                 (Condition::Absent, Some(S3ErrorKind::PreconditionFailed)),
                 (stale(), Some(S3ErrorKind::PreconditionFailed)),
             ] {
-                let put = world.store.put(&to, noise(size), &attributes, &condition).await;
+                let put = world.store.destination.put(&to, noise(size), &attributes, &condition).await;
                 assert_eq!(put.err().map(|error| error.kind), kind, "put, {condition:?}, {size} bytes");
             }
-            let now = world.store.head(&to).await.unwrap().unwrap();
-            world.store.put(&to, noise(size), &attributes, &Condition::Unmodified(now.etag)).await.unwrap();
+            let now = world.store.destination.head(&to).await.unwrap().unwrap();
+            world.store.destination.put(&to, noise(size), &attributes, &Condition::Unmodified(now.etag)).await.unwrap();
             if size > 6 * MIB || world.has(Feature::ConditionalCopy) {
                 for condition in [Condition::Absent, stale()] {
                     let copy = world.store.copy(&from, &head, &to, &attributes, CopyTags::Drop, &condition).await;
@@ -264,12 +265,12 @@ async fn replaced_object_is_neither_read_nor_copied() {
             let (from, to, attributes) = (world.source("a"), world.destination("a"), Attributes::default());
             let old = world.put(&from, size, &attributes).await;
             world.put(&from, size + 1, &attributes).await;
-            let error = world.store.get(&from, Some(&old.etag)).await.unwrap_err();
+            let error = world.store.source.get(&from, Some(&old.etag)).await.unwrap_err();
             assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, from.clone()));
             let copy = world.store.copy(&from, &old, &to, &attributes, CopyTags::Drop, &Condition::None).await;
             let error = copy.unwrap_err();
             assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, from.clone()));
-            assert_eq!(world.store.head(&to).await.unwrap(), None);
+            assert_eq!(world.store.destination.head(&to).await.unwrap(), None);
         }
     })
     .await;
@@ -279,8 +280,8 @@ async fn replaced_object_is_neither_read_nor_copied() {
 async fn missing_key_and_bucket_differ_in_kind() {
     on_every_store(async |world| {
         let (missing, attributes) = (world.source("missing"), Attributes::default());
-        assert_eq!(world.store.head(&missing).await.unwrap(), None);
-        assert_eq!(world.store.get(&missing, None).await.unwrap_err().kind, S3ErrorKind::NotFound);
+        assert_eq!(world.store.destination.head(&missing).await.unwrap(), None);
+        assert_eq!(world.store.source.get(&missing, None).await.unwrap_err().kind, S3ErrorKind::NotFound);
         let head = world.put(&world.source("gone"), 10, &attributes).await;
         let gone = world.source("gone");
         world.client.delete_object().bucket(&gone.bucket).key(&gone.key).send().await.unwrap();
@@ -289,7 +290,7 @@ async fn missing_key_and_bucket_differ_in_kind() {
         let error = copy.unwrap_err();
         assert_eq!((error.kind, error.object), (S3ErrorKind::NotFound, gone));
         let nowhere = ObjectRef::new(format!("{}-that-is-not-there", world.destination), "a");
-        let put = world.store.put(&nowhere, noise(10), &attributes, &Condition::None).await;
+        let put = world.store.destination.put(&nowhere, noise(10), &attributes, &Condition::None).await;
         assert_eq!(put.unwrap_err().kind, S3ErrorKind::NoSuchBucket);
     })
     .await;

@@ -3,14 +3,14 @@
 
 mod support;
 
-use karui::s3::{Attributes, Condition, CopyTags, S3ErrorKind, Store, TransferConfig};
+use karui::s3::{self, Attributes, Condition, CopyTags, Pair, S3ErrorKind, TransferConfig};
 use support::ministack::{self, MiniStack};
 use support::{DESTINATION, MIB, SOURCE, destination, noise, source};
 
 struct World {
     _ministack: MiniStack,
     client: aws_sdk_s3::Client,
-    store: Store,
+    store: Pair,
 }
 
 async fn world() -> World {
@@ -26,7 +26,7 @@ async fn world() -> World {
         checksum: ministack::CHECKSUM,
         ..TransferConfig::default()
     };
-    let store = Store::new(client.clone(), transfer).with_copy_limit(6 * MIB as u64);
+    let store = Pair::within(s3::Client::new(client.clone(), transfer)).with_copy_limit(6 * MIB as u64);
     World { _ministack: ministack, client, store }
 }
 
@@ -38,11 +38,11 @@ async fn copy_keeps_any_key() {
         ["..", "../up", "a//b", "/lead", "a/../b", "./z", "folder/", "a b+c%20.jpg", "日本/é.jpg", "q?x=1&y#z", &long];
     for key in keys {
         for size in [10, 7 * MIB] {
-            store.put(&source(key), noise(size), &Attributes::default(), &Condition::None).await.unwrap();
-            let head = store.head(&source(key)).await.unwrap().unwrap();
+            store.destination.put(&source(key), noise(size), &Attributes::default(), &Condition::None).await.unwrap();
+            let head = store.destination.head(&source(key)).await.unwrap().unwrap();
             let (to, attributes) = (destination(key), Attributes::default());
             store.copy(&source(key), &head, &to, &attributes, CopyTags::Drop, &Condition::None).await.unwrap();
-            assert!(store.get(&to, None).await.unwrap().read_all().await.unwrap() == noise(size), "{key}");
+            assert!(store.source.get(&to, None).await.unwrap().read_all().await.unwrap() == noise(size), "{key}");
         }
     }
     let mut expected = keys.to_vec();
@@ -62,18 +62,18 @@ async fn versioned_bucket_uses_the_newest_version() {
     let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
     client.put_bucket_versioning().bucket(SOURCE).versioning_configuration(enabled).send().await.unwrap();
     let (from, attributes) = (source("a"), Attributes::default());
-    store.put(&from, noise(10), &attributes, &Condition::None).await.unwrap();
-    let old = store.head(&from).await.unwrap().unwrap();
-    store.put(&from, noise(11), &attributes, &Condition::None).await.unwrap();
+    store.destination.put(&from, noise(10), &attributes, &Condition::None).await.unwrap();
+    let old = store.destination.head(&from).await.unwrap().unwrap();
+    store.destination.put(&from, noise(11), &attributes, &Condition::None).await.unwrap();
 
-    assert_eq!(store.get(&from, Some(&old.etag)).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
+    assert_eq!(store.source.get(&from, Some(&old.etag)).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
     let copy = store.copy(&from, &old, &destination("a"), &attributes, CopyTags::Drop, &Condition::None).await;
     let error = copy.unwrap_err();
     assert_eq!((error.kind, error.object), (S3ErrorKind::PreconditionFailed, from.clone()));
 
     client.delete_object().bucket(SOURCE).key("a").send().await.unwrap();
-    assert_eq!(store.head(&from).await.unwrap(), None);
-    assert_eq!(store.get(&from, None).await.unwrap_err().kind, S3ErrorKind::NotFound);
+    assert_eq!(store.destination.head(&from).await.unwrap(), None);
+    assert_eq!(store.source.get(&from, None).await.unwrap_err().kind, S3ErrorKind::NotFound);
 }
 
 /// A folder has no file for it, and a console made it on purpose. The in-process S3 takes no such keys.

@@ -13,7 +13,7 @@ use karui::lambda::handle;
 use karui::optimize::{ImageError, Limit, MetadataPolicy, Quality, score};
 use karui::pipeline::report::{Outcome, Report};
 use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, Task, Unstrippable};
-use karui::s3::{Buckets, ETag, Encryption, ObjectRef, Operation, Store, TransferConfig};
+use karui::s3::{self, BucketConfig, ETag, Encryption, ObjectRef, Operation, Pair, TransferConfig};
 use serde_json::{Value, json};
 use support::faults::Fault;
 use support::{DESTINATION, MIB, SOURCE, TestS3, eventually};
@@ -622,17 +622,17 @@ async fn results_have_configured_class_headers_and_keys() {
         cache_control: Some("max-age=60".into()),
         ..Policy::to_bucket(DESTINATION)
     };
-    let protection = Buckets {
+    let protection = BucketConfig {
         encryption: Some(Encryption::SseS3),
         acl: Some("bucket-owner-full-control".into()),
-        ..Buckets::default()
+        ..BucketConfig::default()
     };
     for (body, operation) in [(&b"text"[..], Operation::CopyObject), (&photo, Operation::PutObject)] {
         let world = World::new().await;
         let put = world.put("a/b.png", body).cache_control("no-store");
         let job = world.told("a/b.png", put, body.len()).await;
         world.s3.faults.forget_seen();
-        let store = world.s3.store(1).with_buckets(protection.clone());
+        let store = world.s3.store(1).with_buckets(BucketConfig::default(), protection.clone());
         let report = Pipeline::new(store, policy.clone()).run(&job, None).await;
 
         assert_ne!(report.outcome, Outcome::Failed, "{report:?}");
@@ -658,7 +658,8 @@ async fn each_side_uses_its_own_principal() {
         let (near, far) = (World::new().await, World::new().await);
         let job = near.job("a", body).await;
         far.s3.faults.always(Operation::CopyObject, DENIED);
-        let store = Store::with_clients(near.s3.client(1), far.s3.client(1), TransferConfig::default());
+        let side = |s3: &TestS3| s3::Client::new(s3.client(1), TransferConfig::default());
+        let store = Pair::new(side(&near.s3), side(&far.s3));
         let report = Pipeline::new(store, Policy::to_bucket(DESTINATION)).run(&job, None).await;
 
         assert_ne!(report.outcome, Outcome::Failed, "{report:?}");
@@ -722,16 +723,13 @@ async fn every_request_has_the_expected_owner() {
     let photo = std::fs::read("tests/fixtures/photo.png").unwrap();
     let large: Vec<u8> = (0..7 * MIB).map(|i| (i * 31) as u8).collect();
     let key = "arn:aws:kms:eu-west-1:222222222222:key/1234";
-    let buckets = Buckets {
-        source_owner: Some("111111111111".into()),
-        destination_owner: Some("222222222222".into()),
-        encryption: Some(Encryption::Kms(key.into())),
-        acl: None,
-    };
+    let source = BucketConfig { owner: Some("111111111111".into()), ..BucketConfig::default() };
+    let destination =
+        BucketConfig { owner: Some("222222222222".into()), encryption: Some(Encryption::Kms(key.into())), acl: None };
     for body in [&b"text"[..], &photo, &large] {
         let world = World::new().await;
         let job = world.job("a", body).await;
-        let store = world.s3.store(1).with_buckets(buckets.clone());
+        let store = world.s3.store(1).with_buckets(source.clone(), destination.clone());
         let report = Pipeline::new(store, Policy::to_bucket(DESTINATION)).run(&job, None).await;
 
         assert_ne!(report.outcome, Outcome::Failed, "{report:?}");
@@ -754,11 +752,11 @@ async fn every_request_has_the_expected_owner() {
 async fn bucket_of_another_account_fails_with_its_owner() {
     let world = World::new().await;
     let job = world.job("a.txt", b"text").await;
-    let buckets = Buckets { source_owner: Some("111111111111".into()), ..Buckets::default() };
-    let store = world.s3.store(1).with_buckets(buckets);
+    let source = BucketConfig { owner: Some("111111111111".into()), ..BucketConfig::default() };
+    let store = world.s3.store(1).with_buckets(source, BucketConfig::default());
     world.s3.faults.always(Operation::GetObject, DENIED);
     let report = Pipeline::new(store, Policy::to_bucket(DESTINATION)).run(&job, None).await;
-    assert!(reason(&report).contains("does not belong to account 111111111111"), "{report:?}");
+    assert!(reason(&report).contains("does not belong to the expected account 111111111111"), "{report:?}");
 }
 
 // What ended the function

@@ -7,20 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use karui::s3::{
-    Attributes, Condition, CopyTags, ETag, Head, ObjectRef, Operation, Progress, RateLimits, S3Error, S3ErrorKind,
-    Store, TransferConfig, UnorderedReadError, UploadChecksum,
+    Attributes, BucketConfig, Client, Condition, CopyTags, ETag, Head, ObjectRef, Operation, Pair, Presigned, Progress,
+    RateLimits, S3Error, S3ErrorKind, TransferConfig, UnorderedReadError, UploadChecksum,
 };
 use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
 use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
-async fn head(store: &Store, object: &ObjectRef) -> Head {
-    store.head(object).await.unwrap().unwrap()
+async fn head(store: &Pair, object: &ObjectRef) -> Head {
+    store.destination.head(object).await.unwrap().unwrap()
 }
 
-async fn copy(store: &Store, from: &ObjectRef, to: &ObjectRef, condition: &Condition) -> Result<(), S3Error> {
+async fn copy(store: &Pair, from: &ObjectRef, to: &ObjectRef, condition: &Condition) -> Result<(), S3Error> {
     let head = head(store, from).await;
     store.copy(from, &head, to, &attributes(), CopyTags::Copy, condition).await
 }
@@ -31,9 +34,9 @@ async fn put_then_get_returns_bytes_and_attributes() {
     let store = s3.store(1);
     for (size, etag_suffix) in [(0, ""), (1, ""), (6 * MIB, ""), (6 * MIB + 1, "-1"), (15 * MIB, "-3")] {
         let (object, body) = (source("a.jpg"), noise(size));
-        store.put(&object, body.clone(), &attributes(), &Condition::None).await.unwrap();
+        store.destination.put(&object, body.clone(), &attributes(), &Condition::None).await.unwrap();
 
-        let download = store.get(&object, None).await.unwrap();
+        let download = store.source.get(&object, None).await.unwrap();
         assert_eq!(download.head.size, size as u64);
         assert_eq!(download.head.attributes, attributes());
         assert_eq!(download.head, head(&store, &object).await);
@@ -107,7 +110,7 @@ async fn expires_is_sent_unchanged() {
     let s3 = TestS3::start().await;
     let attributes = Attributes { expires: Some("0".into()), ..Attributes::default() };
     // The folder takes dates only; what counts is what was sent.
-    let _ = s3.store(1).put(&source("a"), noise(1), &attributes, &Condition::None).await;
+    let _ = s3.store(1).destination.put(&source("a"), noise(1), &attributes, &Condition::None).await;
     assert_eq!(s3.faults.seen(Operation::PutObject)[0].header("expires"), Some("0"));
 }
 
@@ -116,13 +119,13 @@ async fn peek_returns_first_bytes_and_keeps_them() {
     let s3 = TestS3::start().await;
     let body = noise(100_000);
     s3.put(&source("a"), &body).await;
-    let mut download = s3.store(1).get(&source("a"), None).await.unwrap();
+    let mut download = s3.store(1).source.get(&source("a"), None).await.unwrap();
     assert_eq!(download.peek(16).await.unwrap(), &body[..16]);
     assert_eq!(download.peek(50_000).await.unwrap(), &body[..50_000]);
     assert!(download.read_all().await.unwrap() == body);
 
     s3.put(&source("short"), &noise(3)).await;
-    let mut download = s3.store(1).get(&source("short"), None).await.unwrap();
+    let mut download = s3.store(1).source.get(&source("short"), None).await.unwrap();
     assert_eq!(download.peek(16).await.unwrap(), &noise(3)[..]);
     assert!(download.read_all().await.unwrap() == noise(3));
 }
@@ -162,7 +165,7 @@ async fn every_verb_accepts_any_key() {
         std::fs::create_dir(s3.folder.path().join(&bucket)).unwrap();
         let (from, to) = (ObjectRef::new(bucket, key), destination("to"));
         for size in [100 + n, 6 * MIB + 1 + n] {
-            store.put(&from, noise(size), &Attributes::default(), &Condition::None).await.unwrap();
+            store.destination.put(&from, noise(size), &Attributes::default(), &Condition::None).await.unwrap();
             copy(&store, &from, &to, &Condition::None).await.unwrap();
             assert!(s3.body(&to).await == noise(size), "{key}, {size} bytes");
             copy(&store, &to, &from, &Condition::None).await.unwrap();
@@ -180,16 +183,16 @@ async fn missing_key_bucket_and_upload_differ_in_kind() {
     let s3 = TestS3::start().await;
     let store = s3.store(1);
     let nowhere = ObjectRef::new("nowhere", "a");
-    assert_eq!(store.head(&source("a")).await.unwrap(), None);
-    assert_eq!(store.head(&nowhere).await.unwrap(), None);
-    assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, S3ErrorKind::NotFound);
-    assert_eq!(store.get(&nowhere, None).await.unwrap_err().kind, S3ErrorKind::NoSuchBucket);
+    assert_eq!(store.destination.head(&source("a")).await.unwrap(), None);
+    assert_eq!(store.destination.head(&nowhere).await.unwrap(), None);
+    assert_eq!(store.source.get(&source("a"), None).await.unwrap_err().kind, S3ErrorKind::NotFound);
+    assert_eq!(store.source.get(&nowhere, None).await.unwrap_err().kind, S3ErrorKind::NoSuchBucket);
     for size in [1, 7 * MIB] {
-        let put = store.put(&nowhere, noise(size), &Attributes::default(), &Condition::None).await;
+        let put = store.destination.put(&nowhere, noise(size), &Attributes::default(), &Condition::None).await;
         assert_eq!(put.unwrap_err().kind, S3ErrorKind::NoSuchBucket);
     }
     assert!(!s3.folder.path().join("nowhere").exists());
-    assert_eq!(store.tags(&source("a")).await.unwrap_err().kind, S3ErrorKind::NotSupported);
+    assert_eq!(store.source.tags(&source("a")).await.unwrap_err().kind, S3ErrorKind::NotSupported);
 }
 
 #[tokio::test]
@@ -201,7 +204,7 @@ async fn conditions_hold_for_every_write() {
         s3.put(&from, &noise(size)).await;
         let put = |condition| {
             let (store, to) = (store.clone(), to.clone());
-            async move { store.put(&to, noise(size), &Attributes::default(), &condition).await }
+            async move { store.destination.put(&to, noise(size), &Attributes::default(), &condition).await }
         };
         let stale = Condition::Unmodified(ETag::new("stale"));
 
@@ -226,9 +229,9 @@ async fn get_of_changed_object_is_precondition_failed() {
     let store = s3.store(1);
     s3.put(&source("a"), &noise(10)).await;
     let seen = head(&store, &source("a")).await.etag;
-    assert!(store.get(&source("a"), Some(&seen)).await.is_ok());
+    assert!(store.source.get(&source("a"), Some(&seen)).await.is_ok());
     s3.put(&source("a"), &noise(11)).await;
-    assert_eq!(store.get(&source("a"), Some(&seen)).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
+    assert_eq!(store.source.get(&source("a"), Some(&seen)).await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
 }
 
 #[tokio::test]
@@ -259,22 +262,22 @@ async fn read_of_short_or_changed_body_is_an_error() {
     s3.put(&source("a"), &noise(100_000)).await;
     for after in [0, 1, 99_999] {
         s3.faults.on(Operation::GetObject, 1, Fault::Cut(after));
-        let error = store.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
+        let error = store.source.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
         let S3ErrorKind::Truncated { expected: 100_000, got } = error.kind else { panic!("{error}") };
         assert!(got <= after as u64, "{got}");
     }
     let mut changed = noise(100_000).to_vec();
     changed[50_000] ^= 1;
     std::fs::write(s3.file(&source("a")), changed).unwrap();
-    let error = store.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
+    let error = store.source.get(&source("a"), None).await.unwrap().read_all().await.unwrap_err();
     assert_eq!(error.kind, S3ErrorKind::Corrupted);
 }
 
 /// Parts of 5 MiB by four requests at once.
-fn parallel(s3: &TestS3, attempts: u32) -> Store {
+fn parallel(s3: &TestS3, attempts: u32) -> Pair {
     let transfer =
         TransferConfig { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..TransferConfig::default() };
-    Store::new(s3.client(attempts), transfer)
+    Pair::within(Client::new(s3.client(attempts), transfer))
 }
 
 #[tokio::test]
@@ -283,7 +286,7 @@ async fn read_of_large_object_uses_ranges_of_one_etag() {
     let (object, body) = (source("a"), noise(31 * MIB + 1));
     s3.put(&object, &body).await;
     s3.faults.clear();
-    assert!(parallel(&s3, 1).get(&object, None).await.unwrap().read_all().await.unwrap() == body);
+    assert!(parallel(&s3, 1).source.get(&object, None).await.unwrap().read_all().await.unwrap() == body);
 
     let asked = s3.faults.seen(Operation::GetObject);
     assert_eq!(asked[0].header("range"), None);
@@ -299,9 +302,9 @@ async fn read_resumes_a_truncated_range() {
     for nth in 1..=3 {
         s3.faults.clear();
         s3.faults.on(Operation::GetObject, nth, Fault::Cut(MIB));
-        assert!(parallel(&s3, 2).get(&object, None).await.unwrap().read_all().await.unwrap() == body);
+        assert!(parallel(&s3, 2).source.get(&object, None).await.unwrap().read_all().await.unwrap() == body);
         s3.faults.on(Operation::GetObject, nth, Fault::Cut(MIB));
-        let error = parallel(&s3, 1).get(&object, None).await.unwrap().read_all().await.unwrap_err();
+        let error = parallel(&s3, 1).source.get(&object, None).await.unwrap().read_all().await.unwrap_err();
         assert!(matches!(error.kind, S3ErrorKind::Truncated { .. }), "{error}");
     }
 }
@@ -311,7 +314,7 @@ async fn read_of_object_changed_midway_is_an_error() {
     let s3 = TestS3::start().await;
     let object = source("a");
     s3.put(&object, &noise(31 * MIB)).await;
-    let mut download = parallel(&s3, 1).get(&object, None).await.unwrap();
+    let mut download = parallel(&s3, 1).source.get(&object, None).await.unwrap();
     download.peek(16).await.unwrap();
     s3.put(&object, &noise(31 * MIB + 1)).await;
     assert_eq!(download.read_all().await.unwrap_err().kind, S3ErrorKind::PreconditionFailed);
@@ -326,16 +329,16 @@ async fn read_of_large_object_with_wrong_byte_is_corrupted() {
     changed[20 * MIB] ^= 1;
     std::fs::write(s3.file(&object), changed).unwrap();
     let store = parallel(&s3, 2);
-    let error = store.get(&object, None).await.unwrap().read_all().await.unwrap_err();
+    let error = store.source.get(&object, None).await.unwrap().read_all().await.unwrap_err();
     assert_eq!(error.kind, S3ErrorKind::Corrupted);
 
     let seen = head(&store, &object).await;
-    let scattered = store.read_unordered(&object, &seen, |_| Ok(std::io::sink())).await;
+    let scattered = store.source.read_unordered(&object, &seen, |_| Ok(std::io::sink())).await;
     assert!(
         matches!(scattered, Err(UnorderedReadError::S3(S3Error { kind: S3ErrorKind::Corrupted, .. }))),
         "{scattered:?}"
     );
-    let pieces: Vec<_> = store.read_ordered(&object, &seen).collect().await;
+    let pieces: Vec<_> = store.source.read_ordered(&object, &seen).collect().await;
     assert_eq!(pieces.last().unwrap().as_ref().unwrap_err().kind, S3ErrorKind::Corrupted, "{} pieces", pieces.len());
     s3.put(&destination("a"), &noise(10)).await;
     let to = destination("a");
@@ -369,7 +372,7 @@ async fn read_unordered_writes_and_verifies_every_byte() {
     for checksum in [UploadChecksum::Crc64Nvme, UploadChecksum::Crc32c, UploadChecksum::Sha256] {
         for size in [0, 10, 16 * MIB + 3] {
             let at_once = TransferConfig { checksum, multipart_threshold: u64::MAX, ..TransferConfig::default() };
-            let writer = Store::new(s3.client(1), at_once);
+            let writer = Client::new(s3.client(1), at_once);
             writer.put(&object, noise(size), &attributes(), &Condition::None).await.unwrap();
             let store = parallel(&s3, 2);
             let seen = head(&store, &object).await;
@@ -379,9 +382,9 @@ async fn read_unordered_writes_and_verifies_every_byte() {
             let bytes = Arc::new(std::sync::Mutex::new(vec![0; size]));
             let places = Arc::clone(&bytes);
             let open = move |at: u64| Ok(Place { bytes: Arc::clone(&places), at: usize::try_from(at).unwrap() });
-            store.read_unordered(&object, &seen, open).await.unwrap();
+            store.source.read_unordered(&object, &seen, open).await.unwrap();
             assert!(*bytes.lock().unwrap() == noise(size), "{checksum:?}, {size} bytes");
-            let told = store.read_unordered(&object, &seen, |_| Ok(std::io::Cursor::new([]))).await;
+            let told = store.source.read_unordered(&object, &seen, |_| Ok(std::io::Cursor::new([]))).await;
             assert!(size == 0 || matches!(told, Err(UnorderedReadError::Write(_))), "{told:?}");
         }
     }
@@ -394,7 +397,7 @@ async fn relay_verifies_every_kind_of_checksum() {
     let (from, to) = (source("a"), destination("a"));
     let theirs =
         TransferConfig { checksum: UploadChecksum::Crc32c, multipart_threshold: u64::MAX, ..TransferConfig::default() };
-    Store::new(s3.client(1), theirs).put(&from, noise(11 * MIB), &attributes(), &Condition::None).await.unwrap();
+    Client::new(s3.client(1), theirs).put(&from, noise(11 * MIB), &attributes(), &Condition::None).await.unwrap();
     let store = parallel(&s3, 1);
     let seen = head(&store, &from).await;
     store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap();
@@ -411,9 +414,9 @@ async fn upload_with_every_checksum_is_verified() {
     let s3 = TestS3::start().await;
     for checksum in [UploadChecksum::Crc64Nvme, UploadChecksum::Crc32c, UploadChecksum::Sha256, UploadChecksum::Md5] {
         let transfer = TransferConfig { checksum, multipart_threshold: 6 * MIB as u64, ..TransferConfig::default() };
-        let store = Store::new(s3.client(1), transfer);
+        let store = Pair::within(Client::new(s3.client(1), transfer));
         for size in [0, 10, 17 * MIB] {
-            store.put(&source("a"), noise(size), &attributes(), &Condition::None).await.unwrap();
+            store.destination.put(&source("a"), noise(size), &attributes(), &Condition::None).await.unwrap();
             assert!(s3.body(&source("a")).await == noise(size), "{checksum:?}, {size} bytes");
         }
     }
@@ -426,7 +429,7 @@ async fn lost_completion_is_recognized_by_checksum() {
     let s3 = TestS3::start().await;
     let object = destination("a");
     s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::AnswerLost);
-    s3.store(2).put(&object, noise(7 * MIB), &Attributes::default(), &Condition::None).await.unwrap();
+    s3.store(2).destination.put(&object, noise(7 * MIB), &Attributes::default(), &Condition::None).await.unwrap();
     assert!(s3.body(&object).await == noise(7 * MIB));
 }
 
@@ -440,7 +443,11 @@ async fn put_stream_of_unknown_length_is_atomic() {
         let body = noise(size);
         let chunks = (0..size).step_by(300_007).map(|start| body.slice(start..size.min(start + 300_007)));
         let chunks: Vec<std::io::Result<Bytes>> = chunks.map(Ok).collect();
-        store.put_stream(&object, stream::iter(chunks), None, &attributes(), &Condition::None).await.unwrap();
+        store
+            .destination
+            .put_stream(&object, stream::iter(chunks), None, &attributes(), &Condition::None)
+            .await
+            .unwrap();
         assert_eq!(s3.faults.calls(Operation::UploadPart), parts, "{size} bytes");
         assert_eq!(s3.faults.calls(Operation::PutObject), usize::from(parts == 0), "{size} bytes");
         assert!(s3.body(&object).await == body, "{size} bytes");
@@ -448,8 +455,11 @@ async fn put_stream_of_unknown_length_is_atomic() {
     }
 
     let broken = [Ok(noise(12 * MIB)), Err(std::io::Error::other("the pipe is gone"))];
-    let error =
-        store.put_stream(&object, stream::iter(broken), None, &attributes(), &Condition::None).await.unwrap_err();
+    let error = store
+        .destination
+        .put_stream(&object, stream::iter(broken), None, &attributes(), &Condition::None)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, S3ErrorKind::Connection);
     assert!(s3.open_uploads().is_empty());
     assert!(s3.body(&object).await == noise(17 * MIB + 3), "the old object is there still");
@@ -468,7 +478,7 @@ async fn put_stream_of_known_length_has_equal_parts() {
     for (size, parts) in [(0, 0), (1000, 0), (6 * MIB, 0), (6 * MIB + 1, 1), (16 * MIB + 3, 3)] {
         s3.faults.clear();
         let (length, attributes) = (Some(size as u64), attributes());
-        store.put_stream(&object, stream(size), length, &attributes, &Condition::None).await.unwrap();
+        store.destination.put_stream(&object, stream(size), length, &attributes, &Condition::None).await.unwrap();
         assert!(s3.body(&object).await == noise(size), "{size} bytes");
         let sent = s3.faults.seen(Operation::UploadPart);
         let lengths = sent.iter().map(|part| part.header("content-length").unwrap().parse::<usize>().unwrap());
@@ -477,7 +487,10 @@ async fn put_stream_of_known_length_has_equal_parts() {
     }
     for size in [0, 10, 6 * MIB, 16 * MIB] {
         for length in [(size + 1) as u64, size.saturating_sub(1) as u64].into_iter().filter(|n| *n != size as u64) {
-            let put = store.put_stream(&object, stream(size), Some(length), &attributes(), &Condition::None).await;
+            let put = store
+                .destination
+                .put_stream(&object, stream(size), Some(length), &attributes(), &Condition::None)
+                .await;
             let error = put.expect_err("a length that is not its own");
             assert!(error.to_string().contains("than its stated length"), "{size} for {length}: {error}");
             assert!(s3.body(&object).await == noise(16 * MIB + 3) && s3.open_uploads().is_empty());
@@ -496,7 +509,7 @@ async fn put_stream_holds_only_the_parts_in_flight() {
         std::io::Result::Ok(noise(MIB))
     });
     let attributes = attributes();
-    let put = store.put_stream(&object, endless, None, &attributes, &Condition::None);
+    let put = store.destination.put_stream(&object, endless, None, &attributes, &Condition::None);
     assert!(tokio::time::timeout(Duration::from_millis(800), put).await.is_err());
     let taken = taken.into_inner();
     assert!((10 * MIB..=16 * MIB).contains(&taken), "{taken} bytes were taken for two parts of 5 MiB in flight");
@@ -529,10 +542,10 @@ async fn relay_copies_between_stores() {
     let (near, far) = (TestS3::start().await, TestS3::start().await);
     let transfer =
         TransferConfig { multipart_threshold: 6 * MIB as u64, part_size: 5 * MIB as u64, ..TransferConfig::default() };
-    let store = Store::with_clients(near.client(1), far.client(1), transfer);
+    let store = Pair::new(Client::new(near.client(1), transfer.clone()), Client::new(far.client(1), transfer));
     for size in [10, 16 * MIB] {
         near.put(&source("a"), &noise(size)).await;
-        let seen = store.get(&source("a"), None).await.unwrap().head;
+        let seen = store.source.get(&source("a"), None).await.unwrap().head;
         near.faults.forget_seen();
         store.relay(&source("a"), &seen, &destination("a"), &attributes(), &Condition::None).await.unwrap();
         let near_saw: HashSet<_> = near.faults.all_seen().iter().map(|seen| seen.operation).collect();
@@ -557,12 +570,12 @@ async fn progress_counts_every_byte_once() {
     s3.faults.on(Operation::UploadPart, 2, SLOW_DOWN);
     s3.faults.on(Operation::UploadPartCopy, 2, SLOW_DOWN);
     s3.faults.on(Operation::GetObject, 2, Fault::Cut(5));
-    store.put(&from, body.clone(), &attributes(), &Condition::None).await.unwrap();
+    store.destination.put(&from, body.clone(), &attributes(), &Condition::None).await.unwrap();
     assert_eq!(told(), body.len() as u64);
     copy(&store, &from, &to, &Condition::None).await.unwrap();
     assert_eq!(told(), body.len() as u64);
     let seen = head(&store, &from).await;
-    let pieces: Vec<Bytes> = store.read_ordered(&from, &seen).try_collect().await.unwrap();
+    let pieces: Vec<Bytes> = store.source.read_ordered(&from, &seen).try_collect().await.unwrap();
     assert!(pieces.concat() == body);
     assert_eq!(told(), body.len() as u64);
     store.relay(&from, &seen, &to, &attributes(), &Condition::None).await.unwrap();
@@ -604,7 +617,7 @@ async fn broken_body_is_resumed_only_for_the_same_etag() {
         s3.put(&object, &noise(100_000)).await;
         s3.faults.clear();
         s3.faults.on(Operation::GetObject, 1, Fault::Cut(50_000));
-        let mut download = s3.store(2).get(&object, None).await.unwrap();
+        let mut download = s3.store(2).source.get(&object, None).await.unwrap();
         assert_eq!(download.peek(16).await.unwrap(), &noise(16)[..]);
         if replaced {
             s3.put(&object, &noise(100_001)).await;
@@ -631,11 +644,11 @@ async fn refused_request_has_its_kind() {
         (Fault::Error(400, "KMS.DisabledException"), S3ErrorKind::KmsDenied),
     ] {
         s3.faults.on(Operation::GetObject, 1, fault.clone());
-        let error = s3.store(1).get(&source("a"), None).await.unwrap_err();
+        let error = s3.store(1).source.get(&source("a"), None).await.unwrap_err();
         assert_eq!(error.kind, kind, "{fault:?}: {error}");
     }
     s3.faults.on(Operation::HeadObject, 1, Fault::Error(403, "AccessDenied"));
-    let error = s3.store(1).head(&source("a")).await.unwrap_err();
+    let error = s3.store(1).destination.head(&source("a")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "HeadObject s3://source/a: access denied; grant s3:GetObject on arn:aws:s3:::source/* and s3:ListBucket on \
@@ -649,7 +662,7 @@ async fn dropped_upload_is_aborted() {
     s3.faults.always(Operation::UploadPart, Fault::Hang);
     let store = s3.store(1);
     let (object, attributes) = (destination("a"), attributes());
-    let put = store.put(&object, noise(22 * MIB), &attributes, &Condition::None);
+    let put = store.destination.put(&object, noise(22 * MIB), &attributes, &Condition::None);
     assert!(tokio::time::timeout(Duration::from_millis(500), put).await.is_err());
 
     assert_eq!(s3.faults.calls(Operation::UploadPart), 2, "no more parts at once than configured");
@@ -670,7 +683,7 @@ async fn upload_dropped_at_its_creation_is_aborted() {
     tokio::select! {
         biased;
         () = created => {}
-        _ = store.put(&object, noise(7 * MIB), &attributes, &Condition::None) => panic!("not given up"),
+        _ = store.destination.put(&object, noise(7 * MIB), &attributes, &Condition::None) => panic!("not given up"),
     }
     eventually("the abort", || s3.faults.calls(Operation::AbortMultipartUpload) == 1).await;
     eventually("its end", || s3.open_uploads().is_empty()).await;
@@ -682,7 +695,8 @@ async fn lost_completion_needs_the_object() {
     let object = destination("a");
     s3.put(&object, &noise(10)).await;
     s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::Error(404, "NoSuchUpload"));
-    let error = s3.store(1).put(&object, noise(7 * MIB), &attributes(), &Condition::None).await.unwrap_err();
+    let error =
+        s3.store(1).destination.put(&object, noise(7 * MIB), &attributes(), &Condition::None).await.unwrap_err();
     assert_eq!(error.kind, S3ErrorKind::NoSuchUpload);
     assert_eq!(s3.body(&object).await, noise(10));
 }
@@ -697,7 +711,7 @@ async fn write_with_lost_response_succeeds() {
         for operation in [Operation::PutObject, Operation::CopyObject, Operation::CompleteMultipartUpload] {
             s3.faults.on(operation, 1, Fault::AnswerLost);
         }
-        s3.store(2).put(&put, noise(size), &attributes(), &Condition::Absent).await.unwrap();
+        s3.store(2).destination.put(&put, noise(size), &attributes(), &Condition::Absent).await.unwrap();
         s3.faults.on(Operation::CompleteMultipartUpload, 1, Fault::AnswerLost);
         copy(&s3.store(2), &source("a"), &copied, &Condition::Absent).await.unwrap();
         assert!(s3.body(&put).await == noise(size));
@@ -709,8 +723,7 @@ async fn write_with_lost_response_succeeds() {
 /// The folder holds no such header: this answers one request by hand.
 #[tokio::test]
 async fn header_not_utf8_does_not_fail_the_read() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -722,7 +735,7 @@ async fn header_not_utf8_does_not_fail_the_read() {
     });
     let s3 = TestS3::start().await;
     let client = aws_sdk_s3::Client::from_conf(s3.server.config().endpoint_url(endpoint).build());
-    let head = head(&Store::new(client, TransferConfig::default()), &source("a")).await;
+    let head = head(&Pair::within(Client::new(client, TransferConfig::default())), &source("a")).await;
     assert_eq!((head.size, head.attributes.content_disposition), (3, None));
     assert_eq!(head.attributes.content_type.as_deref(), Some("image/png"));
     server.await.unwrap();
@@ -758,7 +771,54 @@ async fn stopped_local_s3_does_not_answer() {
     let store = s3.store(1);
     s3.put(&source("a"), &Bytes::from_static(b"x")).await;
     s3.server.stop().await;
-    assert_eq!(store.get(&source("a"), None).await.unwrap_err().kind, S3ErrorKind::Connection);
+    assert_eq!(store.source.get(&source("a"), None).await.unwrap_err().kind, S3ErrorKind::Connection);
+}
+
+/// Sends a presigned request as a browser does. Returns the head of the answer in lower case, and its body.
+async fn send(method: &str, request: &Presigned, body: &[u8]) -> (String, Vec<u8>) {
+    let (host, path) = request.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let head = format!(
+        "{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).unwrap().to_lowercase(), body)
+}
+
+/// The bucket that is written to is the one that is read.
+#[tokio::test]
+async fn presigned_requests_upload_and_read_an_object() {
+    let s3 = TestS3::start().await;
+    let buckets = BucketConfig { owner: Some("111111111111".into()), ..BucketConfig::default() };
+    let client = Client::new(s3.client(1), TransferConfig::default()).with_buckets(buckets);
+    let (sdk, object, body, hour) = (s3.client(1), source("a b/é.bin"), noise(100_000), Duration::from_secs(3600));
+    let begun = sdk.create_multipart_upload().bucket(&object.bucket).key(&object.key).send().await.unwrap();
+    let id = begun.upload_id().unwrap();
+
+    let part = client.presign_upload_part(&object, id, 1, hour).await.unwrap();
+    let (head, _) = send("PUT", &part, &body).await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    let etag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    let parts = CompletedMultipartUpload::builder().parts(CompletedPart::builder().part_number(1).e_tag(etag).build());
+    let end = sdk.complete_multipart_upload().bucket(&object.bucket).key(&object.key).upload_id(id);
+    end.multipart_upload(parts.build()).send().await.unwrap();
+
+    let get = client.presign_get(&object, hour).await.unwrap();
+    assert!(send("GET", &get, b"").await.1 == body);
+    for request in s3.faults.all_seen().iter().filter(|seen| seen.parts.uri.query().is_some_and(|q| q.contains("Sig")))
+    {
+        assert_eq!(request.header("x-amz-expected-bucket-owner"), Some("111111111111"), "{request:?}");
+    }
+    let other = Presigned { url: get.url.replace(".bin", ".bit"), ..get };
+    assert!(send("GET", &other, b"").await.0.starts_with("http/1.1 403"), "another key than the signed one");
+    let error = client.presign_get(&object, Duration::from_secs(8 * 24 * 3600)).await.unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::InvalidRequest);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -773,7 +833,7 @@ async fn request_rate_limit_includes_retries() {
     // A second's worth at once; each of the six behind them a tenth of a second after the one before.
     for n in 0..15 {
         let clone = if n % 2 == 0 { &store } else { &store.clone() };
-        clone.head(&source("a")).await.unwrap();
+        clone.destination.head(&source("a")).await.unwrap();
     }
     assert_eq!(s3.faults.calls(Operation::HeadObject), 16);
     assert!(begin.elapsed() >= Duration::from_millis(550), "{:?}", begin.elapsed());
@@ -785,8 +845,8 @@ async fn byte_rate_limit_holds_in_both_directions() {
     let limits = RateLimits { requests_per_second: None, kib_per_second: (8 << 10).try_into().ok() };
     let store = s3.store(1).with_rate_limits(limits);
     let begin = Instant::now();
-    store.put(&source("a"), noise(7 * MIB), &Attributes::default(), &Condition::None).await.unwrap();
-    assert!(store.get(&source("a"), None).await.unwrap().read_all().await.unwrap() == noise(7 * MIB));
+    store.destination.put(&source("a"), noise(7 * MIB), &Attributes::default(), &Condition::None).await.unwrap();
+    assert!(store.source.get(&source("a"), None).await.unwrap().read_all().await.unwrap() == noise(7 * MIB));
     // 14 MiB, of which a second's 8 go at once.
     assert!(begin.elapsed() >= Duration::from_millis(700), "{:?}", begin.elapsed());
 }
@@ -799,7 +859,7 @@ async fn rate_limited_body_does_not_time_out() {
     let store = s3.store(1).with_rate_limits(limits);
     let put = async |n: usize| {
         let object = destination(&n.to_string());
-        store.put(&object, noise(1000), &Attributes::default(), &Condition::None).await
+        store.destination.put(&object, noise(1000), &Attributes::default(), &Condition::None).await
     };
     let begin = Instant::now();
     let done = futures_util::future::join_all((0..24).map(put)).await;
@@ -815,7 +875,7 @@ async fn bytes_not_received_do_not_count_for_the_rate() {
     let store = s3.store(1).with_rate_limits(limits);
     let begin = Instant::now();
     for _ in 0..3 {
-        let mut download = store.get(&source("a"), None).await.unwrap();
+        let mut download = store.source.get(&source("a"), None).await.unwrap();
         assert_eq!(download.peek(16).await.unwrap(), &noise(16)[..]);
     }
     // Transferring everything three times would take eleven seconds.

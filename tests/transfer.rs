@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use karui::s3::{Attributes, ObjectRef, Operation, Store, TransferConfig};
+use karui::s3::{Attributes, Client, ObjectRef, Operation, Pair, TransferConfig};
 use serde_json::Value;
 use support::faults::{Fault, INTERNAL_ERROR};
 use support::{DESTINATION, MIB, SOURCE, TestS3, attributes, destination, eventually, noise, source};
@@ -153,21 +153,21 @@ const ODD: [&str; 6] = ["a b+c/100%.txt", "日本/é.txt", "x?y#z&=.txt", "..hid
 async fn cp_of_one_object_keeps_its_attributes() {
     let world = World::new().await;
     let (from, to) = (source("in/a b+日.jpg"), destination("out/x.jpg"));
-    world.s3.store(1).put(&from, noise(100), &attributes(), &karui::s3::Condition::None).await.unwrap();
+    world.s3.store(1).destination.put(&from, noise(100), &attributes(), &karui::s3::Condition::None).await.unwrap();
     let said =
         world.karui_words(&["cp", "--json", "s3://source/in/a b+日.jpg", "s3://destination/out/x.jpg"]).await.well();
     assert_eq!(said.rows[0]["action"], "copied");
     let asked = [(Operation::HeadObject, 3), (Operation::CopyObject, 1)].into();
     assert_eq!(world.asked(), asked, "inside S3: the source is looked at before and after, and what has arrived");
     assert_eq!(world.s3.body(&to).await, noise(100));
-    let head = world.s3.store(1).head(&to).await.unwrap().unwrap();
+    let head = world.s3.store(1).destination.head(&to).await.unwrap().unwrap();
     assert_eq!(head.attributes, attributes());
 
     world.karui_words(&["cp", "s3://source/in/a b+日.jpg", "down/"]).await.well();
     assert_eq!(world.read("down/a b+日.jpg"), noise(100));
     let written = fs::metadata(world.path("down/a b+日.jpg")).unwrap().modified().unwrap();
     let written = written.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
-    assert_eq!(Some(written), world.s3.store(1).head(&from).await.unwrap().unwrap().modified);
+    assert_eq!(Some(written), world.s3.store(1).destination.head(&from).await.unwrap().unwrap().modified);
     world.karui_words(&["cp", "down/a b+日.jpg", "s3://destination/up/"]).await.well();
     assert_eq!(world.s3.body(&destination("up/a b+日.jpg")).await, noise(100));
     let output = world.karui_words(&["cp", "s3://source/in/a b+日.jpg", "-"]).await.well();
@@ -191,7 +191,7 @@ async fn sync_of_folders_keeps_odd_keys() {
     for key in ODD {
         assert_eq!(world.read(&format!("down/{key}")), key.as_bytes(), "{key}");
     }
-    let typed = world.s3.store(1).head(&source("p/日本/é.txt")).await.unwrap().unwrap();
+    let typed = world.s3.store(1).destination.head(&source("p/日本/é.txt")).await.unwrap().unwrap();
     assert_eq!(typed.attributes.content_type.as_deref(), Some("text/plain"));
 
     for line in [
@@ -262,7 +262,7 @@ async fn cp_refuses_keys_that_are_no_paths() {
         let row = failed.iter().find(|row| row["source"] == format!("s3://source/{key}")).expect(key);
         row["reason"].as_str().unwrap().to_owned()
     };
-    assert!(reason("p/../../up").contains(".. in it") && reason("p//x").contains("no path"));
+    assert!(reason("p/../../up").contains("contains . or ..") && reason("p//x").contains("or contains //"));
     assert!(reason("p/file/x").contains("a file in place of a folder"));
     let mut left: Vec<_> =
         walkdir::WalkDir::new(world.here.path()).min_depth(1).into_iter().map(|e| e.unwrap().into_path()).collect();
@@ -474,7 +474,7 @@ async fn sync_optimizes_images_in_every_direction_once() {
     for prefix in ["a", "b"] {
         let photo = destination(&format!("{prefix}/photo-420.jpg"));
         assert!(smaller(&world.s3.body(&photo).await));
-        let head = world.s3.store(1).head(&photo).await.unwrap().unwrap();
+        let head = world.s3.store(1).destination.head(&photo).await.unwrap().unwrap();
         assert_eq!(head.attributes.content_type.as_deref(), Some("image/jpeg"));
         assert_eq!(head.attributes.metadata["karui-method"], "jpeg-coefficients");
     }
@@ -771,7 +771,7 @@ async fn source_replaced_during_copy_keeps_its_own_headers() {
     here.s3.faults.release();
     let said = Said::from(child.wait_with_output().await.unwrap()).well();
     assert_eq!(said.names("optimized"), ["x"]);
-    let head = there.s3.store(1).head(&destination("x")).await.unwrap().unwrap();
+    let head = there.s3.store(1).destination.head(&destination("x")).await.unwrap().unwrap();
     assert_eq!(head.attributes.content_type.as_deref(), Some("image/png"));
     assert_eq!(head.attributes.metadata["karui-original-size"], fixture("icon.png").len().to_string());
 }
@@ -835,13 +835,13 @@ async fn same_bytes_with_new_attributes_are_copied() {
         fixture("photo-420.jpg").into(),
         Attributes { cache_control: Some("no-store".into()), ..Attributes::default() },
     );
-    world.s3.store(1).put(&source("x.jpg"), body, &newer, &karui::s3::Condition::None).await.unwrap();
+    world.s3.store(1).destination.put(&source("x.jpg"), body, &newer, &karui::s3::Condition::None).await.unwrap();
     for (optimized, same) in [(1, 0), (0, 1)] {
         let said = world.karui(line).await.well();
         assert_eq!((said.summary("optimized"), said.summary("same")), (optimized, same), "{:?}", said.rows);
         let lists_only = world.asked().into_keys().all(|operation| operation == Operation::ListObjectsV2);
         assert_eq!(lists_only, same == 1, "{:?}", world.asked());
-        let head = world.s3.store(1).head(&destination("x.jpg")).await.unwrap().unwrap();
+        let head = world.s3.store(1).destination.head(&destination("x.jpg")).await.unwrap().unwrap();
         assert_eq!(head.attributes.cache_control, newer.cache_control);
     }
 }
@@ -854,10 +854,10 @@ async fn exact_compares_checksums_of_multipart_objects() {
     world.write("up/x", &noise(17 * MIB));
     for (to, multipart_threshold) in [(&here, u64::MAX), (&there, 0)] {
         let transfer = TransferConfig { multipart_threshold, ..TransferConfig::default() };
-        let store = Store::new(world.s3.client(1), transfer);
-        store.put(to, noise(17 * MIB), &attributes(), &karui::s3::Condition::None).await.unwrap();
+        let store = Pair::within(Client::new(world.s3.client(1), transfer));
+        store.destination.put(to, noise(17 * MIB), &attributes(), &karui::s3::Condition::None).await.unwrap();
     }
-    let etag = async |object| world.s3.store(1).head(object).await.unwrap().unwrap().etag;
+    let etag = async |object| world.s3.store(1).destination.head(object).await.unwrap().unwrap().etag;
     assert_ne!(etag(&here).await, etag(&there).await);
     let lines = ["up s3://destination", "s3://source up", "s3://source s3://destination"];
     for line in lines {
@@ -969,7 +969,7 @@ async fn optimize_streams_files_that_are_no_images() {
         assert!(parts.iter().sum::<usize>() >= 5, "in parts: {parts:?}");
     }
     assert!(world.read("down/a.bin") == noise(33 * MIB));
-    let head = world.s3.store(1).head(&destination("a.bin")).await.unwrap().unwrap();
+    let head = world.s3.store(1).destination.head(&destination("a.bin")).await.unwrap().unwrap();
     assert_eq!(head.attributes.metadata["karui-method"], "copy", "marked, so that it is known again");
 }
 
@@ -984,7 +984,7 @@ async fn cp_from_stdin_stores_an_object() {
         Said::from(child.wait_with_output().await.unwrap()).well();
         assert_eq!(world.s3.body(&ObjectRef::new(DESTINATION, key)).await, noise(size), "{key}");
     }
-    let head = world.s3.store(1).head(&destination("small.txt")).await.unwrap().unwrap();
+    let head = world.s3.store(1).destination.head(&destination("small.txt")).await.unwrap().unwrap();
     assert_eq!(head.attributes.content_type.as_deref(), Some("text/plain"));
     assert_eq!(world.s3.open_uploads(), [""; 0]);
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use tracing::level_filters::LevelFilter;
 
 use crate::pipeline::Policy;
-use crate::s3::{Buckets, ClientConfig, RateLimits, TransferConfig};
+use crate::s3::{BucketConfig, ClientConfig, RateLimits, TransferConfig};
 
 pub use vars::{VARS, Var, markdown};
 
@@ -24,8 +24,10 @@ pub struct Settings {
     pub transfer: TransferConfig,
     /// Limits on requests and bytes per second.
     pub rate_limits: RateLimits,
-    /// Expected bucket owners, and encryption and ACL of results.
-    pub buckets: Buckets,
+    /// Expected owner of source buckets.
+    pub source_buckets: BucketConfig,
+    /// Expected owner of destination buckets, and encryption and ACL of results.
+    pub destination_buckets: BucketConfig,
     /// Identity that reads sources.
     pub source_client: ClientConfig,
     /// Identity and region for the destination.
@@ -65,20 +67,24 @@ pub fn readable(environment: impl IntoIterator<Item = (OsString, OsString)>) -> 
     named.map(|(name, value)| (name, value.to_string_lossy().into_owned()))
 }
 
-/// Reads the transfer settings, rate limits and bucket options from the environment. Ignores all other variables.
+/// Reads the transfer settings, rate limits and bucket options (source, destination) from the environment. Ignores all other variables.
 ///
 /// # Errors
 /// [`Faults`], all at once.
 pub fn transfer(
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<(TransferConfig, RateLimits, Buckets), Faults> {
+) -> Result<(TransferConfig, RateLimits, [BucketConfig; 2]), Faults> {
     let given: BTreeMap<_, _> = environment.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let mut settings = Settings::unset();
     let vars = VARS.iter().filter(|var| TRANSFER_VARS.contains(&var.name));
     let faults: Vec<_> =
         vars.filter_map(|var| var.apply(&mut settings, given.get(var.name).map(String::as_str)).err()).collect();
-    let Settings { transfer, rate_limits, buckets, .. } = settings;
-    if faults.is_empty() { Ok((transfer, rate_limits, buckets)) } else { Err(Faults(faults)) }
+    let Settings { transfer, rate_limits, source_buckets, destination_buckets, .. } = settings;
+    if faults.is_empty() {
+        Ok((transfer, rate_limits, [source_buckets, destination_buckets]))
+    } else {
+        Err(Faults(faults))
+    }
 }
 
 impl Settings {
@@ -110,7 +116,8 @@ impl Settings {
             policy: Policy::to_bucket(""),
             transfer: TransferConfig::default(),
             rate_limits: RateLimits::default(),
-            buckets: Buckets::default(),
+            source_buckets: BucketConfig::default(),
+            destination_buckets: BucketConfig::default(),
             source_client: ClientConfig::default(),
             destination_client: ClientConfig::default(),
             source_bucket: None,
@@ -230,7 +237,8 @@ mod tests {
         assert_eq!(settings.policy.options, Options::default());
         assert_eq!(settings.transfer, TransferConfig::default());
         assert_eq!(settings.rate_limits, RateLimits::default());
-        assert_eq!(settings.buckets, Buckets::default());
+        assert_eq!(settings.source_buckets, BucketConfig::default());
+        assert_eq!(settings.destination_buckets, BucketConfig::default());
         assert_eq!(settings.policy.destination_bucket, "light-images");
         assert_eq!(settings.policy, Policy::to_bucket("light-images"));
         assert_eq!(
@@ -250,9 +258,9 @@ mod tests {
         let parse = |vars: &[(&str, &str)]| {
             transfer(vars.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())))
         };
-        let defaults = (TransferConfig::default(), RateLimits::default(), Buckets::default());
+        let defaults = (TransferConfig::default(), RateLimits::default(), <[BucketConfig; 2]>::default());
         assert_eq!(parse(&[("KARUI_QUALITY", "!"), ("KARUI_X", "")]), Ok(defaults));
-        let (transfer, limits, buckets) = parse(&[
+        let (transfer, limits, [source, destination]) = parse(&[
             ("KARUI_SOURCE_OWNER", "111111111111"),
             ("KARUI_DESTINATION_OWNER", "222222222222"),
             ("KARUI_MULTIPART_THRESHOLD", "32MiB"),
@@ -274,8 +282,8 @@ mod tests {
         assert_eq!(transfer, wanted);
         let wanted = RateLimits { requests_per_second: NonZeroU32::new(500), kib_per_second: NonZeroU32::new(3 << 10) };
         assert_eq!(limits, wanted);
-        assert_eq!(buckets.source_owner.as_deref(), Some("111111111111"));
-        assert_eq!(buckets.destination_owner.as_deref(), Some("222222222222"));
+        assert_eq!(source.owner.as_deref(), Some("111111111111"));
+        assert_eq!(destination.owner.as_deref(), Some("222222222222"));
         let Faults(faults) = parse(&[("KARUI_CHECKSUM", "crc"), ("KARUI_PART_SIZE", "1")]).unwrap_err();
         assert_eq!(faults.len(), 2, "{faults:?}");
     }
@@ -323,13 +331,13 @@ mod tests {
         assert_eq!(settings.policy.destination_key, KeyTemplate::under("small/"));
         assert_eq!(settings.source_bucket.as_deref(), Some("camera-uploads"));
         assert_eq!(settings.source_prefix, "photos/");
-        let buckets = Buckets {
-            source_owner: Some("111111111111".into()),
-            destination_owner: Some("222222222222".into()),
+        let source_buckets = BucketConfig { owner: Some("111111111111".into()), ..BucketConfig::default() };
+        let destination_buckets = BucketConfig {
+            owner: Some("222222222222".into()),
             encryption: Some(Encryption::Kms(KEY.into())),
             acl: Some("bucket-owner-full-control".into()),
         };
-        assert_eq!(settings.buckets, buckets);
+        assert_eq!((settings.source_buckets, settings.destination_buckets), (source_buckets, destination_buckets));
         let access = |role: &str, external_id: &str, region: Option<&str>| ClientConfig {
             role: Some(role.into()),
             external_id: Some(external_id.into()),
@@ -457,7 +465,7 @@ mod tests {
         assert!(fault.contains("no KARUI_DESTINATION_PREFIX"), "{fault}");
 
         let sse_s3 = ("KARUI_DESTINATION_ENCRYPTION", "sse-s3");
-        assert_eq!(with(sse_s3.0, sse_s3.1).unwrap().buckets.encryption, Some(Encryption::SseS3));
+        assert_eq!(with(sse_s3.0, sse_s3.1).unwrap().destination_buckets.encryption, Some(Encryption::SseS3));
         let fault = &both([("KARUI_DESTINATION_KMS_KEY", KEY), sse_s3]).unwrap_err()[0];
         assert!(fault.contains("no KARUI_DESTINATION_KMS_KEY"), "{fault}");
     }

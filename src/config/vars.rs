@@ -101,30 +101,32 @@ pub const VARS: &[Var] = &[
         format: ACCOUNT,
         default: Some(""),
         doc: "Account that source buckets must belong to; S3 refuses requests to a bucket of another account.",
-        read: |s, text| put_optional(&mut s.buckets.source_owner, text, account),
+        read: |s, text| put_optional(&mut s.source_buckets.owner, text, account),
     },
     Var {
         name: "KARUI_DESTINATION_OWNER",
         format: ACCOUNT,
         default: Some(""),
         doc: "Account that the destination bucket must belong to.",
-        read: |s, text| put_optional(&mut s.buckets.destination_owner, text, account),
+        read: |s, text| put_optional(&mut s.destination_buckets.owner, text, account),
     },
     Var {
         name: "KARUI_DESTINATION_KMS_KEY",
         format: "the ARN of a KMS key, arn:aws:kms:REGION:ACCOUNT:key/ID",
         default: Some(""),
         doc: "KMS key that encrypts the results (SSE-KMS), instead of the bucket's default.",
-        read: |s, text| put_optional(&mut s.buckets.encryption, text, |text| kms_key(text).map(Encryption::Kms)),
+        read: |s, text| {
+            put_optional(&mut s.destination_buckets.encryption, text, |text| kms_key(text).map(Encryption::Kms))
+        },
     },
     Var {
         name: "KARUI_DESTINATION_ENCRYPTION",
         format: "bucket, or sse-s3 and no KARUI_DESTINATION_KMS_KEY",
         default: Some("bucket"),
         doc: "bucket uses the bucket's default encryption; sse-s3 encrypts with S3's keys regardless of it.",
-        read: |s, text| match (text, &s.buckets.encryption) {
+        read: |s, text| match (text, &s.destination_buckets.encryption) {
             ("bucket", _) => Some(()),
-            ("sse-s3", None) => put(&mut s.buckets.encryption, Some(Some(Encryption::SseS3))),
+            ("sse-s3", None) => put(&mut s.destination_buckets.encryption, Some(Some(Encryption::SseS3))),
             _ => None,
         },
     },
@@ -186,7 +188,7 @@ pub const VARS: &[Var] = &[
         default: Some(""),
         doc: "Canned ACL of the results, for a bucket of another account that does not own its objects; requires \
               s3:PutObjectAcl. By default no ACL is sent.",
-        read: |s, text| put_optional(&mut s.buckets.acl, text, |text| word(text, ACLS)),
+        read: |s, text| put_optional(&mut s.destination_buckets.acl, text, |text| word(text, ACLS)),
     },
     Var {
         name: "KARUI_OVERWRITE",

@@ -1,4 +1,4 @@
-//! Processes one object, step by step. Reaches S3 only through [`Store`]; decisions are made in the pure modules.
+//! Processes one object, step by step. Reaches S3 only through [`Pair`]; decisions are made in the pure modules.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::memory::{MemoryBudget, Permit};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options, PROBE_BYTES};
-use crate::s3::{Attributes, Condition, CopyTags, Existing, Head, ObjectRef, S3Error, S3ErrorKind, Store};
+use crate::s3::{Attributes, Condition, CopyTags, Existing, Head, ObjectRef, Pair, S3Error, S3ErrorKind};
 
 /// Attempts to write a result that loses to concurrent writes, before the event fails and is retried.
 const MAX_WRITES: u32 = 3;
@@ -25,7 +25,7 @@ const ABORT_RESERVE: Duration = Duration::from_secs(2);
 
 /// Processes jobs by one policy.
 pub struct Pipeline {
-    store: Store,
+    store: Pair,
     policy: Policy,
     options_hash: String,
     tags: TagReader,
@@ -67,9 +67,9 @@ struct PendingWrite<'a> {
 
 impl Pipeline {
     #[must_use]
-    pub fn new(store: Store, policy: Policy) -> Self {
+    pub fn new(store: Pair, policy: Policy) -> Self {
         let options_hash = options_hash(&policy.options);
-        let tags = TagReader::new(store.clone());
+        let tags = TagReader::new(store.source.clone());
         let memory = Arc::new(MemoryBudget::new(policy.options.limits.memory));
         Self { store, policy, options_hash, tags, memory }
     }
@@ -157,7 +157,7 @@ impl Pipeline {
             return Ok(Existing::Unknown);
         }
         // Without permission for HEAD, the object may still be replaced.
-        Ok(Existing::from_head(self.store.head(target).await)?)
+        Ok(Existing::from_head(self.store.destination.head(target).await)?)
     }
 
     /// Returns the reason why nothing needs to be written, if there is one.
@@ -184,7 +184,7 @@ impl Pipeline {
     /// Reads the version that the event names, never a newer one: a stale event's GET fails, and is skipped by its
     /// class.
     async fn read_source(&self, job: &Job, known: Option<CopyReason>) -> Result<Source<'_>, Error> {
-        let mut download = self.store.get(&job.source, job.etag.as_ref()).await?;
+        let mut download = self.store.source.get(&job.source, job.etag.as_ref()).await?;
         let head = download.head.clone();
         let format = Format::sniff(download.peek(SNIFF_BYTES).await?);
         if let Some(reason) = known.or_else(|| CopyReason::from_first_bytes(&head, format, &self.policy.options.limits))
@@ -251,7 +251,7 @@ impl Pipeline {
                 return Ok(WriteOutcome::Skipped(Skip::NotOverwritten));
             }
             // If the source is unchanged, this job is the newer one, and the other write is replaced.
-            match self.store.head_source(&job.source).await? {
+            match self.store.source.head(&job.source).await? {
                 Some(now) if now.etag == write.head.etag => {}
                 Some(_) => return Ok(WriteOutcome::Skipped(Skip::SourceReplaced)),
                 None => return Ok(WriteOutcome::Skipped(Skip::SourceGone)),
@@ -319,7 +319,7 @@ impl Pipeline {
     async fn write(&self, write: &PendingWrite<'_>) -> Result<(), S3Error> {
         let PendingWrite { from, head, to, body, attributes, tags, condition } = write;
         match body {
-            Some(bytes) => self.store.put(to, bytes.clone(), attributes, condition).await,
+            Some(bytes) => self.store.destination.put(to, bytes.clone(), attributes, condition).await,
             None => self.store.copy(from, head, to, attributes, *tags, condition).await,
         }
     }

@@ -3,19 +3,19 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::s3::{Head, ObjectRef, S3Error, S3ErrorKind, Store};
+use crate::s3::{Client, Head, ObjectRef, S3Error, S3ErrorKind};
 
 type Tags = Vec<(String, String)>;
 
 /// Remembers the buckets whose tags it could read once: without permission, S3 reports a tag count of 0.
 pub(crate) struct TagReader {
-    store: Store,
+    client: Client,
     seen: Mutex<HashSet<String>>,
 }
 
 impl TagReader {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, seen: Mutex::default() }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, seen: Mutex::default() }
     }
 
     /// Returns the tags, or `None` and a warning if they may not be read and are not `required`.
@@ -32,7 +32,7 @@ impl TagReader {
         if head.tag_count == 0 && !required && self.seen().contains(&source.bucket) {
             return Ok((Some(Tags::new()), None));
         }
-        let tags = match self.store.tags(source).await {
+        let tags = match self.client.tags(source).await {
             // A store without tags has none to lose.
             Err(S3Error { kind: S3ErrorKind::NotSupported, .. }) if head.tag_count == 0 && !required => Tags::new(),
             Err(error) if error.may_be_about_tags() && !required => {

@@ -7,8 +7,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::error::{Operation, S3Error, S3ErrorKind};
+use super::error::{S3Error, S3ErrorKind};
 use super::object::ObjectRef;
+use super::operation::Operation;
 
 /// Converts an SDK error to an [`S3Error`].
 pub(super) fn failed<E>(operation: Operation, object: &ObjectRef, error: SdkError<E, HttpResponse>) -> S3Error

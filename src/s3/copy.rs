@@ -7,13 +7,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::checksum::StoredChecksum;
 use super::classify::failed;
-use super::client::with_long_timeout;
-use super::error::{Operation, S3Error, S3ErrorKind};
-use super::get::Written;
+use super::error::{S3Error, S3ErrorKind};
+use super::lost_response::Written;
 use super::multipart::{SentPart, Upload};
 use super::object::{Attributes, Condition, ETag, Head, ObjectRef};
+use super::operation::Operation;
+use super::pair::Pair;
 use super::parts::{Part, PartPlan};
-use super::{Buckets, Store};
+use super::request::{with_attributes, with_expires, with_protection};
 
 /// What happens to the source's tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum CopyTags {
 /// Target number of parts of a multipart copy. S3 moves the bytes, so large parts cost nothing.
 const COPY_PARTS: u64 = 100;
 
-impl Store {
+impl Pair {
     /// Copies the version that `head` describes, with new attributes: by one request up to 5 GiB, in parts above. Then
     /// sends HEAD for the copy, if that is allowed, and compares it with the source.
     ///
@@ -54,9 +55,8 @@ impl Store {
             Ok(etag) => etag,
             Err(error) => {
                 let error = self.find_culprit(error, from, head).await;
-                let owner = self.buckets.destination_owner.as_ref();
                 let written = Written { size: head.size, checksum: head.checksum.as_ref(), attributes, condition };
-                if error.object != *to || !written.succeeded_despite(&error, &self.client, to, owner).await {
+                if error.object != *to || !written.succeeded_despite(&error, &self.destination, to).await {
                     return Err(error);
                 }
                 None
@@ -67,7 +67,7 @@ impl Store {
 
     /// Compares the finished copy with its source by HEAD.
     async fn compare(&self, source: &Head, to: &ObjectRef, etag: Option<&ETag>) -> Result<(), S3Error> {
-        let found = match self.head(to).await {
+        let found = match self.destination.head(to).await {
             // Without permission to send HEAD, S3's answer is trusted.
             Err(S3Error { kind: S3ErrorKind::AccessDenied, .. }) => return Ok(()),
             found => found?,
@@ -94,10 +94,11 @@ impl Store {
             CopyTags::Copy => TaggingDirective::Copy,
             CopyTags::Drop => TaggingDirective::Replace,
         };
-        let request = self.client.copy_object().bucket(&to.bucket).key(&to.key).copy_source(from.copy_source());
-        let request = with_protection!(with_attributes!(request, attributes), self.buckets)
-            .set_expected_source_bucket_owner(self.buckets.source_owner.clone())
-            .set_expected_bucket_owner(self.buckets.destination_owner.clone())
+        let Self { source, destination, .. } = self;
+        let request = destination.sdk.copy_object().bucket(&to.bucket).key(&to.key).copy_source(from.copy_source());
+        let request = with_protection!(with_attributes!(request, attributes), destination.buckets)
+            .set_expected_source_bucket_owner(source.buckets.owner.clone())
+            .set_expected_bucket_owner(destination.buckets.owner.clone())
             .copy_source_if_match(head.etag.quoted())
             .metadata_directive(MetadataDirective::Replace)
             .tagging_directive(directive)
@@ -105,7 +106,7 @@ impl Store {
             .annotation_directive(AnnotationDirective::Exclude)
             .set_if_match(condition.if_match())
             .set_if_none_match(condition.if_none_match());
-        let sent = with_expires!(request, attributes).config_override(with_long_timeout(&self.client)).send().await;
+        let sent = with_expires!(request, attributes).config_override(destination.long_timeout()).send().await;
         let output = sent.map_err(|error| self.failed_copy(Operation::CopyObject, to, error))?;
         match output.copy_object_result.and_then(|result| result.e_tag) {
             Some(etag) => Ok(Some(ETag::new(&etag))),
@@ -123,14 +124,14 @@ impl Store {
         tags: CopyTags,
         condition: &Condition,
     ) -> Result<Option<ETag>, S3Error> {
-        let plan = PartPlan::new(head.size, self.transfer.part_size.max(head.size.div_ceil(COPY_PARTS)))
+        let plan = PartPlan::new(head.size, self.destination.transfer.part_size.max(head.size.div_ceil(COPY_PARTS)))
             .ok_or_else(|| S3Error::new(Operation::CreateMultipartUpload, to, S3ErrorKind::TooLarge))?;
         let untagged = Attributes { tags: Vec::new(), ..attributes.clone() };
         let attributes = if tags == CopyTags::Copy { attributes } else { &untagged };
-        let upload = Upload::create(self, to, attributes).await?;
+        let upload = Upload::create(&self.destination, to, attributes).await?;
         let parts = stream::iter(plan.parts())
             .map(|part| self.copy_part(&upload, part, from, head))
-            .buffer_unordered(self.transfer.concurrency.max(1))
+            .buffer_unordered(self.destination.transfer.concurrency.max(1))
             .try_collect()
             .await;
         match parts {
@@ -145,7 +146,7 @@ impl Store {
             error.copied_from = Some(Box::new(from.clone()));
             match error.kind {
                 S3ErrorKind::Archived { .. } | S3ErrorKind::CustomerKey => error.object = from.clone(),
-                S3ErrorKind::NotFound | S3ErrorKind::PreconditionFailed => match self.head_source(from).await {
+                S3ErrorKind::NotFound | S3ErrorKind::PreconditionFailed => match self.source.head(from).await {
                     Ok(None) => (error.object, error.kind) = (from.clone(), S3ErrorKind::NotFound),
                     Ok(Some(now)) if now.etag != head.etag => {
                         (error.object, error.kind) = (from.clone(), S3ErrorKind::PreconditionFailed);
@@ -161,17 +162,17 @@ impl Store {
 
     async fn copy_part(&self, upload: &Upload, part: Part, from: &ObjectRef, head: &Head) -> Result<SentPart, S3Error> {
         let operation = Operation::UploadPartCopy;
-        let request = upload.client.upload_part_copy().bucket(&upload.object.bucket).key(&upload.object.key);
+        let request = upload.client.sdk.upload_part_copy().bucket(&upload.object.bucket).key(&upload.object.key);
         let sent = request
             .upload_id(&upload.id)
-            .set_expected_source_bucket_owner(self.buckets.source_owner.clone())
-            .set_expected_bucket_owner(upload.owner.clone())
+            .set_expected_source_bucket_owner(self.source.buckets.owner.clone())
+            .set_expected_bucket_owner(upload.client.buckets.owner.clone())
             .part_number(part.number.into())
             .copy_source(from.copy_source())
             .copy_source_range(format!("bytes={}-{}", part.range.start, part.range.end - 1))
             .copy_source_if_match(head.etag.quoted())
             .customize()
-            .config_override(with_long_timeout(&upload.client))
+            .config_override(upload.client.long_timeout())
             .send()
             .await;
         let output = sent.map_err(|error| self.failed_copy(operation, &upload.object, error))?;
@@ -184,7 +185,7 @@ impl Store {
             (ChecksumAlgorithm::Crc32C, result.checksum_crc32_c.as_deref()),
             (ChecksumAlgorithm::Sha256, result.checksum_sha256.as_deref()),
         ]);
-        self.progress.add(part.range.end - part.range.start);
+        self.destination.progress.add(part.range.end - part.range.start);
         Ok(SentPart { number: part.number, etag: result.e_tag, checksum, sum: None })
     }
 
@@ -193,9 +194,7 @@ impl Store {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let Buckets { source_owner, destination_owner, .. } = &self.buckets;
-        failed(operation, to, error)
-            .with_expected_owner(source_owner.as_ref())
-            .with_expected_owner(destination_owner.as_ref())
+        let owners = [&self.source, &self.destination].map(|side| side.buckets.owner.as_ref());
+        owners.into_iter().fold(failed(operation, to, error), S3Error::with_expected_owner)
     }
 }

@@ -13,9 +13,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::{try_join, try_join_all};
 use tokio::task::JoinSet;
 
-use super::Store;
-use super::error::{Operation, S3Error, S3ErrorKind};
-use super::object::{Head, ObjectRef};
+use super::client::Client;
+use super::error::{S3Error, S3ErrorKind};
+use super::object::{ETag, Head, ObjectRef};
+use super::operation::Operation;
 use super::parts::PartPlan;
 
 /// Objects up to this size are verified on the current thread, without waiting for another one.
@@ -25,7 +26,7 @@ const VERIFIED_INLINE: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Download {
     pub head: Head,
-    store: Store,
+    client: Client,
     object: ObjectRef,
     body: Body,
     /// Retries of bodies that break off: the SDK retries only requests.
@@ -49,11 +50,23 @@ struct Segment {
     buffer: BytesMut,
 }
 
+impl Client {
+    /// Begins to read an object; [`Download`] yields its bytes. With `if_match`, only that version.
+    ///
+    /// # Errors
+    /// [`S3Error`]: kind [`S3ErrorKind::PreconditionFailed`] if the object has changed, [`S3ErrorKind::NotFound`] if it
+    /// is gone.
+    pub async fn get(&self, object: &ObjectRef, if_match: Option<&ETag>) -> Result<Download, S3Error> {
+        let (head, body) = self.get_object(object, if_match).await?;
+        Ok(Download::new(self, object, head, body))
+    }
+}
+
 impl Download {
-    pub(super) fn new(store: &Store, object: &ObjectRef, head: Head, stream: ByteStream) -> Self {
-        let attempts = store.source.config().retry_config().map_or(1, RetryConfig::max_attempts);
+    pub(super) fn new(client: &Client, object: &ObjectRef, head: Head, stream: ByteStream) -> Self {
+        let attempts = client.sdk.config().retry_config().map_or(1, RetryConfig::max_attempts);
         let body = Body { ready: BytesMut::new(), stream, end: head.size };
-        Self { head, store: store.clone(), object: object.clone(), body, repeats: attempts.saturating_sub(1) }
+        Self { head, client: client.clone(), object: object.clone(), body, repeats: attempts.saturating_sub(1) }
     }
 
     /// Returns the first `n` bytes, or fewer if the object is smaller.
@@ -77,14 +90,14 @@ impl Download {
     /// requested again, a range of a large object by itself.
     ///
     /// # Errors
-    /// [`S3Error`] as for [`Store::get`], and: kind [`S3ErrorKind::Truncated`] if a body ends early in every attempt,
+    /// [`S3Error`] as for [`Client::get`], and: kind [`S3ErrorKind::Truncated`] if a body ends early in every attempt,
     /// [`S3ErrorKind::Corrupted`] if the checksum does not match, [`S3ErrorKind::TooLarge`] if there is not enough
     /// memory.
     pub async fn read_all(mut self) -> Result<Bytes, S3Error> {
         let buffer = self.allocate()?;
         let pieces = Mutex::new(split_buffer(buffer, self.ranges()));
         let body = std::mem::take(&mut self.body);
-        let others = (1..self.store.transfer.download_concurrency).map(|_| self.read_from_back(&pieces));
+        let others = (1..self.client.transfer.download_concurrency).map(|_| self.read_from_back(&pieces));
         let (front, back) = try_join(self.read_from_front(&pieces, body), try_join_all(others)).await?;
         self.verify(join_segments(front.into_iter().chain(back.into_iter().flatten()).collect())).await
     }
@@ -123,7 +136,7 @@ impl Download {
     }
 
     fn ranges(&self) -> Vec<Range<u64>> {
-        let transfer = &self.store.transfer;
+        let transfer = &self.client.transfer;
         let in_parts = self.head.size > transfer.multipart_threshold && transfer.download_concurrency > 1;
         match PartPlan::new(self.head.size, transfer.part_size) {
             Some(plan) if in_parts => plan.parts().map(|part| part.range).collect(),
@@ -166,7 +179,7 @@ impl Download {
 
     pub(super) async fn ask(&self, range: Range<u64>) -> Result<ByteStream, S3Error> {
         // Boxed: a request is large, and one future holds several.
-        Box::pin(self.store.get_range(&self.object, &self.head.etag, range)).await
+        Box::pin(self.client.get_range(&self.object, &self.head.etag, range)).await
     }
 
     pub(super) async fn ask_again(

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::object::ObjectRef;
+use super::operation::Operation;
 use super::permissions;
 
 /// A request to S3 that failed after the SDK's retries.
@@ -18,24 +19,6 @@ pub struct S3Error {
     /// Message from S3.
     pub message: Option<Box<str>>,
     pub(super) source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-/// A request of the S3 API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
-    HeadObject,
-    GetObject,
-    GetObjectTagging,
-    PutObject,
-    CopyObject,
-    CreateMultipartUpload,
-    UploadPart,
-    UploadPartCopy,
-    CompleteMultipartUpload,
-    AbortMultipartUpload,
-    ListObjectsV2,
-    ListMultipartUploads,
-    DeleteObject,
 }
 
 /// Kind of a failed request, by who can act on it.
@@ -190,12 +173,6 @@ impl fmt::Display for S3Error {
 impl Error for S3Error {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
     }
 }
 

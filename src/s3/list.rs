@@ -1,17 +1,16 @@
-//! Lists and deletes objects. Only CLI commands use it, never the function.
+//! Lists objects. Only CLI commands use it, never the function.
 
 use std::collections::VecDeque;
 use std::fmt;
 
-use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{EncodingType, Object};
 use percent_encoding::percent_decode_str;
 
 use super::classify::failed;
-use super::error::{Operation, S3Error, S3ErrorKind};
+use super::client::Client;
+use super::error::{S3Error, S3ErrorKind};
 use super::object::{ETag, ObjectRef};
-use super::permissions::Side;
-use super::{Buckets, Store};
+use super::operation::Operation;
 
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +28,6 @@ pub struct Listing {
     client: Client,
     /// Bucket and prefix.
     what: ObjectRef,
-    owner: Option<String>,
     page: VecDeque<Listed>,
     next: Next,
     last: Option<String>,
@@ -47,33 +45,12 @@ impl fmt::Debug for Listing {
     }
 }
 
-impl Store {
+impl Client {
     /// Lists objects whose keys begin with `prefix.key`. Sends no request yet.
     #[must_use]
-    pub fn list(&self, prefix: &ObjectRef, side: Side) -> Listing {
-        let owner = self.buckets.owner(side).cloned();
-        let what = prefix.clone();
-        let client = match side {
-            Side::Source => self.source.clone(),
-            Side::Destination => self.client.clone(),
-        };
-        Listing { client, what, owner, page: VecDeque::new(), next: Next::First, last: None }
-    }
-
-    /// Deletes an object at the destination. A versioned bucket adds a delete marker. A missing object is no error.
-    ///
-    /// # Errors
-    /// [`S3Error`] of any kind but [`S3ErrorKind::NotFound`].
-    pub async fn delete(&self, object: &ObjectRef) -> Result<(), S3Error> {
-        let owner = self.buckets.destination_owner.as_ref();
-        let request = self.client.delete_object().bucket(&object.bucket).key(&object.key);
-        match request.set_expected_bucket_owner(owner.cloned()).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match failed(Operation::DeleteObject, object, error) {
-                S3Error { kind: S3ErrorKind::NotFound, .. } => Ok(()),
-                error => Err(error.with_expected_owner(owner)),
-            },
-        }
+    pub fn list(&self, prefix: &ObjectRef) -> Listing {
+        let (client, what) = (self.clone(), prefix.clone());
+        Listing { client, what, page: VecDeque::new(), next: Next::First, last: None }
     }
 }
 
@@ -110,17 +87,17 @@ impl Listing {
             Next::None => return Ok(false),
         };
         let prefix = Some(&self.what.key).filter(|prefix| !prefix.is_empty());
-        let request = self.client.list_objects_v2().bucket(&self.what.bucket).set_prefix(prefix.cloned());
+        let owner = self.client.buckets.owner.as_ref();
+        let request = self.client.sdk.list_objects_v2().bucket(&self.what.bucket).set_prefix(prefix.cloned());
         let sent = request
             .set_continuation_token(token)
-            .set_expected_bucket_owner(self.owner.clone())
+            .set_expected_bucket_owner(owner.cloned())
             // XML cannot represent some characters that a key may contain.
             .encoding_type(EncodingType::Url)
             .send()
             .await;
         let operation = Operation::ListObjectsV2;
-        let output =
-            sent.map_err(|error| failed(operation, &self.what, error).with_expected_owner(self.owner.as_ref()))?;
+        let output = sent.map_err(|error| failed(operation, &self.what, error).with_expected_owner(owner))?;
         let encoded = output.encoding_type == Some(EncodingType::Url);
         for object in output.contents.into_iter().flatten() {
             let listed = listed(object, encoded);
@@ -137,15 +114,6 @@ impl Listing {
             self.next = Next::After(output.next_continuation_token.ok_or_else(lost)?);
         }
         Ok(true)
-    }
-}
-
-impl Buckets {
-    pub(super) fn owner(&self, side: Side) -> Option<&String> {
-        match side {
-            Side::Source => self.source_owner.as_ref(),
-            Side::Destination => self.destination_owner.as_ref(),
-        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::checksum::StoredChecksum;
-use super::error::{S3Error, S3ErrorKind};
 
 /// A bucket and a key. The key is not URL-encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -121,7 +120,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Whether [`Store::read_unordered`](super::Store::read_unordered) can verify the object as well as an ordered download.
+    /// Whether [`Client::read_unordered`](super::Client::read_unordered) can verify the object as well as an ordered
+    /// download.
     #[must_use]
     pub fn can_read_unordered(&self) -> bool {
         self.checksum.as_ref().is_none_or(StoredChecksum::supports_unordered)
@@ -143,28 +143,6 @@ impl Head {
             Some(agrees) if agrees || of_the_whole => Some(agrees),
             // With SSE-KMS an ETag is no MD5; without a checksum the two objects then count as different.
             Some(_) | None => (self.etag.is_digest() && other.etag.is_digest()).then_some(false),
-        }
-    }
-}
-
-/// Result of a HEAD of the destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Existing {
-    /// HEAD is not permitted. Without `s3:ListBucket` a missing key answers `AccessDenied`; SSE-C hides an object.
-    Unknown,
-    Absent,
-    Present(Box<Head>),
-}
-
-impl Existing {
-    /// # Errors
-    /// [`S3Error`] of any other kind.
-    pub fn from_head(answer: Result<Option<Head>, S3Error>) -> Result<Self, S3Error> {
-        match answer {
-            Ok(Some(head)) => Ok(Self::Present(Box::new(head))),
-            Ok(None) => Ok(Self::Absent),
-            Err(S3Error { kind: S3ErrorKind::AccessDenied | S3ErrorKind::CustomerKey, .. }) => Ok(Self::Unknown),
-            Err(error) => Err(error),
         }
     }
 }

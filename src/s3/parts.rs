@@ -8,6 +8,10 @@ pub(super) const MAX_PARTS: u64 = 10_000;
 pub(super) const MIN_PART: u64 = 5 * MIB;
 pub(super) const MAX_PART: u64 = 5 << 30;
 
+/// Largest object, in bytes, that one `CopyObject` or `PutObject` accepts:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+pub(super) const SINGLE_REQUEST_LIMIT: u64 = 5 << 30;
+
 /// One part: its number, counted from 1, and its byte range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part {

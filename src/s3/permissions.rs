@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
 
-use super::error::Operation;
+use super::operation::Operation;
 
 /// An IAM action that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,14 +6,15 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::Store;
 use super::checksum::{StoredChecksum, Verifier};
+use super::client::Client;
 use super::download::Download;
-use super::error::{Operation, S3Error, S3ErrorKind};
+use super::error::{S3Error, S3ErrorKind};
 use super::object::{Head, ObjectRef};
+use super::operation::Operation;
 use super::parts::PartPlan;
 
-impl Store {
+impl Client {
     /// Downloads the version of the object that `head` describes, first byte to last. Several requests run ahead of the
     /// consumer; their bytes are held in memory. If S3 has a checksum of the whole object and the bytes do not match
     /// it, the last item is an error of kind [`S3ErrorKind::Corrupted`].

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use aws_sdk_s3::primitives::ByteStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Store;
 use super::checksum::{PartsVerifier, StoredChecksum};
+use super::client::Client;
 use super::download::Download;
 use super::error::{S3Error, S3ErrorKind};
 use super::object::{Head, ObjectRef};
@@ -27,10 +27,10 @@ pub enum UnorderedReadError {
     Write(#[from] io::Error),
 }
 
-impl Store {
+impl Client {
     /// Downloads the version of the object that `head` describes by several concurrent requests. Each writes to a
     /// writer of its own, which `open` returns for an offset in bytes. Verifies the checksum if S3 has a CRC of the
-    /// whole object. Other checksums, such as SHA-256, need the bytes in order ([`Store::read_ordered`]).
+    /// whole object. Other checksums, such as SHA-256, need the bytes in order ([`Client::read_ordered`]).
     ///
     /// # Errors
     /// [`UnorderedReadError`]; any part of the bytes may have been written by then.

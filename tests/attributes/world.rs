@@ -10,7 +10,8 @@ use bytes::Bytes;
 use karui::optimize::{Budget, Options, Outcome, Quality, optimize};
 use karui::pipeline::{Job, Pipeline, Policy, Task};
 use karui::s3::{
-    Attributes, Condition, CopyTags, ETag, Head, ObjectRef, S3Error, S3ErrorKind, Store, TransferConfig, UploadChecksum,
+    self, Attributes, Condition, CopyTags, ETag, Head, ObjectRef, Pair, S3Error, S3ErrorKind, TransferConfig,
+    UploadChecksum,
 };
 
 use crate::rows::{Row, Server, Way};
@@ -96,7 +97,7 @@ impl World {
     }
 
     /// A store whose every object goes this way, as far as it is put or copied.
-    pub fn store(&self, way: Way) -> Store {
+    pub fn store(&self, way: Way) -> Pair {
         let limit = if way.is_in_parts() { 0 } else { u64::MAX };
         let checksum = match self.server {
             Server::Folder => UploadChecksum::default(),
@@ -110,7 +111,7 @@ impl World {
             checksum,
             ..TransferConfig::default()
         };
-        Store::new(self.client.clone(), transfer).with_copy_limit(limit)
+        Pair::within(s3::Client::new(self.client.clone(), transfer)).with_copy_limit(limit)
     }
 
     /// Stores a source as anybody might, by no code of ours. Nothing is left of the one before: unlike S3, MiniStack keeps a
@@ -144,7 +145,7 @@ impl World {
         self.recorder.clear();
         let any = Condition::None;
         let written = match way {
-            Way::Put | Way::Multipart => store.put(&to, body, &attributes, &any).await,
+            Way::Put | Way::Multipart => store.destination.put(&to, body, &attributes, &any).await,
             Way::Copy | Way::MultipartCopy => store.copy(&from, &head, &to, &attributes, CopyTags::Copy, &any).await,
             Way::Relay | Way::MultipartRelay => store.relay(&from, &head, &to, &attributes, &any).await,
         };
@@ -153,8 +154,8 @@ impl World {
 
     pub async fn read(&self, object: &ObjectRef) -> Result<(Head, Attributes), String> {
         let store = self.store(Way::Put);
-        let head = store.head(object).await.map_err(|error| error.to_string())?.ok_or("nothing there")?;
-        let tags = match store.tags(object).await {
+        let head = store.destination.head(object).await.map_err(|error| error.to_string())?.ok_or("nothing there")?;
+        let tags = match store.source.tags(object).await {
             Err(S3Error { kind: S3ErrorKind::NotSupported, .. }) => Vec::new(),
             tags => tags.map_err(|error| error.to_string())?,
         };

@@ -12,7 +12,7 @@ use karui::error::{Class, Error};
 use karui::optimize::{Budget, Effort, Options, Outcome, optimize};
 use karui::pipeline::{self, Job, Pipeline, Policy, TagPolicy};
 use karui::s3::{
-    Attributes, Condition, CopyTags, Head, ObjectRef, Operation, S3Error, S3ErrorKind, Side, Store, TransferConfig,
+    Attributes, Client, Condition, CopyTags, Head, ObjectRef, Operation, Pair, S3Error, S3ErrorKind, TransferConfig,
 };
 
 use crate::support::faults::{Fault, INTERNAL_ERROR};
@@ -176,11 +176,14 @@ impl World {
         let (from, to) = (source("object"), destination("object"));
         // Even what is large at once, which is quicker.
         let transfer = TransferConfig { multipart_threshold: u64::MAX, ..TransferConfig::default() };
-        let store = Store::new(s3.timeless_client(1), transfer);
+        let store = Pair::within(Client::new(s3.timeless_client(1), transfer));
         for (object, body) in [(&from, task.body()), (&to, OLD)] {
-            store.put(object, body, &Attributes::default(), &Condition::None).await.unwrap();
+            store.destination.put(object, body, &Attributes::default(), &Condition::None).await.unwrap();
         }
-        let (head, old) = (store.head(&from).await.unwrap().unwrap(), store.head(&to).await.unwrap().unwrap());
+        let (head, old) = (
+            store.destination.head(&from).await.unwrap().unwrap(),
+            store.destination.head(&to).await.unwrap().unwrap(),
+        );
         s3.faults.clear();
         s3.faults.tag_everything(TAG);
         Self { s3, task, from, to, head, old }
@@ -204,12 +207,14 @@ impl World {
         let (store, attributes) = (self.store(attempts), attributes());
         let unmodified = Condition::Unmodified(self.old.etag.clone());
         match self.task {
-            Task::Head => assert_eq!(store.head(&self.from).await?.as_ref(), Some(&self.head)),
+            Task::Head => assert_eq!(store.destination.head(&self.from).await?.as_ref(), Some(&self.head)),
             Task::Get | Task::GetInParts => {
-                assert!(store.get(&self.from, None).await?.read_all().await? == self.task.body());
+                assert!(store.source.get(&self.from, None).await?.read_all().await? == self.task.body());
             }
-            Task::Tags => assert_eq!(store.tags(&self.from).await?, [(TAG.0.to_owned(), TAG.1.to_owned())]),
-            Task::Put | Task::PutInParts => store.put(&self.to, self.task.body(), &attributes, &unmodified).await?,
+            Task::Tags => assert_eq!(store.source.tags(&self.from).await?, [(TAG.0.to_owned(), TAG.1.to_owned())]),
+            Task::Put | Task::PutInParts => {
+                store.destination.put(&self.to, self.task.body(), &attributes, &unmodified).await?
+            }
             Task::Copy | Task::CopyInParts => {
                 store.copy(&self.from, &self.head, &self.to, &attributes, CopyTags::Copy, &unmodified).await?;
             }
@@ -217,22 +222,22 @@ impl World {
                 let body = self.task.body();
                 let chunks = (0..body.len()).step_by(MIB).map(|at| body.slice(at..body.len().min(at + MIB)));
                 let chunks = stream::iter(chunks.map(std::io::Result::Ok).collect::<Vec<_>>());
-                store.put_stream(&self.to, chunks, None, &attributes, &unmodified).await?;
+                store.destination.put_stream(&self.to, chunks, None, &attributes, &unmodified).await?;
             }
             Task::Relay => store.relay(&self.from, &self.head, &self.to, &attributes, &unmodified).await?,
             Task::List => {
-                let mut listing = store.list(&source(""), Side::Source);
+                let mut listing = store.source.list(&source(""));
                 assert_eq!(listing.next().await?.unwrap().etag, self.head.etag);
                 assert_eq!(listing.next().await?, None);
             }
-            Task::Delete => store.delete(&self.to).await?,
-            Task::Uploads => assert_eq!(store.open_uploads(&destination("")).await?, []),
+            Task::Delete => store.destination.delete(&self.to).await?,
+            Task::Uploads => assert_eq!(store.destination.open_uploads(&destination("")).await?, []),
             Task::Image | Task::ImageInParts | Task::File | Task::LargeFile => self.run_job(store).await?,
         }
         Ok(())
     }
 
-    async fn run_job(&self, store: Store) -> Result<(), Failure> {
+    async fn run_job(&self, store: Pair) -> Result<(), Failure> {
         // Tags that are required are read whatever S3 says of their number.
         let policy = Policy { options: quick(), tags: TagPolicy::Require, ..Policy::to_bucket(DESTINATION) };
         let job = Job {
@@ -255,7 +260,7 @@ impl World {
         }
     }
 
-    fn store(&self, attempts: u32) -> Store {
+    fn store(&self, attempts: u32) -> Pair {
         let multipart_threshold = if self.task == Task::ImageInParts { 0 } else { 6 * MIB as u64 };
         let transfer = TransferConfig {
             multipart_threshold,
@@ -264,7 +269,7 @@ impl World {
             download_concurrency: 2,
             ..TransferConfig::default()
         };
-        Store::new(self.s3.timeless_client(attempts), transfer).with_copy_limit(6 * MIB as u64)
+        Pair::within(Client::new(self.s3.timeless_client(attempts), transfer)).with_copy_limit(6 * MIB as u64)
     }
 
     /// The object at the destination: the task's result or the old object, complete.

@@ -17,7 +17,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use bytes::Bytes;
 use karui::dev::server::LocalS3;
-use karui::s3::{Attributes, Condition, ObjectRef, Store, TransferConfig};
+use karui::s3::{self, Attributes, Condition, ObjectRef, Pair, TransferConfig};
 use tempfile::TempDir;
 
 use faults::Faults;
@@ -59,14 +59,14 @@ impl TestS3 {
     }
 
     /// Parts of 5 MiB above 6 MiB, on put and copy alike; every request tried so many times.
-    pub fn store(&self, attempts: u32) -> Store {
+    pub fn store(&self, attempts: u32) -> Pair {
         let transfer = TransferConfig {
             multipart_threshold: 6 * MIB as u64,
             part_size: 5 * MIB as u64,
             concurrency: 2,
             ..TransferConfig::default()
         };
-        Store::new(self.client(attempts), transfer).with_copy_limit(6 * MIB as u64)
+        Pair::within(s3::Client::new(self.client(attempts), transfer)).with_copy_limit(6 * MIB as u64)
     }
 
     /// Uploads that were neither completed nor aborted.
@@ -78,11 +78,11 @@ impl TestS3 {
 
     pub async fn put(&self, object: &ObjectRef, body: &Bytes) {
         let attributes = Attributes::default();
-        self.store(3).put(object, body.clone(), &attributes, &Condition::None).await.unwrap();
+        self.store(3).destination.put(object, body.clone(), &attributes, &Condition::None).await.unwrap();
     }
 
     pub async fn body(&self, object: &ObjectRef) -> Bytes {
-        self.store(3).get(object, None).await.unwrap().read_all().await.unwrap()
+        self.store(3).source.get(object, None).await.unwrap().read_all().await.unwrap()
     }
 
     pub fn file(&self, object: &ObjectRef) -> std::path::PathBuf {

@@ -30,7 +30,7 @@ impl Copier {
                     Location::Local(path) => Some(on_disk(path.clone(), local::etag_of_file).await?),
                     Location::S3(_) | Location::Stream => listed,
                 };
-                let there = match Existing::from_head(self.store.head(to).await)? {
+                let there = match Existing::from_head(self.store.destination.head(to).await)? {
                     Existing::Present(there) => there,
                     Existing::Absent => return Ok(Some(false)),
                     Existing::Unknown => return Ok(None),
@@ -40,7 +40,7 @@ impl Copier {
                 Ok(Some(marker::answers(&there.attributes.metadata, &job, &self.options_hash)))
             }
             (Location::S3(from), Location::S3(to)) => {
-                let (here, there) = tokio::join!(self.store.head_source(from), self.store.head(to));
+                let (here, there) = tokio::join!(self.store.source.head(from), self.store.destination.head(to));
                 Ok(match (Existing::from_head(here)?, Existing::from_head(there)?) {
                     (Existing::Present(here), Existing::Present(there)) => here.has_same_bytes(&there),
                     (Existing::Absent, _) | (_, Existing::Absent) => Some(false),
@@ -48,11 +48,11 @@ impl Copier {
                 })
             }
             (Location::Local(file), Location::S3(object)) => {
-                let head = self.store.head(object);
+                let head = self.store.destination.head(object);
                 has_file(file, listed, head).await
             }
             (Location::S3(object), Location::Local(file)) => {
-                let head = self.store.head_source(object);
+                let head = self.store.source.head(object);
                 has_file(file, listed, head).await
             }
             (..) => Ok(None),
@@ -65,7 +65,7 @@ impl Copier {
         Ok(match (source, copied) {
             (_, SourceVersion::Changed) => true,
             (Location::S3(object), SourceVersion::Object(etag)) => {
-                let now = self.store.head_source(object).await?;
+                let now = self.store.source.head(object).await?;
                 now.is_some_and(|now| now.etag != *etag)
             }
             (Location::Local(path), SourceVersion::File(state)) => match tokio::fs::metadata(path).await {

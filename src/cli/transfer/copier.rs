@@ -18,7 +18,7 @@ use crate::pipeline::marker::options_hash;
 use crate::pipeline::report::Outcome;
 use crate::pipeline::tags::TagReader;
 use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
-use crate::s3::{Condition, CopyTags, Head, ObjectRef, S3Error, S3ErrorKind, Store};
+use crate::s3::{Condition, CopyTags, Head, ObjectRef, Pair, S3Error, S3ErrorKind};
 
 /// Least value of [`Copier::whole`], in bytes.
 const WHOLE: u64 = 32 << 20;
@@ -59,7 +59,7 @@ pub struct CopyTask {
 
 /// Copies objects between the two sides. Shared by all concurrent copies.
 pub struct Copier {
-    pub store: Store,
+    pub store: Pair,
     /// Whether both sides use the same principal.
     one_principal: bool,
     pub options: Option<Options>,
@@ -78,7 +78,7 @@ pub struct Copier {
 
 impl Copier {
     /// `root` is the folder that files are written to.
-    pub fn new(request: &Request, store: Store, root: PathBuf) -> Arc<Self> {
+    pub fn new(request: &Request, store: Pair, root: PathBuf) -> Arc<Self> {
         let both_s3 = request.source.is_s3() && request.destination.is_s3();
         let options = request.options.clone();
         let policy = options.clone().map(|options| Policy { options, ..Policy::to_bucket("") });
@@ -88,8 +88,8 @@ impl Copier {
             .map(|policy| Pipeline::new(store.clone(), policy).with_memory_budget(Arc::clone(&memory)));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Arc::new(Self {
-            tags: TagReader::new(store.clone()),
-            whole: WHOLE.max(store.multipart_threshold()),
+            tags: TagReader::new(store.source.clone()),
+            whole: WHOLE.max(store.destination.multipart_threshold()),
             store,
             one_principal: request.source_client == request.destination_client,
             options_hash: options_hash(&options.clone().unwrap_or_default()),
@@ -191,7 +191,7 @@ impl Copier {
     /// Deletes a key that only the destination has.
     pub async fn delete(&self, place: Location) -> TransferRow {
         let deleted = match &place {
-            Location::S3(object) => self.store.delete(object).await.map_err(CopyError::from),
+            Location::S3(object) => self.store.destination.delete(object).await.map_err(CopyError::from),
             Location::Local(path) => self.delete_file(path.clone()).await,
             Location::Stream => Ok(()),
         };
@@ -234,7 +234,7 @@ impl Copier {
             let row = self.copy_via_client(task).await?;
             return Ok(relayed(row, &"the sides are different stores"));
         }
-        let head = self.store.head_source(from).await?.ok_or_else(|| CopyError::Missing(from.clone()))?;
+        let head = self.store.source.head(from).await?.ok_or_else(|| CopyError::Missing(from.clone()))?;
         task.progress.expect(head.size);
         let copied = match self.copy_with_tags(task, from, &head, to).await {
             Err(error) if error.may_be_cross_principal() && !self.one_principal => {

@@ -31,7 +31,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{FAILED, WRONG_USAGE};
 use crate::config;
-use crate::s3::{Buckets, RateLimits, TransferConfig};
+use crate::s3::{BucketConfig, RateLimits, TransferConfig};
 use location::Location;
 use run::RunResult;
 
@@ -93,7 +93,7 @@ fn wrong_usage(name: &str, usage: &str) -> ExitCode {
 }
 
 /// Reads the transfer settings from the environment.
-fn settings() -> Result<(TransferConfig, RateLimits, Buckets), String> {
+fn settings() -> Result<(TransferConfig, RateLimits, [BucketConfig; 2]), String> {
     config::transfer(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())
 }
 

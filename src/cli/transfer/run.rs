@@ -14,7 +14,7 @@ use super::listing::{Listing, Merge, Pair, SkippedEntry};
 use super::location::Location;
 use super::report::{Action, Printer, ProgressHandle, TransferRow};
 use crate::cli::interrupted;
-use crate::s3::{ObjectRef, S3Error, Side, Store, TransferConfig, UploadTracker};
+use crate::s3::{self, Client, ObjectRef, S3Error, TransferConfig, UploadTracker};
 
 /// Time after Ctrl-C for tasks to stop: immediate, unless one waits for a disk.
 const TASK_GRACE: Duration = Duration::from_secs(2);
@@ -38,9 +38,9 @@ pub enum RunResult {
 pub async fn run(request: Request) -> Result<RunResult, String> {
     let request = resolve_sides(request)?;
     let uploads = UploadTracker::default();
-    let (transfer, limits, buckets) = super::settings()?;
-    let store =
-        connect(&request, transfer).await.with_buckets(buckets).with_rate_limits(limits).with_upload_tracker(&uploads);
+    let (transfer, limits, [source, destination]) = super::settings()?;
+    let mut store = connect(&request, transfer).await.with_buckets(source, destination).with_rate_limits(limits);
+    store.destination = store.destination.with_upload_tracker(&uploads);
     if !store.is_cross_store() {
         refuse_overlap(&request)?;
     }
@@ -132,14 +132,14 @@ fn refuse_overlap(request: &Request) -> Result<(), String> {
 
 /// Connects both sides. A local side uses the other side's client, since the SDK reads all of the system's certificates
 /// for each client.
-async fn connect(request: &Request, transfer: TransferConfig) -> Store {
+async fn connect(request: &Request, transfer: TransferConfig) -> s3::Pair {
     let (mut source, mut destination) = (&request.source_client, &request.destination_client);
     if !request.destination.is_s3() {
         destination = source;
     } else if !request.source.is_s3() {
         source = destination;
     }
-    Store::connect(source, destination, transfer).await
+    s3::Pair::connect(source, destination, transfer).await
 }
 
 async fn run_one(request: &Request, copier: Arc<Copier>, printer: &mut Printer) {
@@ -168,7 +168,7 @@ struct BulkTransfer<'a> {
     request: &'a Request,
     rules: SyncRules,
     copier: Arc<Copier>,
-    store: Store,
+    store: s3::Pair,
     in_flight: &'a mut InFlight,
     printer: &'a mut Printer,
 }
@@ -177,7 +177,7 @@ impl<'a> BulkTransfer<'a> {
     fn new(
         request: &'a Request,
         copier: Arc<Copier>,
-        store: Store,
+        store: s3::Pair,
         in_flight: &'a mut InFlight,
         printer: &'a mut Printer,
     ) -> Self {
@@ -194,9 +194,9 @@ impl<'a> BulkTransfer<'a> {
         let request = self.request;
         let there = match request.scope {
             Scope::One | Scope::All => Listing::Empty,
-            Scope::Newer | Scope::Different => listing(&self.store, &request.destination, Side::Destination),
+            Scope::Newer | Scope::Different => listing(&self.store.destination, &request.destination),
         };
-        let mut merge = Merge::new(listing(&self.store, &request.source, Side::Source), there);
+        let mut merge = Merge::new(listing(&self.store.source, &request.source), there);
         let ended = self.process_pairs(&mut merge).await;
         while self.join_next().await {}
         if let Err(stop) = ended {
@@ -246,9 +246,9 @@ impl<'a> BulkTransfer<'a> {
                 Ok(place) => {
                     // A key that is no path at the source does not exist there.
                     let from = self.request.source.join(key).ok();
-                    let (copier, store) = (Arc::clone(&self.copier), self.store.clone());
+                    let (copier, source) = (Arc::clone(&self.copier), self.store.source.clone());
                     let (progress, dry_run) = (self.printer.plan(0), self.request.dry_run);
-                    self.spawn(progress, async move { delete(&copier, &store, from.as_ref(), place, dry_run).await })
+                    self.spawn(progress, async move { delete(&copier, &source, from.as_ref(), place, dry_run).await })
                         .await;
                 }
                 Err(reason) => self.refuse(Action::Failed, key, reason),
@@ -318,14 +318,14 @@ impl<'a> BulkTransfer<'a> {
 /// Deletes a key that only the destination had when both sides were listed, unless the source has it now.
 async fn delete(
     copier: &Copier,
-    store: &Store,
+    source: &Client,
     from: Option<&Location>,
     place: Location,
     dry_run: bool,
 ) -> TransferRow {
     let row = |action| TransferRow::new(action, None, Some(&place));
     let there = match from {
-        Some(from) => source_has(store, from).await,
+        Some(from) => source_has(source, from).await,
         None => Ok(false),
     };
     match there {
@@ -338,12 +338,12 @@ async fn delete(
 }
 
 /// Whether the source has the key now: the listing's page may be minutes old.
-async fn source_has(store: &Store, from: &Location) -> Result<bool, String> {
+async fn source_has(source: &Client, from: &Location) -> Result<bool, String> {
     match from {
         // Not by HEAD: if s3:ListBucket is bound to a prefix, as `karui policy` prints it, HEAD cannot tell missing
         // from forbidden, since it sends no prefix.
         Location::S3(object) => {
-            let first = store.list(object, Side::Source).next().await.map_err(|error| error.to_string())?;
+            let first = source.list(object).next().await.map_err(|error| error.to_string())?;
             Ok(first.is_some_and(|listed| listed.key == object.key))
         }
         Location::Local(path) => match tokio::fs::symlink_metadata(path).await {
@@ -368,9 +368,9 @@ enum SyncError {
     EmptySource(String),
 }
 
-fn listing(store: &Store, root: &Location, side: Side) -> Listing {
+fn listing(client: &Client, root: &Location) -> Listing {
     match root {
-        Location::S3(prefix) => Listing::S3 { objects: Box::new(store.list(prefix, side)), root: prefix.key.clone() },
+        Location::S3(prefix) => Listing::S3 { objects: Box::new(client.list(prefix)), root: prefix.key.clone() },
         Location::Local(path) if path.is_dir() => Listing::of_folder(path.clone()),
         Location::Local(_) | Location::Stream => Listing::Empty,
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::local;
 use super::location::Location;
 use crate::cli::table::Table;
-use crate::s3::{self, ClientConfig, ObjectRef, OpenUpload, S3Error, Store};
+use crate::s3::{Client, ClientConfig, ObjectRef, OpenUpload, S3Error};
 
 /// List unfinished multipart uploads, whose parts cost storage, and abort old ones
 #[derive(Debug, Clone, clap::Args)]
@@ -56,10 +56,10 @@ pub async fn run(args: UploadsArgs) -> Result<bool, String> {
         return Err(format!("{}: want s3://bucket or s3://bucket/prefix", args.place));
     };
     let UploadsArgs { profile, role, external_id, region, endpoint, .. } = args.clone();
-    let client = s3::client_with(&ClientConfig { profile, region, endpoint, role, external_id }).await;
-    let (transfer, limits, buckets) = super::settings()?;
-    let store = Store::new(client, transfer).with_buckets(buckets).with_rate_limits(limits);
-    match list_and_abort(&store, &prefix, &args).await {
+    let (transfer, limits, [_, buckets]) = super::settings()?;
+    let config = ClientConfig { profile, region, endpoint, role, external_id };
+    let client = Client::connect(&config, transfer).await.with_buckets(buckets).with_rate_limits(limits);
+    match list_and_abort(&client, &prefix, &args).await {
         Ok(rows) => Ok(print(&rows, args.json)),
         Err(error) => {
             eprintln!("error: {error}");
@@ -97,14 +97,14 @@ impl UploadState {
     }
 }
 
-async fn list_and_abort(store: &Store, prefix: &ObjectRef, args: &UploadsArgs) -> Result<Vec<UploadRow>, S3Error> {
+async fn list_and_abort(client: &Client, prefix: &ObjectRef, args: &UploadsArgs) -> Result<Vec<UploadRow>, S3Error> {
     let now = local::seconds(SystemTime::now());
     let mut rows = Vec::new();
-    for upload in store.open_uploads(prefix).await? {
+    for upload in client.open_uploads(prefix).await? {
         let age = now - upload.initiated;
         let state = match args.abort_older_than {
             Some(limit) if is_older(age, limit) && args.dry_run => UploadState::Old,
-            Some(limit) if is_older(age, limit) => match store.abort_upload(&upload).await {
+            Some(limit) if is_older(age, limit) => match client.abort_upload(&upload).await {
                 Ok(()) => UploadState::Aborted,
                 Err(error) => UploadState::Failed(error),
             },

@@ -89,7 +89,7 @@ impl Copier {
     async fn open_source(&self, task: &CopyTask) -> Result<(Head, Option<Format>, OpenSource), CopyError> {
         match &task.from {
             Location::S3(object) => {
-                let mut download = self.store.get(object, None).await?;
+                let mut download = self.store.source.get(object, None).await?;
                 let format = Format::sniff(download.peek(SNIFF_BYTES).await?);
                 Ok((download.head.clone(), format, OpenSource::Download(Box::new(download))))
             }
@@ -115,7 +115,7 @@ impl Copier {
 
     /// Downloads an object unchanged; a large one in parts.
     async fn download(&self, task: &CopyTask, from: &ObjectRef) -> Result<TransferRow, CopyError> {
-        let download = self.store.get(from, None).await?;
+        let download = self.store.source.get(from, None).await?;
         let head = download.head.clone();
         task.progress.expect(head.size);
         if head.size <= self.whole {
@@ -168,7 +168,7 @@ impl Copier {
         let attributes = attributes_override.unwrap_or(Attributes { content_type, ..Attributes::default() });
         let body = stream::iter([Ok(first)]).chain(chunks);
         let store = self.store.clone().with_progress(task.progress.counter());
-        store.put_stream(to, body, length, &attributes, &Condition::None).await?;
+        store.destination.put_stream(to, body, length, &attributes, &Condition::None).await?;
         Ok(row(task, Action::Copied).with_all_bytes(sent.load(Ordering::Relaxed)))
     }
 
@@ -180,7 +180,7 @@ impl Copier {
         to: &ObjectRef,
         attributes_override: Option<Attributes>,
     ) -> Result<TransferRow, CopyError> {
-        let download = self.store.get(from, None).await?;
+        let download = self.store.source.get(from, None).await?;
         let head = download.head.clone();
         task.progress.expect(head.size);
         let (tags, warning) = self.tags(from, &head).await?;
@@ -224,7 +224,7 @@ impl Copier {
 
     async fn write_all(&self, content: &Content<'_>, to: &ObjectRef, attributes: &Attributes) -> Result<(), S3Error> {
         match content {
-            Content::Bytes(bytes) => self.store.put(to, bytes.clone(), attributes, &Condition::None).await,
+            Content::Bytes(bytes) => self.store.destination.put(to, bytes.clone(), attributes, &Condition::None).await,
             Content::Object { from, head, progress } => {
                 let store = self.store.clone().with_progress(progress.clone());
                 store.relay(from, head, to, attributes, &Condition::None).await
@@ -237,12 +237,12 @@ impl Copier {
     async fn stream_to_file(&self, task: &CopyTask, from: &ObjectRef, head: &Head) -> Result<(), CopyError> {
         let store = self.store.clone().with_progress(task.progress.counter());
         let Location::Local(path) = &task.to else {
-            return write_stream(tokio::io::stdout(), store.read_ordered(from, head), "stdout").await;
+            return write_stream(tokio::io::stdout(), store.source.read_ordered(from, head), "stdout").await;
         };
         let root = self.root.clone();
         let mut target = on_disk(path.clone(), move |path| local::AtomicFile::create(&root, path)).await?;
         if let Some(writer) = target.offset_writer().filter(|_| head.can_read_unordered()) {
-            let written = store.read_unordered(from, head, move |at| writer.open_at(at)).await;
+            let written = store.source.read_unordered(from, head, move |at| writer.open_at(at)).await;
             written.map_err(|error| match error {
                 UnorderedReadError::S3(error) => CopyError::S3(error),
                 UnorderedReadError::Write(error) => CopyError::Io { path: path.clone(), error },
@@ -251,7 +251,7 @@ impl Copier {
             let open = move |_: &Path| Ok((target.open()?, target));
             let file;
             (file, target) = on_disk(path.clone(), open).await?;
-            write_stream(tokio::fs::File::from_std(file), store.read_ordered(from, head), path).await?;
+            write_stream(tokio::fs::File::from_std(file), store.source.read_ordered(from, head), path).await?;
         }
         let modified = head.modified;
         on_disk(path.clone(), move |_| target.commit(modified)).await

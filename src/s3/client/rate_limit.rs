@@ -36,14 +36,14 @@ pub struct RateLimits {
 
 /// The limits in effect. Clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct RateLimiter {
+pub(in crate::s3) struct RateLimiter {
     requests: Option<Limit>,
     kib: Option<Limit>,
 }
 
 impl RateLimiter {
     /// Returns `None` if nothing is limited.
-    pub(super) fn new(limits: RateLimits) -> Option<Self> {
+    pub(in crate::s3) fn new(limits: RateLimits) -> Option<Self> {
         let RateLimits { requests_per_second, kib_per_second } = limits;
         (limits != RateLimits::default())
             .then(|| Self { requests: requests_per_second.map(Limit::new), kib: kib_per_second.map(Limit::new) })
@@ -66,7 +66,7 @@ impl RateLimiter {
     }
 
     /// Waits until this many bytes may be sent.
-    pub(super) async fn wait_for_bytes(&self, bytes: u64) {
+    pub(in crate::s3) async fn wait_for_bytes(&self, bytes: u64) {
         if let Some(limit) = &self.kib {
             limit.wait(bytes.div_ceil(1 << 10)).await;
         }

@@ -19,7 +19,8 @@ use aws_sdk_s3::config::{Region, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
 
-use super::idle_timeout;
+use super::config::ClientConfig;
+use super::idle_timeout::with_idle_timeout;
 
 /// Attempts per request, including the first: enough if three requests of ten fail. Adaptive retry slows all requests
 /// of a client while S3 answers 503 `SlowDown`.
@@ -28,47 +29,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest time per attempt in which no byte is sent and no response arrives. Also the grace period of the SDK's
 /// stalled-stream protection for response bodies.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Factor on the read timeout for requests that S3 may answer only after it has moved gigabytes.
-const LONG_TIMEOUT_FACTOR: u32 = 10;
 
-/// Identity and place of one side. A field that is `None` is found as every AWS tool finds it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClientConfig {
-    /// Profile in `~/.aws/config` and `~/.aws/credentials`. A named profile takes precedence over credentials in the
-    /// environment.
-    pub profile: Option<String>,
-    pub region: Option<String>,
-    /// URL of an S3-compatible store that is not AWS.
-    pub endpoint: Option<String>,
-    /// ARN of a role to assume with the credentials that were found.
-    pub role: Option<String>,
-    /// External ID that the role's trust policy requires.
-    pub external_id: Option<String>,
-}
-
-/// Connects with region, credentials and `AWS_ENDPOINT_URL` from the environment. Uses path style for an endpoint on
-/// `localhost` or an IP address, since such a host has no subdomain per bucket.
-pub async fn client() -> Client {
-    Box::pin(client_with(&ClientConfig::default())).await
-}
-
-/// Connects like [`client`]; fields set in `config` take precedence.
-pub async fn client_with(access: &ClientConfig) -> Client {
-    connection(access).await.0
-}
-
-/// Returns the client and the store that it addresses, as named by [`store_of`].
-pub(super) async fn connection(access: &ClientConfig) -> (Client, String) {
+/// Connects with region, credentials and `AWS_ENDPOINT_URL` from the environment; fields set in the configuration take
+/// precedence. Uses path style for an endpoint on `localhost` or an IP address, since such a host has no subdomain per
+/// bucket. Returns the client and the store that it addresses, as named by [`store_of`].
+pub(super) async fn connect(chosen: &ClientConfig) -> (Client, String) {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let http = idle_timeout::with_idle_timeout(http);
+    let http = with_idle_timeout(http);
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
         .stalled_stream_protection(stalled_downloads())
         .timeout_config(timeouts);
-    let mut region = access.region.clone().map(Region::new);
-    if let Some(profile) = &access.profile {
+    let mut region = chosen.region.clone().map(Region::new);
+    if let Some(profile) = &chosen.profile {
         if region.is_none() {
             let of_profile = ProfileFileRegionProvider::builder().profile_name(profile).build();
             let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(of_profile);
@@ -83,18 +58,18 @@ pub(super) async fn connection(access: &ClientConfig) -> (Client, String) {
         loader = loader.region(region);
     }
     let shared = loader.load().await;
-    let endpoint = access.endpoint.clone().or_else(|| endpoint(&shared));
+    let endpoint = chosen.endpoint.clone().or_else(|| endpoint(&shared));
     let path_style = endpoint.as_ref().is_some_and(|url| needs_path_style(url));
     // The SDK's default token bucket, shared by all clients, is empty after some fifty retries; then every request
     // fails at once.
     let repeats = RetryPartition::custom("karui").token_bucket(TokenBucket::unlimited()).build();
     let mut config = aws_sdk_s3::config::Builder::from(&shared).force_path_style(path_style).retry_partition(repeats);
-    if let Some(endpoint) = &access.endpoint {
+    if let Some(endpoint) = &chosen.endpoint {
         config = config.endpoint_url(endpoint);
     }
-    if let Some(role) = &access.role {
+    if let Some(role) = &chosen.role {
         let assumed = AssumeRoleProvider::builder(role).configure(&shared);
-        let assumed = access.external_id.iter().fold(assumed, AssumeRoleProviderBuilder::external_id);
+        let assumed = chosen.external_id.iter().fold(assumed, AssumeRoleProviderBuilder::external_id);
         config = config.credentials_provider(assumed.build().await);
     }
     let store = store_of(endpoint.as_deref(), shared.region().map_or("", Region::as_ref));
@@ -141,17 +116,6 @@ fn partition(region: &str) -> &'static str {
         ("eusc-", "aws-eusc"),
     ];
     OTHERS.iter().find(|(begins, _)| region.starts_with(begins)).map_or("aws", |(_, partition)| partition)
-}
-
-/// Overrides the client's timeouts for requests during which S3 itself moves an object's bytes: it may send nothing
-/// until it has finished.
-pub(super) fn with_long_timeout(client: &Client) -> aws_sdk_s3::config::Builder {
-    let mut timeouts = client.config().timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
-    let read = client.config().timeout_config().and_then(TimeoutConfig::read_timeout);
-    timeouts.set_read_timeout(read.map(|read| read * LONG_TIMEOUT_FACTOR));
-    aws_sdk_s3::config::Builder::new()
-        .timeout_config(timeouts.build())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 fn needs_path_style(url: &str) -> bool {
