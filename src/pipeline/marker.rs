@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::event::{Job, is_hex};
+use super::job::{Job, is_hex};
 use crate::optimize::Options;
 use crate::s3::ETag;
 

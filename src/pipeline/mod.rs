@@ -1,9 +1,9 @@
-//! Moves objects from an event to the destination: event → plan → HEAD → GET → optimize → PUT or COPY → report.
+//! Moves one object from its job to the destination: job → plan → HEAD → GET → optimize → PUT or COPY → report.
 //!
-//! All decisions are pure ([`event`], [`mod@plan`], [`marker`], [`inspect`]); [`Pipeline::run`] does the work.
+//! All decisions are pure ([`mod@plan`], [`marker`], [`inspect`]); [`Pipeline::run`] does the work.
 
-pub mod event;
 pub mod inspect;
+pub mod job;
 pub mod key;
 pub mod marker;
 pub mod memory;
@@ -12,7 +12,7 @@ pub mod report;
 pub mod run;
 pub(crate) mod tags;
 
-pub use event::{EventError, Job, Record, Task};
+pub use job::{EventError, Job, Task};
 pub use key::KeyTemplate;
 pub use plan::{Plan, PlanError, Skip, plan};
 pub use report::{JobOutcome, Report};
