@@ -776,6 +776,8 @@ async fn image_that_ended_the_function_is_copied_unread() {
     assert_eq!(world.bytes("a.png").await, photo);
     let again = world.run(&job).await;
     assert_eq!((again.outcome, reason(&again)), (Outcome::Skipped, "already-stored"));
+    let later = world.run(&Job { task: Task::Optimize, ..job }).await;
+    assert_eq!(later.outcome, Outcome::Optimized, "{later:?}");
 }
 
 // The function
