@@ -17,8 +17,6 @@ pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
 #[cfg(feature = "lambda")]
-pub mod error;
-#[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod optimize;
 #[cfg(feature = "lambda")]

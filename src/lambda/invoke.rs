@@ -7,9 +7,8 @@ use serde_json::Value;
 
 use super::answer::{InvocationError, Response, respond};
 use super::envelope::{self, Record};
-use crate::error::Error;
 use crate::pipeline::report::{JobOutcome, Report};
-use crate::pipeline::{Pipeline, Skip};
+use crate::pipeline::{Error, Pipeline, Skip};
 use crate::s3::ObjectRef;
 
 /// Deadline of this invocation; `None` if it is already past: then the runtime is an emulator that sends no clock time

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 
+use super::error::Error;
 use super::inspect::{BodyOutcome, CopyReason};
 use super::marker::{self, options_hash};
 use super::memory::MemoryBudget;
@@ -13,7 +14,6 @@ use super::plan::plan_to;
 use super::report::{Route, millis, timed};
 use super::tags::TagReader;
 use super::{Job, JobOutcome, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
-use crate::error::Error;
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options};
 use crate::s3::{Attributes, Condition, CopyTags, Existing, Head, ObjectRef, S3Error, S3ErrorKind, Store};
