@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{self, Settings};
+use crate::config::{self, Settings, TransferSettings};
 use crate::pipeline::Pipeline;
 use crate::s3::Store;
 
@@ -49,7 +49,8 @@ pub async fn main() -> ExitCode {
 }
 
 async fn connect(settings: &Settings) -> Pipeline {
-    let Settings { transfer, rate_limits, buckets, policy, source_client, destination_client, .. } = settings.clone();
+    let Settings { transfer, policy, source_client, destination_client, .. } = settings.clone();
+    let TransferSettings { transfer, rate_limits, buckets } = transfer;
     let store = Store::connect(&source_client, &destination_client, transfer).await;
     Pipeline::new(store.with_buckets(buckets).with_rate_limits(rate_limits), policy)
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
-use karui::config::{Settings, VARS};
+use karui::config::Settings;
+use karui::config::function::VARS;
 use karui::s3::{Operation, Scope, Side};
 use serde_json::Value;
 

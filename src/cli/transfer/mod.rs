@@ -30,7 +30,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{FAILED, WRONG_USAGE};
-use crate::config;
+use crate::config::{self, TransferSettings};
 use crate::s3::{Buckets, RateLimits, TransferConfig};
 use location::Location;
 use run::RunResult;
@@ -94,7 +94,9 @@ fn wrong_usage(name: &str, usage: &str) -> ExitCode {
 
 /// Reads the transfer settings from the environment.
 fn settings() -> Result<(TransferConfig, RateLimits, Buckets), String> {
-    config::transfer(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())
+    let settings =
+        TransferSettings::parse(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())?;
+    Ok((settings.transfer, settings.rate_limits, settings.buckets))
 }
 
 /// The runtime could not start; this was already reported.
