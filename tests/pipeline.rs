@@ -13,7 +13,7 @@ use karui::lambda::handle;
 use karui::optimize::{ImageError, Limit, MetadataPolicy, Quality, score};
 use karui::pipeline::report::{Outcome, Report};
 use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, Task, Unstrippable};
-use karui::s3::{Buckets, ETag, Encryption, ObjectRef, Operation, Store, TransferConfig};
+use karui::s3::{Buckets, Caller, ETag, Encryption, ObjectRef, Operation, Store, TransferConfig};
 use serde_json::{Value, json};
 use support::faults::Fault;
 use support::{DESTINATION, MIB, SOURCE, TestS3, eventually};
@@ -65,8 +65,11 @@ impl World {
     }
 
     /// Requests to S3 since the source was stored.
+    /// All requests, each one that the function may send.
     fn calls(&self) -> Vec<Operation> {
-        self.s3.faults.all_seen().iter().map(|seen| seen.operation.unwrap()).collect()
+        let calls: Vec<_> = self.s3.faults.all_seen().iter().map(|seen| seen.operation.unwrap()).collect();
+        assert!(calls.iter().all(|call| call.callers().contains(&Caller::Function)), "{calls:?}");
+        calls
     }
 
     /// A header of the only request of this operation.

@@ -86,7 +86,7 @@ pub use error::{Operation, S3Error, S3ErrorKind};
 pub use list::{Listed, Listing};
 pub use object::{Attributes, Condition, ETag, Existing, Head, ObjectRef};
 pub use open_uploads::{OpenUpload, UploadTracker};
-pub use permissions::{IamAction, Scope, Side};
+pub use permissions::{Caller, IamAction, Scope, Side};
 pub use progress::Progress;
 pub use rate_limit::RateLimits;
 pub use read_unordered::UnorderedReadError;
