@@ -33,7 +33,6 @@ const ARROWS: [(&str, &[&str]); 9] = [
 const KNOWN_CIRCLES: &[&[&str]] = &[
     &["cli/transfer/compare.rs", "cli/transfer/copier.rs", "cli/transfer/report.rs"],
     &["cli/transfer/mod.rs", "cli/transfer/run.rs", "cli/transfer/uploads.rs"],
-    &["dev/demo.rs", "dev/mod.rs"],
     // The engine's door, and what all its codecs share with them.
     &[
         "optimize/mod.rs",
