@@ -272,6 +272,10 @@ impl<'a> Ways<'a> {
         self.tiles.map_or(self.source, |tiles| tiles)
     }
 
+    fn whole(&self, chroma: Chroma) -> Option<Recompressor<'a>> {
+        Some(self.on(self.source, chroma)?.with_insets(&self.insets))
+    }
+
     fn on<'b>(&self, source: &'b dyn Blocks, chroma: Chroma) -> Option<Recompressor<'b>> {
         Some(Recompressor::new(source, chroma, self.bits_per_pixel)?.shown_by(self.to_srgb))
     }
@@ -279,7 +283,12 @@ impl<'a> Ways<'a> {
     /// The coarsest step that reaches the target on the sample, or else on the whole.
     fn at_target(&self, chroma: Chroma, threads: usize) -> Result<Known, Fault> {
         let mut known = Known::default();
-        let Some(recompressor) = self.on(self.smallest(), chroma) else { return Ok(known) };
+        let recompressor = match self.tiles {
+            // As the search that follows has it, so that its trials may be taken over.
+            None if self.orientation == UPRIGHT => self.whole(chroma),
+            _ => self.on(self.smallest(), chroma),
+        };
+        let Some(recompressor) = recompressor else { return Ok(known) };
         let score = |step| known.score(&recompressor, step, threads);
         if let Near::Step(step) = approach(&self.aim(&recompressor), score, None, self.budget).near {
             known.bytes = Some(recompressor.encode(&Setting::of_step(step))?.len());
@@ -288,8 +297,7 @@ impl<'a> Ways<'a> {
     }
 
     fn search(&self, chroma: Chroma, mut known: Known) -> Found<'a> {
-        let whole = self.on(self.source, chroma).map(|whole| whole.with_insets(&self.insets));
-        let Some(whole) = whole else { return Found { held: None, budget_cut: false } };
+        let Some(whole) = self.whole(chroma) else { return Found { held: None, budget_cut: false } };
         let sample = self.tiles.and_then(|tiles| self.on(tiles, chroma));
         let threads = self.budget.threads();
         let mut trials = Trials {
