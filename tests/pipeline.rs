@@ -64,8 +64,7 @@ impl World {
         self.pipeline(Policy::to_bucket(DESTINATION)).run(job, None).await
     }
 
-    /// Requests to S3 since the source was stored.
-    /// All requests, each one that the function may send.
+    /// Requests to S3 since the source was stored. The function may send each of them.
     fn calls(&self) -> Vec<Operation> {
         let calls: Vec<_> = self.s3.faults.all_seen().iter().map(|seen| seen.operation.unwrap()).collect();
         assert!(calls.iter().all(|call| call.callers().contains(&Caller::Function)), "{calls:?}");
