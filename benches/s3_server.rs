@@ -8,7 +8,7 @@ use std::io::{BufRead, stdin};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use karui::dev::server::{Action, LocalS3};
+use karui::dev::server::{Handler, LocalS3};
 
 type Counts = Arc<Mutex<BTreeMap<String, u64>>>;
 
@@ -17,11 +17,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder: PathBuf = std::env::args_os().nth(1).ok_or("usage: s3_server FOLDER")?.into();
     let counts = Counts::default();
     let seen = Arc::clone(&counts);
-    let count = move |parts: &hyper::http::request::Parts| {
-        *seen.lock().unwrap_or_else(PoisonError::into_inner).entry(parts.method.to_string()).or_default() += 1;
-        Action::Pass
-    };
-    let server = LocalS3::start_with(&folder, None, Arc::new(count)).await?;
+    let count: Handler = Arc::new(move |request, service| {
+        *seen.lock().unwrap_or_else(PoisonError::into_inner).entry(request.method().to_string()).or_default() += 1;
+        Box::pin(service.call(request))
+    });
+    let server = LocalS3::start_with(&folder, None, count).await?;
     println!("{}", server.endpoint());
     tokio::task::spawn_blocking(move || {
         for line in stdin().lock().lines() {

@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 INVOCATION_ENDS_WITHIN = 920
 # Invocations at once: enough to be quick, few enough to leave the function to new images.
 AT_ONCE = 8
-# The error type of the function's own answer, src/pipeline/event.rs.
+# The error type of the function's own answer, src/lambda/answer.rs.
 RECORDS_FAILED = "RecordsFailed"
 HIDDEN = "ApproximateNumberOfMessagesNotVisible"
 
@@ -59,7 +59,8 @@ def redrive(stack):
         answer, failed = invoke(event)
         if failed and answer.get("errorType") != RECORDS_FAILED:
             # It has ended the function just now: told so, the function copies.
-            answer, failed = invoke({"requestPayload": event, "responsePayload": answer})
+            ended = {"functionError": "Unhandled"}
+            answer, failed = invoke({"requestPayload": event, "responseContext": ended, "responsePayload": answer})
         if failed:
             return False, f"failed again: {answer.get('errorMessage')}"
         sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])

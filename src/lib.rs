@@ -38,9 +38,6 @@ pub mod config;
 pub mod dev;
 #[cfg(feature = "lambda")]
 #[doc(hidden)]
-pub mod error;
-#[cfg(feature = "lambda")]
-#[doc(hidden)]
 pub mod lambda;
 #[cfg(any(feature = "cli", feature = "lambda"))]
 #[doc(hidden)]

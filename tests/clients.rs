@@ -26,8 +26,8 @@ impl World {
     fn new(client: aws_sdk_s3::Client, checksum: UploadChecksum, environment: Vec<(&'static str, String)>) -> Self {
         let (multipart_threshold, part_size) = (6 * MIB as u64, 5 * MIB as u64);
         let transfer = TransferConfig { multipart_threshold, part_size, checksum, ..TransferConfig::default() };
-        let programs = std::env::var("KARUI_CLIENTS").expect(
-            "KARUI_CLIENTS must name a folder with python (and boto3) and aws; `make test` installs them and sets it",
+        let programs = std::env::var("KARUI_TEST_CLIENTS").expect(
+            "KARUI_TEST_CLIENTS must name a folder with python (and boto3) and aws; `make test` installs them and sets it",
         );
         let programs = std::path::absolute(programs).unwrap();
         Self {

@@ -1,5 +1,5 @@
 //! `make demo`'s program, and that it can fail: where the function only copies, the demo says so and ends with 1.
-//! `make test` says where cargo-lambda is, by `KARUI_CARGO_LAMBDA`.
+//! `make test` says where cargo-lambda is, by `KARUI_TEST_CARGO_LAMBDA`.
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,5 +1,5 @@
 //! The function's own program behind cargo-lambda's Runtime API, driven by `cargo lambda invoke`; S3 is the embedded one.
-//! `make test` says where cargo-lambda is, by `KARUI_CARGO_LAMBDA`.
+//! `make test` says where cargo-lambda is, by `KARUI_TEST_CARGO_LAMBDA`.
 
 mod support;
 

@@ -13,7 +13,7 @@ use karui::lambda::handle;
 use karui::optimize::{ImageError, Limit, MetadataPolicy, Quality, score};
 use karui::pipeline::report::{Outcome, Report};
 use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, Task, Unstrippable};
-use karui::s3::{self, BucketConfig, ETag, Encryption, ObjectRef, Operation, Pair, TransferConfig};
+use karui::s3::{self, BucketConfig, Caller, ETag, Encryption, ObjectRef, Operation, Pair, TransferConfig};
 use serde_json::{Value, json};
 use support::faults::Fault;
 use support::{DESTINATION, MIB, SOURCE, TestS3, eventually};
@@ -64,9 +64,11 @@ impl World {
         self.pipeline(Policy::to_bucket(DESTINATION)).run(job, None).await
     }
 
-    /// Requests to S3 since the source was stored.
+    /// Requests to S3 since the source was stored. The function may send each of them.
     fn calls(&self) -> Vec<Operation> {
-        self.s3.faults.all_seen().iter().map(|seen| seen.operation.unwrap()).collect()
+        let calls: Vec<_> = self.s3.faults.all_seen().iter().map(|seen| seen.operation.unwrap()).collect();
+        assert!(calls.iter().all(|call| call.callers().contains(&Caller::Function)), "{calls:?}");
+        calls
     }
 
     /// A header of the only request of this operation.
@@ -774,6 +776,8 @@ async fn image_that_ended_the_function_is_copied_unread() {
     assert_eq!(world.bytes("a.png").await, photo);
     let again = world.run(&job).await;
     assert_eq!((again.outcome, reason(&again)), (Outcome::Skipped, "already-stored"));
+    let later = world.run(&Job { task: Task::Optimize, ..job }).await;
+    assert_eq!(later.outcome, Outcome::Optimized, "{later:?}");
 }
 
 // The function

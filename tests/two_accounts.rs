@@ -85,8 +85,9 @@ impl World {
     }
 
     fn aws(&self, account: &str, words: &[&str]) {
-        let programs = std::env::var("KARUI_CLIENTS")
-            .expect("KARUI_CLIENTS must name a folder with the AWS CLI; `make test` installs it and sets the variable");
+        let programs = std::env::var("KARUI_TEST_CLIENTS").expect(
+            "KARUI_TEST_CLIENTS must name a folder with the AWS CLI; `make test` installs it and sets the variable",
+        );
         let mut command = Command::new(std::path::Path::new(&programs).join("aws"));
         command.arg("iam").args(words).env_clear().env("HOME", "/nonexistent");
         let output = command.envs(self.ministack.environment_of(account)).output().unwrap();

@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 
 /// Path of cargo-lambda, set by `make`.
-const CARGO_LAMBDA_VAR: &str = "KARUI_CARGO_LAMBDA";
-/// Variables of `make`, which the function would reject as unknown settings.
-const MAKE_VARS: [&str; 5] = [CARGO_LAMBDA_VAR, "KARUI_MINISTACK", "KARUI_SAM", "KARUI_CFN_LINT", "KARUI_CLIENTS"];
+const CARGO_LAMBDA_VAR: &str = "KARUI_TEST_CARGO_LAMBDA";
+/// Prefix of variables about tools and tests, which the function would reject as unknown settings.
+const TEST_VARS: &str = "KARUI_TEST_";
 const RUNTIME_START_TIMEOUT: Duration = Duration::from_secs(20);
 const INVOCATION_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -40,7 +40,7 @@ pub struct Launch {
 
 /// Returns the settings in this process's environment, to pass them to the function.
 pub fn settings_here() -> impl Iterator<Item = (OsString, OsString)> {
-    let is_setting = |name: &str| name.starts_with("KARUI_") && !MAKE_VARS.contains(&name);
+    let is_setting = |name: &str| name.starts_with("KARUI_") && !name.starts_with(TEST_VARS);
     std::env::vars_os().filter(move |(name, _)| name.to_str().is_some_and(is_setting))
 }
 

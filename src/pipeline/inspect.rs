@@ -119,6 +119,11 @@ impl BodyOutcome {
         }
     }
 
+    /// Whether the result is what these options give. A copy of what ended the function says nothing of them.
+    fn depends_on_options(&self) -> bool {
+        !matches!(self, Self::Copied { reason: CopyReason::EndedTheFunction, .. })
+    }
+
     /// Attributes of the result: the source's headers, with the true Content-Type of a recognized image, and the
     /// marker.
     pub(crate) fn attributes(
@@ -130,7 +135,7 @@ impl BodyOutcome {
     ) -> Attributes {
         let marker = Marker {
             source_etag: &source.etag,
-            options: options_hash,
+            options: self.depends_on_options().then_some(options_hash),
             original_size: source.size,
             score: self.score(),
             method: &self.method(),

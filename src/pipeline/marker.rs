@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::event::{Job, is_hex};
+use super::job::{Job, Task, is_hex};
 use crate::optimize::Options;
 use crate::s3::ETag;
 
@@ -29,8 +29,8 @@ const MAX_METADATA_BYTES: usize = 2048;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Marker<'a> {
     pub source_etag: &'a ETag,
-    /// Result of [`options_hash`].
-    pub options: &'a str,
+    /// Result of [`options_hash`]; `None` if the options had no say, so that a later event may optimize the object.
+    pub options: Option<&'a str>,
     /// Bytes.
     pub original_size: u64,
     pub score: Option<f64>,
@@ -53,7 +53,7 @@ impl Marker<'_> {
     fn entries(&self) -> impl Iterator<Item = (String, String)> {
         [
             (SOURCE_ETAG, Some(self.source_etag.as_str().to_string())),
-            (OPTIONS, Some(self.options.to_string())),
+            (OPTIONS, self.options.map(Into::into)),
             (VERSION, Some(env!("CARGO_PKG_VERSION").to_string())),
             (ORIGINAL_SIZE, Some(self.original_size.to_string())),
             (SCORE, self.score.map(|score| format!("{score:.2}"))),
@@ -70,12 +70,12 @@ fn clone_entry((name, value): (&String, &String)) -> (String, String) {
 }
 
 /// Whether the destination already holds the result of this job or of a later event. In doubt it does not: working
-/// again costs time, skipping could lose an object.
+/// again costs time, skipping could lose an object. A copy, which no options change, is answered by any result.
 #[must_use]
 pub fn answers(destination: &Metadata, job: &Job, options_hash: &str) -> bool {
     let stored = |name: &str| destination.get(name).map(String::as_str);
     job.etag.as_ref().is_some_and(|etag| stored(SOURCE_ETAG) == Some(etag.as_str()))
-        && stored(OPTIONS) == Some(options_hash)
+        && (job.task == Task::Copy || stored(OPTIONS) == Some(options_hash))
         && is_not_later(job.sequencer.as_deref(), stored(SEQUENCER))
 }
 
@@ -106,7 +106,6 @@ pub fn options_hash(options: &Options) -> String {
 mod tests {
     use super::*;
     use crate::optimize::{Effort, MetadataPolicy, Quality};
-    use crate::pipeline::Task;
     use crate::s3::ObjectRef;
 
     const HASH: &str = "0123456789abcdef";
@@ -128,7 +127,7 @@ mod tests {
     fn marker(etag: &ETag) -> Marker<'_> {
         Marker {
             source_etag: etag,
-            options: HASH,
+            options: Some(HASH),
             original_size: 1234,
             score: Some(81.234),
             method: "jpeg-pixels",
@@ -212,6 +211,19 @@ mod tests {
         for (what, stored, (etag, sequencer), answer) in table {
             assert_eq!(answers(&metadata(stored), &job(*etag, *sequencer), HASH), *answer, "{what}");
         }
+    }
+
+    #[test]
+    fn marker_without_options_answers_only_a_copy() {
+        let etag = ETag::new("abc");
+        let written = Marker { options: None, ..marker(&etag) }.added_to(&Metadata::new());
+        assert!(!written.contains_key(OPTIONS), "{written:?}");
+        let copy = |etag| Job { task: Task::Copy, ..job(Some(etag), Some("00AB")) };
+        assert!(answers(&written, &copy("abc"), HASH));
+        assert!(!answers(&written, &copy("abd"), HASH), "another version");
+        assert!(!answers(&written, &job(Some("abc"), Some("00AB")), HASH), "it may be optimized");
+        let optimized = marker(&etag).added_to(&Metadata::new());
+        assert!(answers(&optimized, &copy("abc"), "fedcba9876543210"), "a copy replaces no result");
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! Moves objects from an event to the destination: event → plan → HEAD → GET → optimize → PUT or COPY → report.
+//! Moves one object from its job to the destination: job → plan → HEAD → GET → optimize → PUT or COPY → report.
 //!
-//! All decisions are pure ([`event`], [`mod@plan`], [`marker`], [`inspect`]); [`Pipeline::run`] does the work.
+//! All decisions are pure ([`mod@plan`], [`marker`], [`inspect`]); [`Pipeline::run`] does the work.
 
-pub mod event;
+pub mod error;
 pub mod inspect;
+pub mod job;
 pub mod key;
 pub mod marker;
 pub mod plan;
@@ -11,7 +12,8 @@ pub mod report;
 pub mod run;
 pub(crate) mod tags;
 
-pub use event::{EventError, Job, Record, Task};
+pub use error::{Class, Error};
+pub use job::{EventError, Job, Task};
 pub use key::KeyTemplate;
 pub use plan::{Plan, PlanError, Skip, plan};
 pub use report::{JobOutcome, Report};

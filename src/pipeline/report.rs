@@ -7,8 +7,8 @@ use serde::Serialize;
 use tracing::info;
 
 use super::Skip;
+use super::error::{Class, Error};
 use super::inspect::{BodyOutcome, CopyReason};
-use crate::error::{Class, Error};
 use crate::optimize::{Format, ImageInfo};
 use crate::s3::{ETag, Head, ObjectRef};
 

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::error::Error;
 use super::inspect::{BodyOutcome, CopyReason};
 use super::marker::{self, options_hash};
 use super::plan::plan_to;
 use super::report::{Route, millis, timed};
 use super::tags::TagReader;
 use super::{Job, JobOutcome, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
-use crate::error::Error;
 use crate::memory::{MemoryBudget, Permit};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options, PROBE_BYTES};

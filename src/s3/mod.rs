@@ -43,7 +43,7 @@ pub use object::{Attributes, Condition, ETag, Head, ObjectRef};
 pub use open_uploads::OpenUpload;
 pub use operation::Operation;
 pub use pair::Pair;
-pub use permissions::{IamAction, Scope, Side};
+pub use permissions::{Caller, IamAction, Scope, Side};
 pub use presign::Presigned;
 pub use progress::Progress;
 pub use read_unordered::UnorderedReadError;

@@ -31,6 +31,15 @@ pub enum Scope {
     Objects,
 }
 
+/// A program that sends requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The Lambda function.
+    Function,
+    /// `karui cp`, `sync` and `uploads`, which also list, and delete if asked to.
+    Cli,
+}
+
 const fn action(side: Side, scope: Scope, action: &'static str) -> IamAction {
     IamAction { action, side, scope, for_tags: false }
 }
@@ -57,8 +66,8 @@ const HEAD: [IamAction; 4] = [
 ];
 
 impl Operation {
-    /// Every request that the function sends. CLI commands also list, and delete if asked to.
-    pub const SENT_BY_FUNCTION: [Self; 10] = [
+    /// Every request.
+    pub const ALL: [Self; 13] = [
         Self::HeadObject,
         Self::GetObject,
         Self::GetObjectTagging,
@@ -69,7 +78,33 @@ impl Operation {
         Self::UploadPartCopy,
         Self::CompleteMultipartUpload,
         Self::AbortMultipartUpload,
+        Self::ListObjectsV2,
+        Self::ListMultipartUploads,
+        Self::DeleteObject,
     ];
+
+    /// Programs that send the request.
+    #[must_use]
+    pub const fn callers(self) -> &'static [Caller] {
+        match self {
+            Self::HeadObject
+            | Self::GetObject
+            | Self::GetObjectTagging
+            | Self::PutObject
+            | Self::CopyObject
+            | Self::CreateMultipartUpload
+            | Self::UploadPart
+            | Self::UploadPartCopy
+            | Self::CompleteMultipartUpload
+            | Self::AbortMultipartUpload => &[Caller::Function, Caller::Cli],
+            Self::ListObjectsV2 | Self::ListMultipartUploads | Self::DeleteObject => &[Caller::Cli],
+        }
+    }
+
+    /// Every request that a program sends.
+    pub fn sent_by(caller: Caller) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |operation| operation.callers().contains(&caller))
+    }
 
     /// IAM actions that the request needs.
     #[must_use]

@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::Path;
 
-use karui::config::{Settings, VARS};
-use karui::s3::{Operation, Scope, Side};
+use karui::config::Settings;
+use karui::config::function::VARS;
+use karui::s3::{Caller, Operation, Scope, Side};
 use serde_json::Value;
 
-use crate::world::{Deployed, ROOT};
+use crate::world::Deployed;
 
-/// Actions that the requests of src/s3 need, each on its bucket and scope; and those for logs, the queue and keys.
+/// Actions that the function's requests need, each on its bucket and scope; and those for logs, the queue and keys.
 pub fn the_role_allows_what_the_code_calls_and_no_more(deployed: &Deployed) {
     let bucket = |side| match side {
         Side::Source => deployed.output("Source"),
         Side::Destination => deployed.output("Destination"),
     };
-    let grants = called_operations().into_iter().flat_map(Operation::iam_actions);
+    let grants = Operation::sent_by(Caller::Function).flat_map(Operation::iam_actions);
     let needed: BTreeSet<_> = grants
         .map(|grant| {
             let objects = if grant.scope == Scope::Objects { "/*" } else { "" };
@@ -37,31 +37,6 @@ pub fn the_role_allows_what_the_code_calls_and_no_more(deployed: &Deployed) {
         assert!(!bare.contains('*') && (!resource.ends_with(":*") || action.starts_with("logs:")), "{resource}");
     }
     assert_eq!(deployed.0["attached"], serde_json::json!([]), "no policy of AWS, which would allow more");
-}
-
-/// Files of src/s3 that only CLI commands use.
-const OF_PEOPLE: [&str; 3] = ["src/s3/delete.rs", "src/s3/list.rs", "src/s3/open_uploads.rs"];
-
-/// Every request that the function sends, by its name in the SDK: `.get_object()` and then its bucket.
-fn called_operations() -> BTreeSet<Operation> {
-    let mut called = BTreeSet::new();
-    for entry in walkdir::WalkDir::new(Path::new(ROOT).join("src")) {
-        let path = entry.unwrap().into_path();
-        if path.extension().is_none_or(|extension| extension != "rs")
-            || OF_PEOPLE.iter().any(|file| path.ends_with(file))
-        {
-            continue;
-        }
-        let code: String = std::fs::read_to_string(&path).unwrap().split_whitespace().collect();
-        for (before, _) in code.match_indices("().bucket(").map(|(at, _)| code.split_at(at)) {
-            let name = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-            let camel: String = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-            let operation = Operation::SENT_BY_FUNCTION.into_iter().find(|operation| operation.to_string() == camel);
-            called.insert(operation.unwrap_or_else(|| panic!("{} calls {name}, which has no grants", path.display())));
-        }
-    }
-    assert!(called.len() > 5, "{called:?}");
-    called
 }
 
 pub fn buckets_and_queue_are_closed(deployed: &Deployed) {

@@ -1,6 +1,6 @@
 //! template.yaml, deployed: `make deploy` into `MiniStack`, fifty objects put by boto3, what kills the function and comes
 //! back by `make redrive`, and `make destroy`. What is tried here is what ships, but for the machine that the function's
-//! file is built for. `make test` says where the SAM CLI and cfn-lint are, by `KARUI_SAM` and `KARUI_CFN_LINT`.
+//! file is built for. `make test` says where the SAM CLI and cfn-lint are, by `KARUI_TEST_SAM` and `KARUI_TEST_CFN_LINT`.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -23,8 +23,8 @@ use world::{Deployed, ROOT, World, succeed, tool};
 #[test]
 fn template_is_valid() {
     let template = Path::new(ROOT).join("template.yaml");
-    succeed(Command::new(tool("KARUI_CFN_LINT")).arg(&template));
-    let mut sam = Command::new(tool("KARUI_SAM"));
+    succeed(Command::new(tool("KARUI_TEST_CFN_LINT")).arg(&template));
+    let mut sam = Command::new(tool("KARUI_TEST_SAM"));
     succeed(
         sam.args(["validate", "--lint", "--region", "us-east-1", "--template"])
             .arg(template)

@@ -56,7 +56,7 @@ impl World {
     }
 
     pub fn make(&self, arguments: &[&str]) -> Command {
-        let environments = tool("KARUI_SAM").ancestors().nth(3).unwrap().to_owned();
+        let environments = tool("KARUI_TEST_SAM").ancestors().nth(3).unwrap().to_owned();
         let mut command = self.command("make");
         command.args(arguments).arg(format!("STACK={STACK}")).arg(format!("VENV={}", environments.display()));
         command
@@ -74,7 +74,7 @@ impl World {
 
     /// Runs tests/deploy/aws.py, and returns boto3's answer.
     pub fn boto3(&self, arguments: &[&str]) -> Value {
-        let mut command = self.command(tool("KARUI_SAM").with_file_name("python"));
+        let mut command = self.command(tool("KARUI_TEST_SAM").with_file_name("python"));
         let answer = succeed(command.arg(Path::new(ROOT).join("tests/deploy/aws.py")).args(arguments));
         serde_json::from_str(&answer).unwrap()
     }

@@ -9,7 +9,7 @@ use super::targets::{self, TARGETS};
 /// Damaged copies of each seed; libFuzzer itself runs by `make fuzz`.
 const MUTATIONS: usize = 200;
 /// Where to put the seeds that are made here, for libFuzzer to begin with; each target has a folder.
-const SEEDS: &str = "KARUI_FUZZ_SEEDS";
+const SEEDS: &str = "KARUI_TEST_FUZZ_SEEDS";
 
 fn mutated(random: &mut Random, seed: &[u8]) -> Vec<u8> {
     let mut out = seed.to_vec();

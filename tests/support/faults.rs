@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
-use hyper::Method;
 use hyper::http::request::Parts;
-use karui::dev::server::Action;
+use hyper::{Method, Request};
+use karui::dev::server::Handler;
 use karui::s3::Operation;
 use tokio::sync::{Notify, watch};
 
 use super::clock::Clock;
+use super::wire::{self, Action};
 
 /// A fault of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,12 +166,17 @@ impl Faults {
         self.0.lock().unwrap().seen.clone()
     }
 
-    pub fn interposer(&self) -> impl Fn(&Parts) -> Action + Send + Sync + use<> {
+    /// A server's handler in which they happen.
+    pub fn handler(&self) -> Handler {
         let faults = self.clone();
-        move |parts| faults.judge(parts)
+        Arc::new(move |request, service| {
+            let (parts, body) = request.into_parts();
+            let action = faults.action(&parts);
+            Box::pin(wire::respond(action, Request::from_parts(parts, body), service))
+        })
     }
 
-    fn judge(&self, parts: &Parts) -> Action {
+    fn action(&self, parts: &Parts) -> Action {
         let operation = operation_of(parts);
         let mut state = self.0.lock().unwrap();
         state.seen.push(Seen { operation, parts: parts.clone() });

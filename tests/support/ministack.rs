@@ -21,7 +21,7 @@ pub struct MiniStack {
 }
 
 impl MiniStack {
-    /// Starts the program that `KARUI_MINISTACK` names, as an S3 and nothing else, and waits until it answers.
+    /// Starts the program that `KARUI_TEST_MINISTACK` names, as an S3 and nothing else, and waits until it answers.
     pub async fn start() -> Self {
         Self::start_with(&[("SERVICES", "s3")]).await
     }
@@ -37,8 +37,9 @@ impl MiniStack {
     }
 
     async fn start_with(settings: &[(&str, &str)]) -> Self {
-        let program = std::env::var("KARUI_MINISTACK")
-            .expect("KARUI_MINISTACK must name the ministack program; `make test` installs it and sets the variable");
+        let program = std::env::var("KARUI_TEST_MINISTACK").expect(
+            "KARUI_TEST_MINISTACK must name the ministack program; `make test` installs it and sets the variable",
+        );
         let program = std::path::absolute(program).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let endpoint = format!("http://127.0.0.1:{port}");
@@ -58,7 +59,7 @@ impl MiniStack {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|e| panic!("KARUI_MINISTACK={}: {e}", program.display()));
+            .unwrap_or_else(|e| panic!("KARUI_TEST_MINISTACK={}: {e}", program.display()));
         let mut ministack = Self { process, endpoint, _state: state };
         ministack.wait_until_ready(port).await;
         ministack

@@ -6,9 +6,9 @@ pub mod clock;
 pub mod faults;
 pub mod ministack;
 pub mod recorder;
+mod wire;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -40,7 +40,7 @@ impl TestS3 {
             std::fs::create_dir(folder.path().join(bucket)).unwrap();
         }
         let faults = Faults::default();
-        let server = LocalS3::start_with(folder.path(), None, Arc::new(faults.interposer())).await.unwrap();
+        let server = LocalS3::start_with(folder.path(), None, faults.handler()).await.unwrap();
         Self { folder, server, faults }
     }
 

@@ -30,8 +30,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{FAILED, WRONG_USAGE};
-use crate::config;
-use crate::s3::{BucketConfig, RateLimits, TransferConfig};
+use crate::config::{self, TransferSettings};
 use location::Location;
 use run::RunResult;
 
@@ -93,8 +92,8 @@ fn wrong_usage(name: &str, usage: &str) -> ExitCode {
 }
 
 /// Reads the transfer settings from the environment.
-fn settings() -> Result<(TransferConfig, RateLimits, [BucketConfig; 2]), String> {
-    config::transfer(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())
+fn settings() -> Result<TransferSettings, String> {
+    TransferSettings::parse(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())
 }
 
 /// The runtime could not start; this was already reported.

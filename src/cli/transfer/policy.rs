@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use serde_json::{Value, json};
 
 use super::location::Location;
-use crate::s3::{IamAction, ObjectRef, Operation, Scope, Side};
+use crate::s3::{Caller, IamAction, ObjectRef, Operation, Scope, Side};
 
 /// Print the bucket policies that let a principal copy from one bucket to another
 #[derive(Debug, Clone, clap::Args)]
@@ -114,7 +114,7 @@ fn needed(args: &PolicyArgs) -> Vec<IamAction> {
     let lists = args.purpose == Purpose::Sync;
     let optimizes = args.optimize || args.purpose == Purpose::Function;
     let mut actions: Vec<IamAction> = Vec::new();
-    let sent = Operation::SENT_BY_FUNCTION.into_iter().filter(|operation| *operation != Operation::HeadObject);
+    let sent = Operation::sent_by(Caller::Function).filter(|operation| *operation != Operation::HeadObject);
     actions.extend(sent.flat_map(Operation::iam_actions).filter(|action| args.tags || !action.for_tags));
     if optimizes {
         // HEAD reads the destination's marker. The bucket's actions distinguish missing from forbidden keys.

@@ -14,6 +14,7 @@ use super::listing::{Listing, Merge, Pair, SkippedEntry};
 use super::location::Location;
 use super::report::{Action, Printer, ProgressHandle, TransferRow};
 use crate::cli::interrupted;
+use crate::config::TransferSettings;
 use crate::s3::{self, Client, ObjectRef, S3Error, TransferConfig, UploadTracker};
 
 /// Time after Ctrl-C for tasks to stop: immediate, unless one waits for a disk.
@@ -38,8 +39,9 @@ pub enum RunResult {
 pub async fn run(request: Request) -> Result<RunResult, String> {
     let request = resolve_sides(request)?;
     let uploads = UploadTracker::default();
-    let (transfer, limits, [source, destination]) = super::settings()?;
-    let mut store = connect(&request, transfer).await.with_buckets(source, destination).with_rate_limits(limits);
+    let TransferSettings { transfer, rate_limits, source_buckets, destination_buckets } = super::settings()?;
+    let store = connect(&request, transfer).await.with_buckets(source_buckets, destination_buckets);
+    let mut store = store.with_rate_limits(rate_limits);
     store.destination = store.destination.with_upload_tracker(&uploads);
     if !store.is_cross_store() {
         refuse_overlap(&request)?;

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::local;
 use super::location::Location;
 use crate::cli::table::Table;
+use crate::config::TransferSettings;
 use crate::s3::{Client, ClientConfig, ObjectRef, OpenUpload, S3Error};
 
 /// List unfinished multipart uploads, whose parts cost storage, and abort old ones
@@ -56,9 +57,9 @@ pub async fn run(args: UploadsArgs) -> Result<bool, String> {
         return Err(format!("{}: want s3://bucket or s3://bucket/prefix", args.place));
     };
     let UploadsArgs { profile, role, external_id, region, endpoint, .. } = args.clone();
-    let (transfer, limits, [_, buckets]) = super::settings()?;
+    let TransferSettings { transfer, rate_limits, destination_buckets: buckets, .. } = super::settings()?;
     let config = ClientConfig { profile, region, endpoint, role, external_id };
-    let client = Client::connect(&config, transfer).await.with_buckets(buckets).with_rate_limits(limits);
+    let client = Client::connect(&config, transfer).await.with_buckets(buckets).with_rate_limits(rate_limits);
     match list_and_abort(&client, &prefix, &args).await {
         Ok(rows) => Ok(print(&rows, args.json)),
         Err(error) => {

@@ -1,7 +1,8 @@
 //! All errors of one object, each classified by who can act on it.
 
+use super::job::EventError;
+use super::plan::{PlanError, Skip};
 use crate::optimize::ImageError;
-use crate::pipeline::{EventError, PlanError, Skip};
 use crate::s3::{Operation, S3Error, S3ErrorKind};
 
 /// Error while processing one object.

@@ -1,0 +1,41 @@
+//! One object to process, and why an event may name none. Pure.
+
+use crate::s3::{ETag, ObjectRef};
+
+/// One object to process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub source: ObjectRef,
+    /// ETag of the version that the event names; the object may have changed since.
+    pub etag: Option<ETag>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// Orders the events of one key; hex digits of either case.
+    pub sequencer: Option<String>,
+    pub task: Task,
+}
+
+/// How to bring an object to its destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Optimize it if possible.
+    Optimize,
+    /// Copy it unread: an earlier attempt ended the function.
+    Copy,
+}
+
+/// Why an event or one of its records names no object. Such events are kept for a person, never dropped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    #[error("not an S3 event: got {seen}, want an S3 notification, {{\"Records\": [...]}}")]
+    NotAnEvent { seen: String },
+    #[error("record {index}: {field} is {seen}, want {want}")]
+    Field { index: usize, field: &'static str, seen: String, want: &'static str },
+    #[error("record {index}: key {key:?} is not UTF-8 once decoded")]
+    Key { index: usize, key: String },
+}
+
+/// Whether a text has only hex digits, as a sequencer has.
+pub(crate) fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
