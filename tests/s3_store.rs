@@ -777,7 +777,8 @@ async fn stopped_local_s3_does_not_answer() {
 /// Sends a presigned request as a browser does. Returns the head of the answer in lower case, and its body.
 async fn send(method: &str, request: &Presigned, body: &[u8]) -> (String, Vec<u8>) {
     let (host, path) = request.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: Vec<_> = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
     let length = body.len();
     let head = format!(
         "{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
@@ -797,7 +798,7 @@ async fn presigned_requests_upload_and_read_an_object() {
     let s3 = TestS3::start().await;
     let buckets = BucketConfig { owner: Some("111111111111".into()), ..BucketConfig::default() };
     let client = Client::new(s3.client(1), TransferConfig::default()).with_buckets(buckets);
-    let (sdk, object, body, hour) = (s3.client(1), source("a b/é.bin"), noise(100_000), Duration::from_secs(3600));
+    let (sdk, object, body, hour) = (s3.client(1), source("a b/é.bin"), noise(100_000), Duration::from_hours(1));
     let begun = sdk.create_multipart_upload().bucket(&object.bucket).key(&object.key).send().await.unwrap();
     let id = begun.upload_id().unwrap();
 
@@ -817,7 +818,7 @@ async fn presigned_requests_upload_and_read_an_object() {
     }
     let other = Presigned { url: get.url.replace(".bin", ".bit"), ..get };
     assert!(send("GET", &other, b"").await.0.starts_with("http/1.1 403"), "another key than the signed one");
-    let error = client.presign_get(&object, Duration::from_secs(8 * 24 * 3600)).await.unwrap_err();
+    let error = client.presign_get(&object, Duration::from_hours(8 * 24)).await.unwrap_err();
     assert_eq!(error.kind, S3ErrorKind::InvalidRequest);
 }
 

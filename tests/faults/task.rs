@@ -213,7 +213,7 @@ impl World {
             }
             Task::Tags => assert_eq!(store.source.tags(&self.from).await?, [(TAG.0.to_owned(), TAG.1.to_owned())]),
             Task::Put | Task::PutInParts => {
-                store.destination.put(&self.to, self.task.body(), &attributes, &unmodified).await?
+                store.destination.put(&self.to, self.task.body(), &attributes, &unmodified).await?;
             }
             Task::Copy | Task::CopyInParts => {
                 store.copy(&self.from, &self.head, &self.to, &attributes, CopyTags::Copy, &unmodified).await?;
