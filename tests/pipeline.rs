@@ -10,13 +10,13 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use karui::lambda::handle;
-use karui::optimize::{ImageError, Limit, MetadataPolicy, Quality, score};
+use karui::optimize::{Effort, ImageError, Limit, MetadataPolicy, Options, Quality, score};
 use karui::pipeline::report::{Outcome, Report};
 use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, Task, Unstrippable};
 use karui::s3::{self, BucketConfig, Caller, ETag, Encryption, ObjectRef, Operation, Pair, TransferConfig};
 use serde_json::{Value, json};
 use support::faults::Fault;
-use support::{DESTINATION, MIB, SOURCE, TestS3, eventually};
+use support::{DESTINATION, MIB, SOURCE, TestS3};
 
 const DENIED: Fault = Fault::ErrorSaying(403, "AccessDenied", "Access Denied");
 
@@ -702,21 +702,49 @@ async fn refused_copy_is_relayed() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deadline_aborts_the_upload() {
+/// Whatever hangs, the job ends with an error of its own before Lambda ends the function, and nothing is left open.
+#[tokio::test]
+async fn job_out_of_time_fails_and_aborts_its_upload() {
+    let large: Vec<u8> = (0..16 * MIB).map(|i| (i * 31) as u8).collect();
+    let photo = std::fs::read("tests/fixtures/photo-420.jpg").unwrap();
+    let rows: [(Operation, &[u8], &str); 6] = [
+        (Operation::HeadObject, b"text", "looking at the destination"),
+        (Operation::GetObject, b"text", "reading"),
+        (Operation::GetObjectTagging, b"text", "reading"),
+        (Operation::PutObject, &photo, "storing"),
+        (Operation::CopyObject, b"text", "storing"),
+        (Operation::UploadPartCopy, &large, "storing"),
+    ];
+    for (operation, body, step) in rows {
+        let world = World::new().await;
+        let job = world.job("a", body).await;
+        world.s3.faults.tag_everything(("class", "public"));
+        world.s3.faults.always(operation, Fault::Hang);
+        let (begun, given) = (Instant::now(), Duration::from_millis(1500));
+        let options = Options { effort: Effort::Fast, ..Options::default() };
+        let policy = Policy { tags: TagPolicy::Require, options, ..Policy::to_bucket(DESTINATION) };
+        let report = world.pipeline(policy).run(&job, Some(begun + given)).await;
+
+        assert!((given * 4 / 5..given).contains(&begun.elapsed()), "{operation}: {:?}", begun.elapsed());
+        assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{report:?}");
+        assert_eq!(reason(&report), format!("out of time while {step}: raise the function's timeout"), "{operation}");
+        assert!(world.s3.faults.calls(operation) > 0 && world.s3.open_uploads().is_empty(), "{operation}");
+        world.s3.faults.clear();
+        assert!(world.arrived("a").await.is_none(), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn relay_out_of_time_aborts_its_upload() {
     let large: Vec<u8> = (0..16 * MIB).map(|i| (i * 31) as u8).collect();
     let world = World::new().await;
-    let job = world.job("a.bin", &large).await;
-    world.s3.faults.always(Operation::UploadPartCopy, Fault::Hang);
-    let pipeline = world.pipeline(Policy::to_bucket(DESTINATION));
-    let (begun, given) = (Instant::now(), Duration::from_secs(5));
-    let running = tokio::spawn(async move { pipeline.run(&job, Some(begun + given)).await });
-    eventually("an upload is open", || world.s3.open_uploads().len() == 1).await;
-    eventually("it is ended", || world.s3.open_uploads().is_empty()).await;
-    assert!((given * 4 / 5..given).contains(&begun.elapsed()), "{:?}", begun.elapsed());
-    assert!(!running.is_finished(), "it is Lambda that ends the invocation");
-    assert!(world.arrived("a.bin").await.is_none());
-    running.abort();
+    let job = world.job("a", &large).await;
+    world.s3.faults.always(Operation::UploadPartCopy, DENIED);
+    world.s3.faults.always(Operation::UploadPart, Fault::Hang);
+    let (begun, given) = (Instant::now(), Duration::from_millis(900));
+    let report = world.pipeline(Policy::to_bucket(DESTINATION)).run(&job, Some(begun + given)).await;
+    assert!(begun.elapsed() < given && reason(&report).starts_with("out of time while storing"), "{report:?}");
+    assert!(world.s3.faults.calls(Operation::UploadPart) > 0 && world.s3.open_uploads().is_empty());
 }
 
 /// Every request about either side names the account that its bucket must belong to, and what is written its key.

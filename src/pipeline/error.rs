@@ -1,5 +1,6 @@
 //! All errors of one object, each classified by who can act on it.
 
+use super::deadline::Step;
 use super::job::EventError;
 use super::plan::{PlanError, Skip};
 use crate::optimize::ImageError;
@@ -16,6 +17,8 @@ pub enum Error {
     Event(#[from] EventError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error("out of time while {step}: raise the function's timeout")]
+    OutOfTime { step: Step },
 }
 
 /// Who can act on an error. Decides the answer to Lambda.
@@ -41,6 +44,7 @@ impl Error {
                 }
             },
             Self::S3(error) => class_of_s3(error),
+            Self::OutOfTime { .. } => Class::Retryable,
             // A retry cannot repair these, but a person can, and finds the event in the failure queue.
             Self::Event(EventError::NotAnEvent { .. } | EventError::Field { .. } | EventError::Key { .. })
             | Self::Plan(PlanError::KeyTooLong { .. }) => Class::Retryable,
@@ -118,5 +122,6 @@ mod tests {
         assert_eq!(Error::from(event).class(), Class::Retryable);
         let plan = PlanError::KeyTooLong { source_object: ObjectRef::new("b", "k"), bytes: 1025 };
         assert_eq!(Error::from(plan).class(), Class::Retryable);
+        assert_eq!(Error::OutOfTime { step: Step::Store }.class(), Class::Retryable);
     }
 }

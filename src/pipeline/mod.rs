@@ -2,6 +2,7 @@
 //!
 //! All decisions are pure ([`mod@plan`], [`marker`], [`inspect`]); [`Pipeline::run`] does the work.
 
+mod deadline;
 pub mod error;
 pub mod inspect;
 pub mod job;
@@ -12,6 +13,7 @@ pub mod report;
 pub mod run;
 pub(crate) mod tags;
 
+pub use deadline::Step;
 pub use error::{Class, Error};
 pub use job::{EventError, Job, Task};
 pub use key::KeyTemplate;

@@ -2,10 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::deadline::{Deadline, Step};
 use super::error::Error;
 use super::inspect::{BodyOutcome, CopyReason};
 use super::marker::{self, options_hash};
@@ -16,12 +17,12 @@ use super::{Job, JobOutcome, Overwrite, Plan, PlanError, Policy, Report, Skip, T
 use crate::memory::{MemoryBudget, Permit};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options, PROBE_BYTES};
-use crate::s3::{Attributes, Condition, CopyTags, Existing, Head, ObjectRef, Pair, S3Error, S3ErrorKind};
+use crate::s3::{
+    Attributes, Condition, CopyTags, Existing, Head, ObjectRef, Pair, S3Error, S3ErrorKind, UploadTracker,
+};
 
 /// Attempts to write a result that loses to concurrent writes, before the event fails and is retried.
 const MAX_WRITES: u32 = 3;
-/// Time reserved before the deadline to abort an upload, at most a tenth of the time left.
-const ABORT_RESERVE: Duration = Duration::from_secs(2);
 
 /// Processes jobs by one policy.
 pub struct Pipeline {
@@ -30,6 +31,7 @@ pub struct Pipeline {
     options_hash: String,
     tags: TagReader,
     memory: Arc<MemoryBudget>,
+    uploads: UploadTracker,
 }
 
 /// One version of the source, as read.
@@ -67,11 +69,13 @@ struct PendingWrite<'a> {
 
 impl Pipeline {
     #[must_use]
-    pub fn new(store: Pair, policy: Policy) -> Self {
+    pub fn new(mut store: Pair, policy: Policy) -> Self {
         let options_hash = options_hash(&policy.options);
         let tags = TagReader::new(store.source.clone());
         let memory = Arc::new(MemoryBudget::new(policy.options.limits.memory));
-        Self { store, policy, options_hash, tags, memory }
+        let uploads = UploadTracker::default();
+        store.destination = store.destination.with_upload_tracker(&uploads);
+        Self { store, policy, options_hash, tags, memory, uploads }
     }
 
     /// Shares a memory budget with other work of this process.
@@ -91,10 +95,13 @@ impl Pipeline {
     }
 
     async fn run_planned(&self, job: &Job, plan: Result<Plan, PlanError>, deadline: Option<Instant>) -> Report {
-        let start = Instant::now();
+        let (start, deadline) = (Instant::now(), Deadline::before(deadline));
         let mut report = Report::new(Some(&job.source));
         // Boxed, since the compiler cannot handle futures nested this deeply.
         let outcome = Box::pin(self.process(job, plan, deadline, &mut report)).await;
+        if let Err(Error::OutOfTime { .. }) = outcome {
+            self.abort_uploads(deadline).await;
+        }
         report.millis.total = millis(start.elapsed());
         report.finish(outcome.as_ref().copied())
     }
@@ -103,7 +110,7 @@ impl Pipeline {
         &self,
         job: &Job,
         plan: Result<Plan, PlanError>,
-        deadline: Option<Instant>,
+        deadline: Deadline,
         report: &mut Report,
     ) -> Result<JobOutcome, Error> {
         let (target, known) = match plan? {
@@ -113,18 +120,21 @@ impl Pipeline {
         };
         report.destination = Some(target.to_string());
 
-        let existing = timed(&mut report.millis.head, self.head_destination(&target)).await?;
+        let existing =
+            timed(&mut report.millis.head, deadline.limit(Step::Head, self.head_destination(&target))).await?;
         if let Some(skip) = self.already_done(&existing, job) {
             return Ok(JobOutcome::Skipped(skip));
         }
         let Source { head, format, body, permit: _permit } =
-            timed(&mut report.millis.get, self.read_source(job, known)).await?;
+            timed(&mut report.millis.get, deadline.limit(Step::Get, self.read_source(job, known))).await?;
         report.record_source(&head, format);
         let required = self.policy.tags == TagPolicy::Require;
-        let (tags, warning) = timed(&mut report.millis.get, self.tags.read(&job.source, &head, required)).await?;
+        let reading = deadline.limit(Step::Get, self.tags.read(&job.source, &head, required));
+        let (tags, warning) = timed(&mut report.millis.get, reading).await?;
         report.warnings.extend(warning);
 
-        let outcome = timed(&mut report.millis.optimize, self.optimize(body, deadline)).await;
+        let optimizing = async { Ok::<_, Error>(self.optimize(body, deadline.budget()).await) };
+        let outcome = timed(&mut report.millis.optimize, deadline.limit(Step::Optimize, optimizing)).await?;
         report.record_body(&outcome);
         if self.withholds(&outcome) {
             return Ok(JobOutcome::Skipped(Skip::Withheld));
@@ -138,12 +148,19 @@ impl Pipeline {
             condition: self.condition(&existing),
             head: &head,
         };
-        let writing = with_deadline(deadline, Box::pin(self.commit(job, write, &mut report.warnings)));
+        let writing = deadline.limit(Step::Store, Box::pin(self.commit(job, write, &mut report.warnings)));
         match timed(&mut report.millis.store, writing).await? {
             WriteOutcome::Stored(route) => report.record_route(route),
             WriteOutcome::Skipped(skip) => return Ok(JobOutcome::Skipped(skip)),
         }
         Ok(JobOutcome::Stored)
+    }
+
+    /// Waits until the uploads are aborted whose steps the deadline has dropped.
+    async fn abort_uploads(&self, deadline: Deadline) {
+        for (id, object) in self.uploads.wait_for_all(deadline.time_to_abort()).await {
+            tracing::warn!(upload_id = id, "{object}: its upload may still be open; a lifecycle rule then aborts it");
+        }
     }
 
     /// Whether the result would contain metadata that the policy removes, and must be withheld.
@@ -199,14 +216,13 @@ impl Pipeline {
         Ok(Source { head, format, body, permit: Some(permit) })
     }
 
-    async fn optimize(&self, body: Body, deadline: Option<Instant>) -> BodyOutcome {
+    async fn optimize(&self, body: Body, budget: Budget) -> BodyOutcome {
         let bytes = match body {
             Body::Image(bytes) => bytes,
             Body::Unread(reason) => return BodyOutcome::unread(reason),
         };
         let options = self.policy.options.clone();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let budget = deadline.map_or(Budget::UNLIMITED, |deadline| Budget::lasting(time_to_optimize(deadline)));
         optimize_blocking(bytes, options, budget.on(threads)).await
     }
 
@@ -348,22 +364,4 @@ pub(crate) async fn optimize_blocking(bytes: Bytes, options: Options, budget: Bu
 /// Whether the destination changed after the HEAD.
 fn lost_to_concurrent_write(error: &S3Error, target: &ObjectRef) -> bool {
     matches!(error.kind, S3ErrorKind::PreconditionFailed | S3ErrorKind::Conflict) && error.object == *target
-}
-
-/// Drops `work` shortly before the deadline, which aborts its upload; when Lambda kills the process, nothing is
-/// aborted.
-async fn with_deadline<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> T {
-    let Some(deadline) = deadline else { return work.await };
-    let left = deadline.saturating_duration_since(Instant::now());
-    if let Ok(done) = tokio::time::timeout(left.saturating_sub(ABORT_RESERVE.min(left / 10)), work).await {
-        return done;
-    }
-    tracing::error!("out of time while storing: the upload is aborted; raise the function's timeout");
-    // Wait until Lambda ends the function: the event comes back as one that ended it.
-    std::future::pending().await
-}
-
-/// Leaves a fifth of the remaining time for the upload.
-fn time_to_optimize(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()) * 4 / 5
 }

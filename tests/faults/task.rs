@@ -9,8 +9,8 @@ use Operation::{
 use bytes::Bytes;
 use futures_util::stream;
 use karui::optimize::{Budget, Effort, Options, Outcome, optimize};
+use karui::pipeline::error::{Class, Error};
 use karui::pipeline::{self, Job, Pipeline, Policy, TagPolicy};
-use karui::pipeline::{Class, Error};
 use karui::s3::{
     Attributes, Client, Condition, CopyTags, Head, ObjectRef, Operation, Pair, S3Error, S3ErrorKind, TransferConfig,
 };
