@@ -368,9 +368,9 @@ mod tests {
     fn inset_counts_as_a_window_of_its_own_score() {
         let [source, without] = object(640, 150);
         let crop = |picture: &Rgb| {
-            let inside = |i: usize| (208..344).contains(&(i % 640)) && (208..344).contains(&(i / 640));
+            let inside = |i: usize| (200..350).contains(&(i % 640)) && (200..350).contains(&(i / 640));
             let pixels = (0..640 * 640).filter(|i| inside(*i)).flat_map(|i| picture.samples[i * 3..][..3].to_vec());
-            Rgb { width: 136, height: 136, samples: pixels.collect() }
+            Rgb { width: 150, height: 150, samples: pixels.collect() }
         };
         let own = judge(&crop(&source), &crop(&without), ANY_DRIFT).unwrap().at_all_scales();
         let score = judge(&source, &without, ANY_DRIFT).unwrap();
