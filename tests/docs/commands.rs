@@ -193,7 +193,7 @@ fn sample_event_is_answered_as_the_readme_says() {
     let lines = commands(&root().join("README.md"));
     let invoke = lines.iter().find(|line| line.starts_with("cargo lambda invoke ")).unwrap();
     let dev = DevServer::start();
-    let cargo_lambda = std::env::var_os("KARUI_CARGO_LAMBDA").map(PathBuf::from);
+    let cargo_lambda = std::env::var_os("KARUI_TEST_CARGO_LAMBDA").map(PathBuf::from);
     let path = cargo_lambda.as_deref().and_then(Path::parent).map(path_with);
     let environment: Vec<_> = path.map(|path| ("PATH", path)).into_iter().collect();
 
