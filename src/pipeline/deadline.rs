@@ -1,36 +1,12 @@
 //! The deadline of a job, which no step outlasts: a process that Lambda ends answers nothing, and aborts no upload.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::error::Error;
+use super::error::{Error, Step};
 use crate::optimize::Budget;
 
 /// Time reserved before the end to abort an upload and to answer, at most a tenth of the time left.
 const RESERVE: Duration = Duration::from_secs(2);
-
-/// A part of a job that waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// HEAD of the destination.
-    Head,
-    /// GET of the source and its tags, the wait for memory included.
-    Get,
-    Optimize,
-    /// PUT, copy or relay.
-    Store,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Head => "looking at the destination",
-            Self::Get => "reading",
-            Self::Optimize => "optimizing",
-            Self::Store => "storing",
-        })
-    }
-}
 
 /// When a job must be done.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! All errors of one object, each classified by who can act on it.
 
-use super::deadline::Step;
+use std::fmt;
+
 use super::job::EventError;
 use super::plan::{PlanError, Skip};
 use crate::optimize::ImageError;
@@ -19,6 +20,29 @@ pub enum Error {
     Plan(#[from] PlanError),
     #[error("out of time while {step}: raise the function's timeout")]
     OutOfTime { step: Step },
+}
+
+/// A part of a job that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// HEAD of the destination.
+    Head,
+    /// GET of the source and its tags, the wait for memory included.
+    Get,
+    Optimize,
+    /// PUT, copy or relay.
+    Store,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Head => "looking at the destination",
+            Self::Get => "reading",
+            Self::Optimize => "optimizing",
+            Self::Store => "storing",
+        })
+    }
 }
 
 /// Who can act on an error. Decides the answer to Lambda.
@@ -44,10 +68,10 @@ impl Error {
                 }
             },
             Self::S3(error) => class_of_s3(error),
-            Self::OutOfTime { .. } => Class::Retryable,
-            // A retry cannot repair these, but a person can, and finds the event in the failure queue.
+            // A retry cannot repair faults of events, but a person can, and finds the event in the failure queue.
             Self::Event(EventError::NotAnEvent { .. } | EventError::Field { .. } | EventError::Key { .. })
-            | Self::Plan(PlanError::KeyTooLong { .. }) => Class::Retryable,
+            | Self::Plan(PlanError::KeyTooLong { .. })
+            | Self::OutOfTime { .. } => Class::Retryable,
         }
     }
 }

@@ -13,8 +13,7 @@ pub mod report;
 pub mod run;
 pub(crate) mod tags;
 
-pub use deadline::Step;
-pub use error::{Class, Error};
+pub use error::{Class, Error, Step};
 pub use job::{EventError, Job, Task};
 pub use key::KeyTemplate;
 pub use plan::{Plan, PlanError, Skip, plan};

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::deadline::{Deadline, Step};
-use super::error::Error;
+use super::deadline::Deadline;
+use super::error::{Error, Step};
 use super::inspect::{BodyOutcome, CopyReason};
 use super::marker::{self, options_hash};
 use super::plan::plan_to;
@@ -121,15 +121,16 @@ impl Pipeline {
         report.destination = Some(target.to_string());
 
         let existing =
-            timed(&mut report.millis.head, deadline.limit(Step::Head, self.head_destination(&target))).await?;
+            timed(&mut report.millis.head, deadline.limit(Step::Head, Box::pin(self.head_destination(&target))))
+                .await?;
         if let Some(skip) = self.already_done(&existing, job) {
             return Ok(JobOutcome::Skipped(skip));
         }
         let Source { head, format, body, permit: _permit } =
-            timed(&mut report.millis.get, deadline.limit(Step::Get, self.read_source(job, known))).await?;
+            timed(&mut report.millis.get, deadline.limit(Step::Get, Box::pin(self.read_source(job, known)))).await?;
         report.record_source(&head, format);
         let required = self.policy.tags == TagPolicy::Require;
-        let reading = deadline.limit(Step::Get, self.tags.read(&job.source, &head, required));
+        let reading = deadline.limit(Step::Get, Box::pin(self.tags.read(&job.source, &head, required)));
         let (tags, warning) = timed(&mut report.millis.get, reading).await?;
         report.warnings.extend(warning);
 
