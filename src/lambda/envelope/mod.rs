@@ -26,6 +26,7 @@ pub fn parse(event: &Value) -> Result<Vec<Result<Record, EventError>>, EventErro
 
 #[cfg(test)]
 mod tests {
+    use super::on_failure::tests::without_response;
     use super::*;
     use crate::pipeline::{Job, Task};
     use crate::s3::{ETag, ObjectRef};
@@ -33,16 +34,7 @@ mod tests {
 
     /// The event that S3's documentation shows, as it comes back in the record that Lambda's documentation shows.
     fn failed_event(function_error: Option<&str>) -> Value {
-        json!({
-            "version": "1.0",
-            "timestamp": "2026-11-25T16:00:00.000Z",
-            "requestContext": {
-                "requestId": "e4b46cbf-b738-xmpl-8880-a18cdf61200e",
-                "functionArn": "arn:aws:lambda:us-east-2:123456789012:function:karui:$LATEST",
-                "condition": "RetriesExhausted",
-                "approximateInvokeCount": 3
-            },
-            "requestPayload": { "Records": [{
+        let event = json!({ "Records": [{
                 "eventVersion": "2.1",
                 "eventSource": "aws:s3",
                 "awsRegion": "us-west-2",
@@ -67,10 +59,13 @@ mod tests {
                         "sequencer": "0055AED6DCD90281E5"
                     }
                 }
-            }] },
-            "responseContext": { "statusCode": 200, "executedVersion": "$LATEST", "functionError": function_error },
-            "responsePayload": { "errorMessage": "RequestId: e4b46cbf Process exited before completing request" }
-        })
+        }] });
+        let mut record = without_response(&event, "RetriesExhausted");
+        record["responseContext"] =
+            json!({ "statusCode": 200, "executedVersion": "$LATEST", "functionError": function_error });
+        record["responsePayload"] =
+            json!({ "errorMessage": "RequestId: e4b46cbf Process exited before completing request" });
+        record
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn is_failed_start(error: &str, message: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::lambda::answer::RECORDS_FAILED;
     use serde_json::json;
@@ -73,7 +73,7 @@ mod tests {
 
     /// Record of an event that was not tried, or not successfully: as Lambda's documentation shows it, without a
     /// response.
-    fn without_response(event: &Value, condition: &str) -> Value {
+    pub fn without_response(event: &Value, condition: &str) -> Value {
         json!({
             "version": "1.0",
             "timestamp": "2026-11-25T16:00:00.000Z",

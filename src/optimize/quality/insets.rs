@@ -7,9 +7,7 @@
 use std::ops::Range;
 
 use super::ssimulacra2::{Comparison, IDENTICAL, Mirrored};
-
-/// Red, green and blue samples of a row of pixels.
-type Row<'a> = [&'a [u8]; 3];
+use crate::optimize::picture::Row;
 
 /// Side of the tiles that are told apart, in pixels.
 const TILE: usize = 8;
