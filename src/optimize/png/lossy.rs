@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::classify::Kind;
 use super::merge::{self, Merged};
-use super::near_lossless::{self, Kept, Rounded};
+use super::near_lossless;
 use super::pack::{self, Known};
 use super::pixels::Channels;
 use super::quantize::{self, Found, Indexed};
+use super::residuals::{Kept, Rounded};
 use crate::optimize::color::ToSrgb;
 use crate::optimize::quality::backgrounds::Views;
 use crate::optimize::quality::census::Census;

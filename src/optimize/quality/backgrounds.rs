@@ -9,6 +9,7 @@ use super::census::Census;
 use super::gates::Watch;
 use super::insets::{Inset, InsetFinder};
 use super::score::{Judge, Score, judge};
+use super::ssimulacra2::Windows;
 use crate::optimize::color::ToSrgb;
 use crate::optimize::picture::{BLACK, Pixels, WHITE, planes};
 
@@ -83,25 +84,44 @@ impl<'a> Views<'a> {
     /// The lower scores of both backgrounds, at most 0 where colours drift; `None` where the picture is too small
     /// for a score. `fill` writes one row of the candidate, from the first to the last.
     #[must_use]
-    pub fn score(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
+    pub fn score(&self, fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
+        Some(self.score_with_windows(fill)?.0)
+    }
+
+    /// The score, and those of all windows over each background, of a picture that is not turned.
+    pub fn score_with_windows(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<(Score, Vec<Windows>)> {
         let mut watch = Watch::new(self.pixels.width, self.is_flat, self.backgrounds.len() > 1);
         let watched = |y: usize, row: &mut [RGBA8]| {
             fill(y, row);
             watch.push(self.pixels.row(y), row);
         };
-        let score = self.score_shown(watched, self.to_srgb.as_deref())?.gated(watch.finish());
-        match &self.to_srgb {
+        let (score, windows) = self.score_shown(watched, self.to_srgb.as_deref())?;
+        let score = score.gated(watch.finish());
+        let score = match &self.to_srgb {
             // Programs that ignore profiles show, and score, samples as they are stored.
-            Some(to_srgb) if to_srgb.is_far() => Some(score.with(self.score_shown(fill, None)?)),
-            _ => Some(score),
+            Some(to_srgb) if to_srgb.is_far() => score.with(self.score_shown(fill, None)?.0),
+            _ => score,
+        };
+        Some((score, windows))
+    }
+
+    fn score_shown(
+        &self,
+        fill: impl FnMut(usize, &mut [RGBA8]),
+        to_srgb: Option<&ToSrgb>,
+    ) -> Option<(Score, Vec<Windows>)> {
+        if self.orientation == 1 {
+            self.score_rows(fill, to_srgb)
+        } else {
+            Some((self.score_upright(fill, to_srgb)?, Vec::new()))
         }
     }
 
-    fn score_shown(&self, fill: impl FnMut(usize, &mut [RGBA8]), to_srgb: Option<&ToSrgb>) -> Option<Score> {
-        if self.orientation == 1 { self.score_rows(fill, to_srgb) } else { self.score_upright(fill, to_srgb) }
-    }
-
-    fn score_rows(&self, mut fill: impl FnMut(usize, &mut [RGBA8]), to_srgb: Option<&ToSrgb>) -> Option<Score> {
+    fn score_rows(
+        &self,
+        mut fill: impl FnMut(usize, &mut [RGBA8]),
+        to_srgb: Option<&ToSrgb>,
+    ) -> Option<(Score, Vec<Windows>)> {
         let Pixels { width, height, .. } = *self.pixels;
         let new_judge = |(background, insets): (&u8, &Vec<Inset>)| {
             Some((*background, Judge::new(width, height)?.with_insets(insets.iter().cloned())))
@@ -120,7 +140,9 @@ impl<'a> Views<'a> {
                 judge.push(reference.each_ref().map(Vec::as_slice), candidate.each_ref().map(Vec::as_slice));
             }
         }
-        Some(judges.into_iter().map(|(_, judge)| judge.finish(MAX_DRIFT)).fold(Score::IDENTICAL, Score::min))
+        let (scores, windows): (Vec<_>, Vec<_>) =
+            judges.into_iter().map(|(_, judge)| judge.finish_with_windows(MAX_DRIFT)).unzip();
+        Some((scores.into_iter().fold(Score::IDENTICAL, Score::min), windows))
     }
 
     /// The same for what viewers turn: whole pictures are needed for that.

@@ -55,6 +55,18 @@ impl Score {
         self.whole.min(self.mirrored).min(windows).min(self.busy + busy_slack(target)).min(self.gates.cap(target))
     }
 
+    /// The number that reaches the target where all does but single windows.
+    #[must_use]
+    pub fn without_windows(self, target: f64) -> f64 {
+        Self { worst: IDENTICAL, ..self }.effective(target)
+    }
+
+    /// Whether single windows fail, or lie nearer to their floor than all else to the target.
+    #[must_use]
+    pub fn is_bound_by_windows(self, target: f64) -> bool {
+        self.effective(target) < self.without_windows(target)
+    }
+
     /// The whole's score, at all scales: of a small picture not above that of the mirrored one.
     #[must_use]
     pub fn at_all_scales(self) -> f64 {
