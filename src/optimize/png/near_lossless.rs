@@ -23,8 +23,9 @@ const FINEST: f64 = 2.0;
 const COARSEST: f64 = 64.0;
 /// Steps of the search are 48ths of a power of two, from coarse to fine.
 const STEPS_PER_OCTAVE: f64 = 48.0;
-/// Points of score that a step brings near the usual targets.
+/// Points of score that a step brings near the usual targets, and below the default: there dead zones reach texture.
 const SLOPE: f64 = 0.33;
+const SLOPE_BELOW: f64 = 0.6;
 /// The step that reaches a score of 75, over photographs.
 const FIRST: f64 = 99.0;
 const TOLERANCE: f64 = 0.6;
@@ -105,7 +106,7 @@ impl Rounding {
                     && excess < FAR_ABOVE
                     && self.zones.narrow(&windows, (pixels.width, pixels.height), floor)
                 {
-                    next = Some(step - (excess / SLOPE).round() as i32);
+                    next = Some(step - (excess / slope(target)).round() as i32);
                     return (effective, Verdict::Stop);
                 }
                 (effective, verdict)
@@ -135,12 +136,16 @@ impl Rounding {
 
 /// The step that reaches the target, over photographs.
 fn usual_step(target: f64) -> i32 {
-    (FIRST + (target - 75.0) / SLOPE).round() as i32
+    (FIRST + (target - 75.0) / slope(target)).round() as i32
+}
+
+fn slope(target: f64) -> f64 {
+    if target < 75.0 { SLOPE_BELOW } else { SLOPE }
 }
 
 fn search(target: f64, first: i32, trials: usize) -> Search {
     let steps = 0..=((COARSEST / FINEST).log2() * STEPS_PER_OCTAVE) as i32;
-    Search { steps, first, target, tolerance: TOLERANCE, trials, slope: SLOPE }
+    Search { steps, first, target, tolerance: TOLERANCE, trials, slope: slope(target) }
 }
 
 fn run(search: &Search, mut trial: impl FnMut(i32) -> (f64, Verdict)) -> Option<Trial> {
