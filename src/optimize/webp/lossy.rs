@@ -61,8 +61,6 @@ const TOLERANCE: f64 = 0.7;
 /// goes from too coarse to too fine.
 const LAST_TRIALS: usize = 2;
 const FAR: f64 = 3.0;
-/// Of a picture that gets fewer trials higher targets are not searched for: each takes seconds.
-const MANY_TRIALS: usize = 4;
 /// The sharpest loop filter: 0.5–1 % fewer bytes at the same score. No preset of libwebp has it, so that what went
 /// through this is told by it.
 const SHARPNESS: u8 = 7;
@@ -91,7 +89,7 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
     let views = if picture.yuv.is_some() { views.with_flat_grounds() } else { views };
     let target = aim.target + ROUNDING;
     let mut best = search(picture, &views, target, aim, budget)?;
-    for higher in higher_targets(target).filter(|_| aim.trials >= MANY_TRIALS) {
+    for higher in higher_targets(target).filter(|_| aim.trials > 1) {
         if best.budget_cut || !best.found.as_ref().is_some_and(|(_, score)| is_too_high(*score, target)) {
             break;
         }
