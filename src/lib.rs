@@ -17,8 +17,9 @@
 //!
 //! The other modules belong to the programs `optimizer` (an AWS Lambda function) and `karui` (a command line). They are
 //! hidden here, since they may change at any time. Imports point one way,
-//! `bin → {lambda, cli, dev} → config → pipeline → {optimize, s3}`:
+//! `bin → {lambda, cli, dev} → config → pipeline → {local, optimize, s3, memory}`:
 //!
+//! - `local`: files as a side: reads them and notices changes, writes them atomically, walks folders.
 //! - `memory`: one budget for all images that are optimized at once.
 //! - `s3`: the only caller of S3; knows nothing of images.
 //! - `pipeline`: turns an event into jobs, and a job into an object at the destination and a report.
@@ -39,6 +40,9 @@ pub mod dev;
 #[cfg(feature = "lambda")]
 #[doc(hidden)]
 pub mod lambda;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod local;
 #[cfg(any(feature = "cli", feature = "lambda"))]
 #[doc(hidden)]
 pub mod memory;

@@ -10,7 +10,6 @@ mod stream;
 mod table;
 mod walk;
 mod work;
-mod write;
 
 #[cfg(any(feature = "dev", feature = "transfer"))]
 mod interrupt;

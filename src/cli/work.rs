@@ -8,7 +8,8 @@ use std::time::Instant;
 use super::args::{Output, Request};
 use super::report::FileRow;
 use super::walk::{FileJob, Unreadable};
-use super::write;
+use crate::local::state::FileState;
+use crate::local::write;
 use crate::memory::MemoryBudget;
 use crate::optimize::{
     Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Outcome, PROBE_BYTES, Reason, Unchanged, optimize,
@@ -73,8 +74,7 @@ fn optimize_file(
     let Some(target) = job.target.as_ref().filter(|_| !request.dry_run) else { return Ok(row) };
     match outcome {
         Ok(Outcome::Optimized(encoded)) => {
-            let now = job.source.metadata()?;
-            if now.len() != about.len() || now.modified()? != about.modified()? {
+            if FileState::of(&job.source.metadata()?) != FileState::of(&about) {
                 return Err(io::Error::other("the file changed while it was optimized"));
             }
             write::replace(target, &encoded.bytes, &about)?;

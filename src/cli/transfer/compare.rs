@@ -5,7 +5,7 @@ use std::io;
 use super::copier::{Copier, CopyError, CopyTask, on_disk};
 use super::local;
 use super::location::Location;
-use super::source::FileState;
+use crate::local::state::FileState;
 use crate::pipeline::marker;
 use crate::pipeline::{Job, Task as PipelineTask};
 use crate::s3::{ETag, Existing, Head, S3Error};

@@ -9,9 +9,9 @@ use std::time::Instant;
 use super::args::Request;
 use super::compare::SourceVersion;
 use super::decide::{Decision, Entry, TransferReason};
-use super::local;
 use super::location::Location;
 use super::report::{Action, ProgressHandle, TransferRow};
+use crate::local;
 use crate::memory::MemoryBudget;
 use crate::optimize::Options;
 use crate::pipeline::marker::options_hash;
@@ -203,7 +203,7 @@ impl Copier {
 
     async fn delete_file(&self, path: PathBuf) -> Result<(), CopyError> {
         let root = self.root.clone();
-        on_disk(path, move |path| local::delete(&root, path)).await
+        on_disk(path, move |path| local::write::delete(&root, path)).await
     }
 
     async fn by_pipeline(&self, pipeline: &Pipeline, task: &CopyTask, from: &ObjectRef, to: &ObjectRef) -> TransferRow {

@@ -15,7 +15,6 @@ mod location;
 mod policy;
 mod report;
 mod run;
-mod source;
 mod uploads;
 mod via_client;
 

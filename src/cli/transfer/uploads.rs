@@ -7,10 +7,10 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde_json::json;
 
-use super::local;
 use super::location::Location;
 use crate::cli::table::Table;
 use crate::config::TransferSettings;
+use crate::local::write::seconds;
 use crate::s3::{Client, ClientConfig, ObjectRef, OpenUpload, S3Error};
 
 /// List unfinished multipart uploads, whose parts cost storage, and abort old ones
@@ -99,7 +99,7 @@ impl UploadState {
 }
 
 async fn list_and_abort(client: &Client, prefix: &ObjectRef, args: &UploadsArgs) -> Result<Vec<UploadRow>, S3Error> {
-    let now = local::seconds(SystemTime::now());
+    let now = seconds(SystemTime::now());
     let mut rows = Vec::new();
     for upload in client.open_uploads(prefix).await? {
         let age = now - upload.initiated;

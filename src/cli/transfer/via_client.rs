@@ -17,7 +17,9 @@ use super::copier::{Copier, CopyError, CopyTask, on_disk, row};
 use super::local;
 use super::location::Location;
 use super::report::{Action, TransferRow};
-use super::source::{ChangeCheckedFile, FileState, Source, chunks};
+use crate::local::read::{ChangeCheckedFile, Source, chunks};
+use crate::local::state::FileState;
+use crate::local::write::{self as local_write, AtomicFile};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, Options, PROBE_BYTES};
 use crate::pipeline::inspect::{BodyOutcome, CopyReason};
@@ -240,7 +242,7 @@ impl Copier {
             return write_stream(tokio::io::stdout(), store.source.read_ordered(from, head), "stdout").await;
         };
         let root = self.root.clone();
-        let mut target = on_disk(path.clone(), move |path| local::AtomicFile::create(&root, path)).await?;
+        let mut target = on_disk(path.clone(), move |path| AtomicFile::create_below(&root, path)).await?;
         if let Some(writer) = target.offset_writer().filter(|_| head.can_read_unordered()) {
             let written = store.source.read_unordered(from, head, move |at| writer.open_at(at)).await;
             written.map_err(|error| match error {
@@ -254,7 +256,7 @@ impl Copier {
             write_stream(tokio::fs::File::from_std(file), store.source.read_ordered(from, head), path).await?;
         }
         let modified = head.modified;
-        on_disk(path.clone(), move |_| target.commit(modified)).await
+        on_disk(path.clone(), move |_| target.commit_modified(modified)).await
     }
 
     async fn write_result(
@@ -271,7 +273,9 @@ impl Copier {
             }
             Location::Local(path) => {
                 let root = self.root.clone();
-                on_disk(path.clone(), move |path| local::write(&root, path, &bytes, modified)).await.map(|()| None)
+                on_disk(path.clone(), move |path| local_write::write(&root, path, &bytes, modified))
+                    .await
+                    .map(|()| None)
             }
             Location::Stream => {
                 let mut stdout = tokio::io::stdout();
