@@ -5,6 +5,7 @@
 
 mod args;
 mod report;
+mod row;
 mod score;
 mod stream;
 mod table;

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use super::job::EventError;
-use super::plan::{PlanError, Skip};
+use super::plan::PlanError;
 use crate::optimize::ImageError;
+use crate::report::reason::code_of_image;
+use crate::report::{Failure, FailureClass, Report, Skip};
 use crate::s3::{Operation, S3Error, S3ErrorKind};
 
 /// Error while processing one object.
@@ -18,6 +20,9 @@ pub enum Error {
     Event(#[from] EventError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The object is not ours to process, or no longer.
+    #[error("{0}")]
+    Skip(Skip),
     #[error("out of time while {step}: raise the function's timeout")]
     OutOfTime { step: Step },
 }
@@ -68,11 +73,64 @@ impl Error {
                 }
             },
             Self::S3(error) => class_of_s3(error),
+            Self::Skip(skip) => Class::Skip(*skip),
             // A retry cannot repair faults of events, but a person can, and finds the event in the failure queue.
             Self::Event(EventError::NotAnEvent { .. } | EventError::Field { .. } | EventError::Key { .. })
             | Self::Plan(PlanError::KeyTooLong { .. })
             | Self::OutOfTime { .. } => Class::Retryable,
         }
+    }
+
+    /// Stable code, beside the sentence.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Image(error) => code_of_image(error),
+            Self::S3(error) => code_of_s3(&error.kind),
+            Self::Event(EventError::NotAnEvent { .. }) => "event-unknown",
+            Self::Event(EventError::Field { .. }) => "event-field",
+            Self::Event(EventError::Key { .. }) => "event-key",
+            Self::Plan(PlanError::KeyTooLong { .. }) => "key-too-long",
+            Self::Skip(_) => "skipped",
+            Self::OutOfTime { .. } => "out-of-time",
+        }
+    }
+
+    /// Report of an object that met this error.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let failure = |class| Report::failed(Failure { class, code: self.code(), sentence: self.to_string() });
+        match self.class() {
+            Class::Skip(skip) => Report::skipped(skip),
+            Class::Permanent => failure(FailureClass::Permanent),
+            Class::Retryable => failure(FailureClass::Retryable),
+        }
+    }
+}
+
+/// Stable code of an S3 error.
+pub(crate) fn code_of_s3(kind: &S3ErrorKind) -> &'static str {
+    match kind {
+        S3ErrorKind::NotFound => "s3-not-found",
+        S3ErrorKind::NoSuchBucket => "s3-no-such-bucket",
+        S3ErrorKind::NoSuchUpload => "s3-no-such-upload",
+        S3ErrorKind::PreconditionFailed => "s3-precondition-failed",
+        S3ErrorKind::Conflict => "s3-conflict",
+        S3ErrorKind::AccessDenied => "s3-access-denied",
+        S3ErrorKind::Credentials => "s3-credentials",
+        S3ErrorKind::WrongRegion { .. } => "s3-wrong-region",
+        S3ErrorKind::Archived { .. } => "s3-archived",
+        S3ErrorKind::CustomerKey => "s3-customer-key",
+        S3ErrorKind::KmsDenied => "s3-kms-denied",
+        S3ErrorKind::Throttled => "s3-throttled",
+        S3ErrorKind::Unavailable => "s3-unavailable",
+        S3ErrorKind::Timeout => "s3-timeout",
+        S3ErrorKind::Connection => "s3-connection",
+        S3ErrorKind::Truncated { .. } => "s3-truncated",
+        S3ErrorKind::Corrupted => "s3-corrupted",
+        S3ErrorKind::NotSupported => "s3-not-supported",
+        S3ErrorKind::TooLarge => "s3-too-large",
+        S3ErrorKind::InvalidRequest => "s3-invalid-request",
     }
 }
 
@@ -134,7 +192,7 @@ mod tests {
 
     #[test]
     fn class_of_image_error_is_permanent() {
-        let malformed = ImageError::Malformed { format: Format::Jpeg, detail: "truncated".into() };
+        let malformed = ImageError::truncated(Format::Jpeg, "cut short");
         assert_eq!(image(malformed), Class::Permanent);
         assert_eq!(image(ImageError::LimitExceeded { limit: Limit::Scans, value: 883, max: 100 }), Class::Permanent);
         assert_eq!(image(ImageError::CodecPanic("index".into())), Class::Permanent);

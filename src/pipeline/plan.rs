@@ -1,9 +1,7 @@
 //! Decides by the event alone what to do with a job. Pure.
 
-use std::fmt;
-
-use super::inspect::CopyReason;
 use super::{Job, Policy, Task};
+use crate::report::{CopyReason, Skip};
 use crate::s3::ObjectRef;
 
 /// What to do with a job.
@@ -14,38 +12,6 @@ pub enum Plan {
     /// Copy the object without reading it.
     Copy(ObjectRef, CopyReason),
     Skip(Skip),
-}
-
-/// Reason to skip an object; counts as success.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Skip {
-    /// The result would overwrite its source: an endless loop.
-    DestinationIsSource,
-    /// The destination already holds the result of this event.
-    AlreadyStored,
-    /// The destination exists, and `KARUI_OVERWRITE=never`.
-    NotOverwritten,
-    /// The source has been replaced; the newer object has its own event.
-    SourceReplaced,
-    SourceGone,
-    /// Metadata could not be removed, and `KARUI_UNSTRIPPABLE=withhold`.
-    Withheld,
-    /// The record is not about a created object.
-    NotACreation,
-}
-
-impl fmt::Display for Skip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::DestinationIsSource => "destination-is-source",
-            Self::AlreadyStored => "already-stored",
-            Self::NotOverwritten => "not-overwritten",
-            Self::SourceReplaced => "source-replaced",
-            Self::SourceGone => "source-gone",
-            Self::Withheld => "withheld",
-            Self::NotACreation => "not-a-creation",
-        })
-    }
 }
 
 /// Why a job is impossible.

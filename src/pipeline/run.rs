@@ -8,15 +8,16 @@ use bytes::Bytes;
 
 use super::deadline::Deadline;
 use super::error::{Error, Step};
-use super::inspect::{BodyOutcome, CopyReason};
+use super::inspect;
 use super::marker::{self, options_hash};
 use super::plan::plan_to;
-use super::report::{Route, millis, timed};
-use super::tags::TagReader;
-use super::{Job, JobOutcome, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
+use super::tags::{TagReader, Tags};
+use super::write::{Content, Fallbacks, Write, Written, write};
+use super::{Job, Overwrite, Plan, PlanError, Policy, TagPolicy, Unstrippable, plan};
 use crate::memory::{MemoryBudget, Permit};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options, PROBE_BYTES};
+use crate::report::{Body, CopyReason, Method, Millis, Report, Skip, Time, millis};
 use crate::s3::{
     Attributes, Condition, CopyTags, Existing, Head, ObjectRef, Pair, S3Error, S3ErrorKind, UploadTracker,
 };
@@ -35,36 +36,27 @@ pub struct Pipeline {
 }
 
 /// One version of the source, as read.
-struct Source<'a> {
+struct Source {
     head: Head,
     format: Option<Format>,
-    body: Body,
-    /// Permit of [`Pipeline::memory`].
-    permit: Option<Permit<'a>>,
+    read: Read,
 }
 
-enum Body {
-    Image(Bytes),
+enum Read {
+    Image(Bytes, Permit),
     Unread(CopyReason),
 }
 
-/// Outcome of a write that did not fail.
-enum WriteOutcome {
-    Stored(Route),
-    Skipped(Skip),
-}
-
-/// One write at the destination.
-#[derive(Clone)]
-struct PendingWrite<'a> {
-    from: &'a ObjectRef,
-    head: &'a Head,
-    to: &'a ObjectRef,
-    /// Bytes to upload; `None` for a server-side copy of the source.
-    body: Option<Bytes>,
-    attributes: Attributes,
-    tags: CopyTags,
-    condition: Condition,
+/// What the steps have found out so far, for the report.
+struct Findings {
+    deadline: Deadline,
+    destination: Option<ObjectRef>,
+    source: Option<(Head, Option<Format>)>,
+    body: Option<Body>,
+    /// Whether the bytes were relayed.
+    relayed: bool,
+    warnings: Vec<String>,
+    millis: Millis,
 }
 
 impl Pipeline {
@@ -95,66 +87,42 @@ impl Pipeline {
     }
 
     async fn run_planned(&self, job: &Job, plan: Result<Plan, PlanError>, deadline: Option<Instant>) -> Report {
-        let (start, deadline) = (Instant::now(), Deadline::before(deadline));
-        let mut report = Report::new(Some(&job.source));
+        let start = Instant::now();
+        let mut found = Findings::new(Deadline::before(deadline));
         // Boxed, since the compiler cannot handle futures nested this deeply.
-        let outcome = Box::pin(self.process(job, plan, deadline, &mut report)).await;
-        if let Err(Error::OutOfTime { .. }) = outcome {
-            self.abort_uploads(deadline).await;
+        let result = Box::pin(self.process(job, plan, &mut found)).await;
+        if let Err(Error::OutOfTime { .. }) = result {
+            self.abort_uploads(found.deadline).await;
         }
-        report.millis.total = millis(start.elapsed());
-        report.finish(outcome.as_ref().copied())
+        found.millis.total = millis(start.elapsed());
+        found.report(job, result.err().as_ref())
     }
 
-    async fn process(
-        &self,
-        job: &Job,
-        plan: Result<Plan, PlanError>,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<JobOutcome, Error> {
+    async fn process(&self, job: &Job, plan: Result<Plan, PlanError>, found: &mut Findings) -> Result<(), Error> {
         let (target, known) = match plan? {
             Plan::Process(target) => (target, None),
             Plan::Copy(target, reason) => (target, Some(reason)),
-            Plan::Skip(skip) => return Ok(JobOutcome::Skipped(skip)),
+            Plan::Skip(skip) => return Err(Error::Skip(skip)),
         };
-        report.destination = Some(target.to_string());
+        found.destination = Some(target.clone());
+        let existing = found.step(Step::Head, Box::pin(self.look_at(job, &target))).await?;
 
-        let existing =
-            timed(&mut report.millis.head, deadline.limit(Step::Head, Box::pin(self.head_destination(&target))))
-                .await?;
-        if let Some(skip) = self.already_done(&existing, job) {
-            return Ok(JobOutcome::Skipped(skip));
-        }
-        let Source { head, format, body, permit: _permit } =
-            timed(&mut report.millis.get, deadline.limit(Step::Get, Box::pin(self.read_source(job, known)))).await?;
-        report.record_source(&head, format);
-        let required = self.policy.tags == TagPolicy::Require;
-        let reading = deadline.limit(Step::Get, Box::pin(self.tags.read(&job.source, &head, required)));
-        let (tags, warning) = timed(&mut report.millis.get, reading).await?;
-        report.warnings.extend(warning);
+        let source = found.step(Step::Get, Box::pin(self.read_source(job, known))).await?;
+        let Source { head, format, read } = source;
+        found.source = Some((head.clone(), format));
+        let (tags, warning) = found.step(Step::Get, Box::pin(self.read_tags(job, &head))).await?;
+        found.warnings.extend(warning);
 
-        let optimizing = async { Ok::<_, Error>(self.optimize(body, deadline.budget()).await) };
-        let outcome = timed(&mut report.millis.optimize, deadline.limit(Step::Optimize, optimizing)).await?;
-        report.record_body(&outcome);
-        if self.withholds(&outcome) {
-            return Ok(JobOutcome::Skipped(Skip::Withheld));
-        }
-        let write = PendingWrite {
-            from: &job.source,
-            to: &target,
-            tags: if tags.is_some() { CopyTags::Copy } else { CopyTags::Drop },
-            attributes: self.attributes(job, &head, format, tags.unwrap_or_default(), &outcome),
-            body: outcome.into_bytes(),
-            condition: self.condition(&existing),
-            head: &head,
-        };
-        let writing = deadline.limit(Step::Store, Box::pin(self.commit(job, write, &mut report.warnings)));
-        match timed(&mut report.millis.store, writing).await? {
-            WriteOutcome::Stored(route) => report.record_route(route),
-            WriteOutcome::Skipped(skip) => return Ok(JobOutcome::Skipped(skip)),
-        }
-        Ok(JobOutcome::Stored)
+        let budget = found.deadline.budget();
+        let (body, _permit) = found.step(Step::Optimize, self.optimize(read, budget)).await?;
+        found.body = Some(body.clone());
+        self.check_metadata(&body)?;
+
+        let write = self.pending_write(job, &head, format, &target, tags, &body, &existing);
+        let written = found.step(Step::Store, Box::pin(self.commit(job, &head, write))).await?;
+        found.relayed = written.relayed.is_some();
+        found.warnings.extend(written.warning);
+        Ok(())
     }
 
     /// Waits until the uploads are aborted whose steps the deadline has dropped.
@@ -164,10 +132,21 @@ impl Pipeline {
         }
     }
 
-    /// Whether the result would contain metadata that the policy removes, and must be withheld.
-    fn withholds(&self, outcome: &BodyOutcome) -> bool {
+    /// Looks at the destination, and skips the job if nothing needs to be written.
+    async fn look_at(&self, job: &Job, target: &ObjectRef) -> Result<Existing, Error> {
+        let existing = self.head_destination(target).await?;
+        self.already_done(&existing, job).map_or(Ok(existing), |skip| Err(Error::Skip(skip)))
+    }
+
+    async fn read_tags(&self, job: &Job, head: &Head) -> Result<(Option<Tags>, Option<String>), S3Error> {
+        self.tags.read(&job.source, head, self.policy.tags == TagPolicy::Require).await
+    }
+
+    /// Skips the job if the result would contain metadata that the policy removes, and must be withheld.
+    fn check_metadata(&self, body: &Body) -> Result<(), Error> {
         let removes = self.policy.options.metadata != MetadataPolicy::All;
-        removes && self.policy.unstrippable == Unstrippable::Withhold && outcome.metadata() == MetadataState::Kept
+        let withholds = removes && self.policy.unstrippable == Unstrippable::Withhold;
+        if withholds && body.metadata() == MetadataState::Kept { Err(Error::Skip(Skip::Withheld)) } else { Ok(()) }
     }
 
     async fn head_destination(&self, target: &ObjectRef) -> Result<Existing, Error> {
@@ -201,165 +180,157 @@ impl Pipeline {
 
     /// Reads the version that the event names, never a newer one: a stale event's GET fails, and is skipped by its
     /// class.
-    async fn read_source(&self, job: &Job, known: Option<CopyReason>) -> Result<Source<'_>, Error> {
+    async fn read_source(&self, job: &Job, known: Option<CopyReason>) -> Result<Source, Error> {
         let mut download = self.store.source.get(&job.source, job.etag.as_ref()).await?;
         let head = download.head.clone();
         let format = Format::sniff(download.peek(SNIFF_BYTES).await?);
-        if let Some(reason) = known.or_else(|| CopyReason::from_first_bytes(&head, format, &self.policy.options.limits))
-        {
+        if let Some(reason) = known.or_else(|| inspect::from_first_bytes(&head, format, &self.policy.options.limits)) {
             // Dropping the download ends it.
-            return Ok(Source { head, format, body: Body::Unread(reason), permit: None });
+            return Ok(Source { head, format, read: Read::Unread(reason) });
         }
         let probe = optimize::probe(download.peek(PROBE_BYTES).await?, head.size);
         // If S3 closes the connection meanwhile, the rest is requested again.
         let permit = self.memory.acquire(probe.map_or(0, |probe| probe.memory)).await;
-        let body = Body::Image(download.read_all().await?);
-        Ok(Source { head, format, body, permit: Some(permit) })
+        let read = Read::Image(download.read_all().await?, permit);
+        Ok(Source { head, format, read })
     }
 
-    async fn optimize(&self, body: Body, budget: Budget) -> BodyOutcome {
-        let bytes = match body {
-            Body::Image(bytes) => bytes,
-            Body::Unread(reason) => return BodyOutcome::unread(reason),
+    /// Returns the body to store, and the permit of the memory that it takes.
+    async fn optimize(&self, read: Read, budget: Budget) -> Result<(Body, Option<Permit>), Error> {
+        let (bytes, permit) = match read {
+            Read::Image(bytes, permit) => (bytes, permit),
+            Read::Unread(reason) => return Ok((Body::unread(reason), None)),
         };
         let options = self.policy.options.clone();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        optimize_blocking(bytes, options, budget.on(threads)).await
+        Ok(optimize_blocking(bytes, permit, options, budget.on(threads)).await)
     }
 
-    fn attributes(
+    #[expect(clippy::too_many_arguments, reason = "each is the result of a step")]
+    fn pending_write<'a>(
         &self,
-        job: &Job,
-        head: &Head,
+        job: &'a Job,
+        head: &'a Head,
         format: Option<Format>,
-        tags: Vec<(String, String)>,
-        outcome: &BodyOutcome,
-    ) -> Attributes {
-        let arriving = outcome.attributes(head, format, &self.options_hash, job.sequencer.as_deref());
+        to: &'a ObjectRef,
+        tags: Option<Tags>,
+        body: &Body,
+        existing: &Existing,
+    ) -> Write<'a> {
+        let copied = if tags.is_some() { CopyTags::Copy } else { CopyTags::Drop };
+        let cross_store = self.store.is_cross_store();
+        let content = match body.bytes() {
+            Some(bytes) => Content::Bytes(bytes.clone()),
+            None if cross_store => Content::Relay { from: &job.source, head },
+            None => Content::Copy { from: &job.source, head, tags: copied },
+        };
+        let arriving = inspect::attributes(body, head, format, &self.options_hash, job.sequencer.as_deref());
         let Policy { storage_class, cache_control, .. } = &self.policy;
-        Attributes {
-            tags,
-            storage_class: storage_class.clone().or(arriving.storage_class),
+        let attributes = Attributes {
+            tags: tags.unwrap_or_default(),
+            // The names of storage classes belong to one store.
+            storage_class: storage_class.clone().or(arriving.storage_class.filter(|_| !cross_store)),
             cache_control: cache_control.clone().or(arriving.cache_control),
             ..arriving
-        }
+        };
+        Write { content, to, attributes, condition: self.condition(existing) }
     }
 
     /// Writes the result. A write that loses to a concurrent one re-reads both sides and decides again.
-    async fn commit(
-        &self,
-        job: &Job,
-        mut write: PendingWrite<'_>,
-        warnings: &mut Vec<String>,
-    ) -> Result<WriteOutcome, Error> {
+    async fn commit(&self, job: &Job, head: &Head, mut pending: Write<'_>) -> Result<Written, Error> {
+        let fallbacks = Fallbacks { drop_tags: self.policy.tags == TagPolicy::Copy, relay: true };
         let mut writes = 1;
         loop {
-            let error = match Box::pin(self.write_or_relay(write.clone(), warnings)).await {
-                Ok(route) => return Ok(WriteOutcome::Stored(route)),
-                Err(Error::S3(error)) if lost_to_concurrent_write(&error, write.to) => error,
-                Err(error) => return Err(error),
+            let error = match Box::pin(write(&self.store, pending.clone(), fallbacks)).await {
+                Ok(written) => return Ok(written),
+                Err(error) if lost_to_concurrent_write(&error, pending.to) => error,
+                Err(error) => return Err(error.into()),
             };
-            let existing = self.head_destination(write.to).await?;
-            if let Some(skip) = self.already_done(&existing, job) {
-                return Ok(WriteOutcome::Skipped(skip));
-            }
+            let existing = self.look_at(job, pending.to).await?;
             // The existing object may be invisible to HEAD.
             if self.policy.overwrite == Overwrite::Never && error.kind == S3ErrorKind::PreconditionFailed {
-                return Ok(WriteOutcome::Skipped(Skip::NotOverwritten));
+                return Err(Error::Skip(Skip::NotOverwritten));
             }
             // If the source is unchanged, this job is the newer one, and the other write is replaced.
             match self.store.source.head(&job.source).await? {
-                Some(now) if now.etag == write.head.etag => {}
-                Some(_) => return Ok(WriteOutcome::Skipped(Skip::SourceReplaced)),
-                None => return Ok(WriteOutcome::Skipped(Skip::SourceGone)),
+                Some(now) if now.etag == head.etag => {}
+                Some(_) => return Err(Error::Skip(Skip::SourceReplaced)),
+                None => return Err(Error::Skip(Skip::SourceGone)),
             }
             if writes == MAX_WRITES {
                 return Err(error.into());
             }
             writes += 1;
-            write.condition = self.condition(&existing);
-        }
-    }
-
-    async fn write_or_relay(&self, mut write: PendingWrite<'_>, warnings: &mut Vec<String>) -> Result<Route, Error> {
-        let tagged = write.clone();
-        let mut result = self.write(&write).await;
-        if let Err(error) = &result
-            && error.may_be_about_tags()
-            && self.policy.tags == TagPolicy::Copy
-            && write.drop_tags()
-        {
-            let warning = format!("tags dropped: {error}");
-            result = self.write(&write).await;
-            warnings.extend(result.is_ok().then_some(warning));
-        }
-        match result {
-            Ok(()) => Ok(Route::Direct),
-            Err(error) if write.body.is_none() && error.may_be_cross_principal() => {
-                self.relay(tagged, error, warnings).await
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Relays the bytes through this process, since no principal may read the source and write the destination in one
-    /// request.
-    async fn relay(
-        &self,
-        mut write: PendingWrite<'_>,
-        refusal: S3Error,
-        warnings: &mut Vec<String>,
-    ) -> Result<Route, Error> {
-        let mut result = self.write_by_relay(&write).await;
-        if let Err(error) = &result
-            && error.may_be_about_tags()
-            && self.policy.tags == TagPolicy::Copy
-            && !std::mem::take(&mut write.attributes.tags).is_empty()
-        {
-            let warning = format!("tags dropped: {error}");
-            result = self.write_by_relay(&write).await;
-            warnings.extend(result.is_ok().then_some(warning));
-        }
-        match result {
-            Ok(()) => Ok(Route::Relay),
-            // The copy's error names the permissions of both sides.
-            Err(error) if error.may_be_cross_principal() => Err(refusal.into()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn write_by_relay(&self, write: &PendingWrite<'_>) -> Result<(), S3Error> {
-        let PendingWrite { from, head, to, attributes, condition, .. } = write;
-        Box::pin(self.store.relay(from, head, to, attributes, condition)).await
-    }
-
-    async fn write(&self, write: &PendingWrite<'_>) -> Result<(), S3Error> {
-        let PendingWrite { from, head, to, body, attributes, tags, condition } = write;
-        match body {
-            Some(bytes) => self.store.destination.put(to, bytes.clone(), attributes, condition).await,
-            None => self.store.copy(from, head, to, attributes, *tags, condition).await,
+            pending.condition = self.condition(&existing);
         }
     }
 }
 
-impl PendingWrite<'_> {
-    /// Drops the tags. Returns whether there may have been any: a copy includes tags that we may not read.
-    fn drop_tags(&mut self) -> bool {
-        let had_tags = match self.body {
-            Some(_) => !self.attributes.tags.is_empty(),
-            None => self.tags == CopyTags::Copy,
+impl Findings {
+    fn new(deadline: Deadline) -> Self {
+        Self {
+            deadline,
+            destination: None,
+            source: None,
+            body: None,
+            relayed: false,
+            warnings: Vec::new(),
+            millis: Millis::default(),
+        }
+    }
+
+    /// Runs a step within the deadline, and adds its wall time.
+    async fn step<T, E>(&mut self, step: Step, work: impl Future<Output = Result<T, E>>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let start = Instant::now();
+        let result = self.deadline.limit(step, work).await;
+        let clock = match step {
+            Step::Head => &mut self.millis.head,
+            Step::Get => &mut self.millis.get,
+            Step::Optimize => &mut self.millis.optimize,
+            Step::Store => &mut self.millis.store,
         };
-        self.attributes.tags.clear();
-        self.tags = CopyTags::Drop;
-        had_tags
+        *clock += millis(start.elapsed());
+        result
+    }
+
+    /// Builds the report: what was found, and the error or skip that ended the job, if any.
+    fn report(self, job: &Job, end: Option<&Error>) -> Report {
+        let (head, format) = self.source.unzip();
+        let (size, format) = (head.as_ref().map(|head| head.size), format.flatten());
+        let report = match (end, &self.body) {
+            (None, Some(body)) => Report::of_body(body, size.unwrap_or_default(), format),
+            (None, None) => Report::new(crate::report::Outcome::Unchanged, None),
+            (Some(error), _) => Report { bytes_in: size, format, ..error.report() },
+        };
+        let report = self.body.iter().fold(report, Report::with_facts);
+        Report {
+            source: Some(job.source.to_string()),
+            destination: self.destination.map(|target| target.to_string()),
+            source_etag: head.map(|head| head.etag.as_str().to_owned()),
+            method: if self.relayed { Some(Method::Relay) } else { report.method },
+            warnings: self.warnings,
+            millis: Time::Steps(self.millis),
+            ..report
+        }
     }
 }
 
-/// Runs the engine on a blocking thread.
-pub(crate) async fn optimize_blocking(bytes: Bytes, options: Options, budget: Budget) -> BodyOutcome {
-    let work = tokio::task::spawn_blocking(move || optimize::optimize(&bytes, &options, budget));
-    let answer = work.await.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string())));
-    BodyOutcome::from_engine(answer)
+/// Runs the engine on a blocking thread. The permit goes with it: if nobody waits for the thread any longer, it still
+/// takes its memory until it ends.
+pub(crate) async fn optimize_blocking(
+    bytes: Bytes,
+    permit: Permit,
+    options: Options,
+    budget: Budget,
+) -> (Body, Option<Permit>) {
+    let work = tokio::task::spawn_blocking(move || (optimize::optimize(&bytes, &options, budget), permit));
+    match work.await {
+        Ok((answer, permit)) => (Body::from_engine(answer), Some(permit)),
+        Err(lost) => (Body::from_engine(Err(ImageError::CodecPanic(lost.to_string()))), None),
+    }
 }
 
 /// Whether the destination changed after the HEAD.

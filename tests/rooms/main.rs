@@ -16,14 +16,15 @@ fn src() -> std::path::PathBuf {
 }
 
 /// What each room may use beside itself.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("bin", &["lambda", "cli", "dev"]),
     // `karui dev` prints as the other commands do.
-    ("dev", &["cli", "config", "pipeline", "local", "optimize", "s3", "memory"]),
-    ("lambda", &["config", "pipeline", "local", "optimize", "s3", "memory"]),
-    ("cli", &["config", "pipeline", "local", "optimize", "s3", "memory"]),
+    ("dev", &["cli", "config", "pipeline", "local", "report", "optimize", "s3", "memory"]),
+    ("lambda", &["config", "pipeline", "local", "report", "optimize", "s3", "memory"]),
+    ("cli", &["config", "pipeline", "local", "report", "optimize", "s3", "memory"]),
     ("config", &["pipeline", "local", "optimize", "s3"]),
-    ("pipeline", &["local", "optimize", "s3", "memory"]),
+    ("pipeline", &["local", "report", "optimize", "s3", "memory"]),
+    ("report", &["optimize"]),
     ("local", &[]),
     ("memory", &[]),
     ("optimize", &[]),

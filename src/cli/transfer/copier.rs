@@ -14,11 +14,13 @@ use super::report::{Action, ProgressHandle, TransferRow};
 use crate::local;
 use crate::memory::MemoryBudget;
 use crate::optimize::Options;
+use crate::pipeline::error::code_of_s3;
 use crate::pipeline::marker::options_hash;
-use crate::pipeline::report::Outcome;
 use crate::pipeline::tags::TagReader;
-use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
-use crate::s3::{Condition, CopyTags, Head, ObjectRef, Pair, S3Error, S3ErrorKind};
+use crate::pipeline::write::{Content, Fallbacks, Write, Written, write};
+use crate::pipeline::{Job, Pipeline, Policy, Task as PipelineTask};
+use crate::report::{Failure, Method, Outcome, Reason, Report, Skip, millis};
+use crate::s3::{Attributes, Condition, CopyTags, ETag, Head, ObjectRef, Pair, S3Error, S3ErrorKind};
 
 /// Least value of [`Copier::whole`], in bytes.
 const WHOLE: u64 = 32 << 20;
@@ -39,6 +41,16 @@ pub enum CopyError {
 }
 
 impl CopyError {
+    pub fn failure(&self) -> Failure {
+        let sentence = self.to_string();
+        match self {
+            Self::S3(error) => Failure::retryable(code_of_s3(&error.kind), sentence),
+            Self::Io { error, .. } => Failure::of_file(error, sentence),
+            Self::Missing(_) => Failure::retryable("source-gone", sentence),
+            Self::Lost(_) => Failure::retryable("task-lost", sentence),
+        }
+    }
+
     /// Whether the error says that the source changed before all of it was read.
     fn is_changed_source(&self, source: &Location) -> bool {
         matches!((self, source), (Self::S3(S3Error { kind: S3ErrorKind::PreconditionFailed, object, .. }), Location::S3(source))
@@ -84,7 +96,7 @@ impl Copier {
         let policy = options.clone().map(|options| Policy { options, ..Policy::to_bucket("") });
         let memory = Arc::new(MemoryBudget::new(options.clone().unwrap_or_default().limits.memory));
         let pipeline = policy
-            .filter(|_| both_s3 && !store.is_cross_store())
+            .filter(|_| both_s3)
             .map(|policy| Pipeline::new(store.clone(), policy).with_memory_budget(Arc::clone(&memory)));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Arc::new(Self {
@@ -122,21 +134,20 @@ impl Copier {
                     break;
                 }
             }
-            arrived |= done.action.is_transfer();
+            arrived |= matches!(done.row.action, Action::Optimized | Action::Copied);
             done = if attempt < MAX_COPIES {
                 task.progress.reset();
                 self.copy_once(&again).await
             } else {
-                row(task, Action::Failed).because("the source keeps changing: run again when it is stable")
+                let sentence = "the source keeps changing: run again when it is stable";
+                row(task, Action::Failed).failed(Failure::retryable("source-changing", sentence))
             };
         }
-        if arrived && done.action == Action::Failed {
-            let reason = done.reason.take().unwrap_or_default();
+        if arrived && let Some(Reason::Failed(failure)) = &mut done.row.report.reason {
             // By their dates, both sides now look the same.
-            done = done
-                .because(format!("{reason}; an older version was copied, which `karui sync --exact` or `cp` replaces"));
+            failure.sentence.push_str("; an older version was copied, which `karui sync --exact` or `cp` replaces");
         }
-        TransferRow { millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), ..done }
+        TransferRow { row: done.row.taking(millis(started.elapsed())), ..done }
     }
 
     async fn copy_once(&self, task: &CopyTask) -> TransferRow {
@@ -147,7 +158,7 @@ impl Copier {
             (..) => Box::pin(self.copy_if_different(task)).await,
         };
         copied.unwrap_or_else(|failure| {
-            let row = row(task, Action::Failed).because(failure.to_string());
+            let row = row(task, Action::Failed).failed(failure.failure());
             if failure.is_changed_source(&task.from) { row.with_version(SourceVersion::Changed) } else { row }
         })
     }
@@ -164,14 +175,15 @@ impl Copier {
     }
 
     async fn plan(&self, task: &CopyTask) -> TransferRow {
-        let row = |action| TransferRow { dry_run: true, ..row(task, action) };
+        let row = |action| row(task, action).in_dry_run();
         match self.difference(task).await {
             Ok(Some(why)) => {
-                let bytes_in = task.entry.as_ref().map(|entry| entry.size);
-                TransferRow { bytes_in, ..row(Action::Copied) }.because(why.word())
+                let mut done = row(Action::Copied).because(Reason::Transferred(why));
+                done.row.report.bytes_in = task.entry.as_ref().map(|entry| entry.size);
+                done
             }
             Ok(None) => row(Action::Same),
-            Err(failure) => row(Action::Failed).because(failure.to_string()),
+            Err(failure) => row(Action::Failed).failed(failure.failure()),
         }
     }
 
@@ -197,7 +209,7 @@ impl Copier {
         };
         match deleted {
             Ok(()) => TransferRow::new(Action::Deleted, None, Some(&place)),
-            Err(failure) => TransferRow::new(Action::Failed, None, Some(&place)).because(failure.to_string()),
+            Err(failure) => TransferRow::new(Action::Failed, None, Some(&place)).failed(failure.failure()),
         }
     }
 
@@ -236,40 +248,54 @@ impl Copier {
         }
         let head = self.store.source.head(from).await?.ok_or_else(|| CopyError::Missing(from.clone()))?;
         task.progress.expect(head.size);
-        let copied = match self.copy_with_tags(task, from, &head, to).await {
+        match self.copy_with_tags(task, from, &head, to).await {
             Err(error) if error.may_be_cross_principal() && !self.one_principal => {
                 let row = self.copy_via_client(task).await?;
-                return Ok(relayed(row, &error));
+                Ok(relayed(row, &error))
             }
-            copied => copied?,
-        };
-        let row = row(task, Action::Copied).with_all_bytes(head.size).with_version(SourceVersion::Object(head.etag));
-        Ok(copied.into_iter().fold(row, TransferRow::warning))
+            Err(error) => Err(error.into()),
+            Ok(warnings) => {
+                let row = row(task, Action::Copied).with_all_bytes(head.size);
+                let row = row.with_version(SourceVersion::Object(head.etag));
+                Ok(warnings.into_iter().fold(row, TransferRow::warning))
+            }
+        }
     }
 
-    /// Copies with tags, or without them and with a warning if tags may not be copied, as the function does.
+    /// Copies with tags, or without them and with a warning if tags may not be copied.
     async fn copy_with_tags(
         &self,
         task: &CopyTask,
         from: &ObjectRef,
         head: &Head,
         to: &ObjectRef,
-    ) -> Result<Option<String>, S3Error> {
+    ) -> Result<Vec<String>, S3Error> {
         let mut attributes = head.attributes.clone();
-        let (mut tags, mut warning) = (CopyTags::Copy, None);
+        let mut unread = None;
         if !self.store.fits_single_copy(head.size) {
-            (attributes.tags, warning) = self.tags(from, head).await?;
+            (attributes.tags, unread) = self.tags(from, head).await?;
         }
-        let store = self.store.clone().with_progress(task.progress.counter());
-        let copy = async |tags| store.copy(from, head, to, &attributes, tags, &Condition::None).await;
-        match copy(tags).await {
-            Err(error) if error.may_be_about_tags() => {
-                tags = CopyTags::Drop;
-                // If this is refused too, the reason was not the tags.
-                copy(tags).await.map(|()| Some(format!("tags dropped, if there were any: {error}")))
-            }
-            copied => copied.map(|()| warning),
-        }
+        let content = Content::Copy { from, head, tags: CopyTags::Copy };
+        let dropped = self.write(task, content, to, attributes).await?;
+        Ok(unread.into_iter().chain(dropped).collect())
+    }
+
+    /// Writes with tags, or without them and with a warning if tags may not be written or the store has none.
+    pub async fn write(
+        &self,
+        task: &CopyTask,
+        content: Content<'_>,
+        to: &ObjectRef,
+        attributes: Attributes,
+    ) -> Result<Option<String>, S3Error> {
+        let store = match content {
+            // Counted when it is done.
+            Content::Bytes(_) => self.store.clone(),
+            Content::Copy { .. } | Content::Relay { .. } => self.store.clone().with_progress(task.progress.counter()),
+        };
+        let pending = Write { content, to, attributes, condition: Condition::None };
+        let Written { warning, .. } = write(&store, pending, Fallbacks { drop_tags: true, relay: false }).await?;
+        Ok(warning)
     }
 
     /// Returns the source's tags, or none and a warning if they may not be read.
@@ -286,44 +312,37 @@ impl Copier {
 pub fn row(task: &CopyTask, action: Action) -> TransferRow {
     let row = TransferRow::new(action, Some(&task.from), Some(&task.to));
     match task.decision {
-        Decision::Transfer(why) => row.because(why.word()),
+        Decision::Transfer(why) => row.because(Reason::Transferred(why)),
         Decision::Same | Decision::Compare(_) | Decision::Delete | Decision::Keep => row,
     }
 }
 
 /// Marks the row as relayed, with the reason why S3 did not copy.
-fn relayed(row: TransferRow, why: &dyn fmt::Display) -> TransferRow {
-    let row = TransferRow { method: row.method.or(Some("relay".into())), ..row };
-    row.warning(format!("copied via this machine: {why}"))
+fn relayed(mut done: TransferRow, why: &dyn fmt::Display) -> TransferRow {
+    done.row.report.method.get_or_insert(Method::Relay);
+    done.warning(format!("copied via this machine: {why}"))
 }
 
 fn row_from_report(task: &CopyTask, report: Report) -> TransferRow {
-    let action = match report.outcome {
-        Outcome::Optimized => Action::Optimized,
-        Outcome::Unchanged => Action::Copied,
-        Outcome::Skipped if report.reason.as_deref() == Some(&Skip::AlreadyStored.to_string()) => Action::Same,
-        Outcome::Skipped => Action::Skipped,
-        Outcome::Failed => Action::Failed,
+    let action = match (report.outcome, &report.reason) {
+        (Outcome::Optimized, _) => Action::Optimized,
+        (Outcome::Unchanged, _) => Action::Copied,
+        (Outcome::Skipped, Some(Reason::Skipped(Skip::AlreadyStored))) => Action::Same,
+        (Outcome::Skipped, _) => Action::Skipped,
+        (Outcome::Deleted, _) => Action::Deleted,
+        (Outcome::Failed, _) => Action::Failed,
     };
-    let Report { reason, source_etag, bytes_in, bytes_out, method, score, worst, metadata, warnings, .. } = report;
-    let row = row(task, action);
-    let copied_version = match action {
-        Action::Optimized | Action::Copied => source_etag.map(SourceVersion::Object),
-        Action::Skipped if reason.as_deref() == Some(&Skip::SourceReplaced.to_string()) => Some(SourceVersion::Changed),
-        Action::Skipped | Action::Same | Action::Deleted | Action::Failed => None,
+    let copied_version = match (action, &report.reason) {
+        (Action::Optimized | Action::Copied, _) => {
+            report.source_etag.as_deref().map(|etag| SourceVersion::Object(ETag::new(etag)))
+        }
+        (_, Some(Reason::Skipped(Skip::SourceReplaced))) => Some(SourceVersion::Changed),
+        (_, _) => None,
     };
-    TransferRow {
-        reason: reason.or(row.reason),
-        copied_version,
-        bytes_in,
-        bytes_out,
-        method,
-        score,
-        worst,
-        metadata,
-        warnings,
-        ..row
-    }
+    let mut done = row(task, action);
+    let Report { source, destination, reason, .. } = done.row.report;
+    done.row.report = Report { reason: report.reason.clone().or(reason), source, destination, ..report };
+    TransferRow { copied_version, ..done }
 }
 
 /// Runs file system work on a blocking thread.

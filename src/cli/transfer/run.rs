@@ -15,6 +15,7 @@ use super::location::Location;
 use super::report::{Action, Printer, ProgressHandle, TransferRow};
 use crate::cli::interrupted;
 use crate::config::TransferSettings;
+use crate::report::{Failure, Outcome, Reason};
 use crate::s3::{self, Client, ObjectRef, S3Error, TransferConfig, UploadTracker};
 
 /// Time after Ctrl-C for tasks to stop: immediate, unless one waits for a disk.
@@ -154,12 +155,12 @@ async fn run_one(request: &Request, copier: Arc<Copier>, printer: &mut Printer) 
         decision: Decision::Transfer(TransferReason::Asked),
         progress: progress.clone(),
     };
-    let mut row = copier.copy_or_plan(&task, request.dry_run).await;
-    if row.action == Action::Skipped {
+    let mut done = copier.copy_or_plan(&task, request.dry_run).await;
+    if done.row.action == Action::Skipped {
         // It was named explicitly.
-        row.action = Action::Failed;
+        (done.row.action, done.row.report.outcome) = (Action::Failed, Outcome::Failed);
     }
-    printer.finish_object(&row, &progress);
+    printer.finish_object(&done, &progress);
 }
 
 /// Tasks in flight; dropping it aborts them.
@@ -213,14 +214,15 @@ impl<'a> BulkTransfer<'a> {
                 Pair::Skipped(SkippedEntry::Unreadable { path, reason }) => {
                     // An unreadable entry does not count as missing.
                     self.rules.delete = false;
-                    let row = TransferRow::new(Action::Failed, Some(&path.display()), None).because(reason);
+                    let row = TransferRow::new(Action::Failed, Some(&path.display()), None)
+                        .failed(Failure::retryable("file-unreadable", reason));
                     self.printer.add(&row);
                 }
                 Pair::Skipped(SkippedEntry::Ignored { key, path, reason }) => {
                     seen_source = true;
                     if self.request.filters.includes(&key) {
-                        self.printer
-                            .add(&TransferRow::new(Action::Skipped, Some(&path.display()), None).because(reason));
+                        let row = TransferRow::new(Action::Skipped, Some(&path.display()), None);
+                        self.printer.add(&row.because(Reason::Ignored(reason.into())));
                     }
                 }
                 Pair::Entries { source, destination } => {
@@ -253,7 +255,7 @@ impl<'a> BulkTransfer<'a> {
                     self.spawn(progress, async move { delete(&copier, &source, from.as_ref(), place, dry_run).await })
                         .await;
                 }
-                Err(reason) => self.refuse(Action::Failed, key, reason),
+                Err(reason) => self.refuse(Action::Failed, key, not_a_path(reason)),
             },
             Decision::Transfer(_) | Decision::Compare(_) => {
                 let Some(mut entry) = source else { return };
@@ -261,13 +263,14 @@ impl<'a> BulkTransfer<'a> {
                     Ok(to) => to,
                     // Consoles create folder markers; a local folder needs none.
                     Err(_) if key.ends_with('/') && entry.size == 0 => {
-                        return self.refuse(Action::Skipped, key, "a folder marker, not a file".into());
+                        let reason = Reason::Ignored("a folder marker, not a file".into());
+                        return self.refuse(Action::Skipped, key, reason);
                     }
-                    Err(reason) => return self.refuse(Action::Failed, key, reason),
+                    Err(reason) => return self.refuse(Action::Failed, key, not_a_path(reason)),
                 };
                 let from = match self.request.source.join(key) {
                     Ok(from) => from,
-                    Err(reason) => return self.refuse(Action::Failed, key, reason),
+                    Err(reason) => return self.refuse(Action::Failed, key, not_a_path(reason)),
                 };
                 let size = entry.size;
                 // The file's MD5 is compared with the other side's ETag.
@@ -281,7 +284,7 @@ impl<'a> BulkTransfer<'a> {
         }
     }
 
-    fn refuse(&mut self, action: Action, key: &str, reason: String) {
+    fn refuse(&mut self, action: Action, key: &str, reason: Reason) {
         let name = match &self.request.source {
             Location::S3(root) => format!("{root}{key}"),
             Location::Local(_) | Location::Stream => key.to_owned(),
@@ -317,6 +320,10 @@ impl<'a> BulkTransfer<'a> {
     }
 }
 
+fn not_a_path(why: String) -> Reason {
+    Reason::Failed(Failure::retryable("key-not-a-path", why))
+}
+
 /// Deletes a key that only the destination had when both sides were listed, unless the source has it now.
 async fn delete(
     copier: &Copier,
@@ -331,11 +338,16 @@ async fn delete(
         None => Ok(false),
     };
     match there {
-        Ok(false) if dry_run => TransferRow { dry_run: true, ..row(Action::Deleted) },
+        Ok(false) if dry_run => row(Action::Deleted).in_dry_run(),
         Ok(false) => copier.delete(place).await,
-        Ok(true) => row(Action::Skipped)
-            .because("the source has it now, though its listing did not: the next run compares them"),
-        Err(reason) => row(Action::Failed).because(format!("not deleted, since the source may have it: {reason}")),
+        Ok(true) => {
+            let why = "the source has it now, though its listing did not: the next run compares them";
+            row(Action::Skipped).because(Reason::Ignored(why.into()))
+        }
+        Err(reason) => {
+            let sentence = format!("not deleted, since the source may have it: {reason}");
+            row(Action::Failed).failed(Failure::retryable("source-unknown", sentence))
+        }
     }
 }
 

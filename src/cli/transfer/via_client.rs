@@ -22,9 +22,11 @@ use crate::local::state::FileState;
 use crate::local::write::{self as local_write, AtomicFile};
 use crate::optimize::format::SNIFF_BYTES;
 use crate::optimize::{self, Budget, Format, Options, PROBE_BYTES};
-use crate::pipeline::inspect::{BodyOutcome, CopyReason};
+use crate::pipeline::inspect;
 use crate::pipeline::run::optimize_blocking;
-use crate::s3::{Attributes, Condition, Download, Head, ObjectRef, Progress, S3Error, UnorderedReadError};
+use crate::pipeline::write::Content;
+use crate::report::{Body, Report};
+use crate::s3::{Attributes, Condition, Download, Head, ObjectRef, S3Error, UnorderedReadError};
 
 impl Copier {
     /// Copies via the client: downloads, optimizes if requested, and uploads.
@@ -44,7 +46,7 @@ impl Copier {
         let size = task.entry.as_ref().map_or(0, |entry| entry.size);
         let _permit = self.memory.acquire(size.min(self.whole)).await;
         match (&task.from, &task.to) {
-            (Location::S3(from), Location::S3(to)) => self.relay(task, from, to, attributes_override).await,
+            (Location::S3(from), Location::S3(to)) => self.relay(task, from, to).await,
             (_, Location::S3(to)) => self.upload(task, to, attributes_override).await,
             (Location::S3(from), _) => self.download(task, from).await,
             // `CommonArgs::resolve` refuses this combination.
@@ -56,13 +58,13 @@ impl Copier {
     async fn optimize(&self, task: &CopyTask, options: &Options) -> Result<TransferRow, CopyError> {
         let (head, format, mut source) = self.open_source(task).await?;
         task.progress.expect(head.size);
-        if let Some(reason) = CopyReason::from_first_bytes(&head, format, &options.limits) {
+        if let Some(reason) = inspect::from_first_bytes(&head, format, &options.limits) {
             let version = source.state(&head);
             drop(source);
-            let outcome = BodyOutcome::unread(reason);
+            let body = Body::unread(reason);
             let attributes_override =
-                task.to.is_s3().then(|| outcome.attributes(&head, format, &self.options_hash, None));
-            let mut done = with_body_outcome(self.copy_unchanged(task, attributes_override).await?, &outcome);
+                task.to.is_s3().then(|| inspect::attributes(&body, &head, format, &self.options_hash, None));
+            let mut done = with_body(self.copy_unchanged(task, attributes_override).await?, &body, format);
             // The object is read a second time. If it has changed by then, its headers and marker are wrong, and it is
             // copied again.
             done.copied_version = done.copied_version.map(|_| version);
@@ -70,21 +72,18 @@ impl Copier {
         }
         // If S3 closes the connection meanwhile, the rest is requested again.
         let probe = optimize::probe(&source.first_bytes().await?, head.size);
-        let _permit = self.memory.acquire(probe.map_or(0, |probe| probe.memory)).await;
+        let permit = self.memory.acquire(probe.map_or(0, |probe| probe.memory)).await;
         let version = source.state(&head);
         let bytes = source.read_all().await?;
-        let outcome = optimize_blocking(bytes.clone(), options.clone(), Budget::UNLIMITED.on(self.threads)).await;
-        let mut warning = None;
-        let mut attributes = outcome.attributes(&head, format, &self.options_hash, None);
-        if let (Location::S3(from), Location::S3(_)) = (&task.from, &task.to) {
-            (attributes.tags, warning) = self.tags(from, &head).await?;
-        }
-        let mut done = with_body_outcome(row(task, Action::Copied), &outcome);
+        let budget = Budget::UNLIMITED.on(self.threads);
+        let (body, _permit) = optimize_blocking(bytes.clone(), permit, options.clone(), budget).await;
+        let attributes = inspect::attributes(&body, &head, format, &self.options_hash, None);
+        let mut done = with_body(row(task, Action::Copied).with_all_bytes(head.size), &body, format);
         done.copied_version = Some(version).filter(|_| task.to.is_s3());
-        let result = outcome.into_bytes().unwrap_or(bytes);
-        let done = TransferRow { bytes_in: Some(head.size), bytes_out: Some(result.len() as u64), ..done };
+        let result = body.bytes().cloned().unwrap_or(bytes);
+        done.row.report.bytes_out = Some(result.len() as u64);
         let dropped = self.write_result(task, result, &attributes, head.modified).await?;
-        Ok(warning.into_iter().chain(dropped).fold(done, TransferRow::warning))
+        Ok(dropped.into_iter().fold(done, TransferRow::warning))
     }
 
     /// Opens the source: returns its description, its format, and a reader for the rest.
@@ -175,63 +174,24 @@ impl Copier {
     }
 
     /// Relays between two stores, or between two buckets that S3 may not copy between.
-    async fn relay(
-        &self,
-        task: &CopyTask,
-        from: &ObjectRef,
-        to: &ObjectRef,
-        attributes_override: Option<Attributes>,
-    ) -> Result<TransferRow, CopyError> {
+    async fn relay(&self, task: &CopyTask, from: &ObjectRef, to: &ObjectRef) -> Result<TransferRow, CopyError> {
         let download = self.store.source.get(from, None).await?;
         let head = download.head.clone();
         task.progress.expect(head.size);
         let (tags, warning) = self.tags(from, &head).await?;
-        let attributes = self.without_foreign_storage_class(Attributes {
-            tags,
-            ..attributes_override.unwrap_or(head.attributes.clone())
-        });
+        // The names of storage classes belong to one store.
+        let storage_class = head.attributes.storage_class.clone().filter(|_| !self.store.is_cross_store());
+        let attributes = Attributes { storage_class, tags, ..head.attributes.clone() };
         let content = if head.size <= self.whole {
             Content::Bytes(download.read_all().await?)
         } else {
             drop(download);
-            Content::Object { from, head: &head, progress: task.progress.counter() }
+            Content::Relay { from, head: &head }
         };
-        let dropped = self.write(&content, to, attributes).await?;
+        let dropped = self.write(task, content, to, attributes).await?;
         let done =
             row(task, Action::Copied).with_all_bytes(head.size).with_version(SourceVersion::Object(head.etag.clone()));
         Ok(warning.into_iter().chain(dropped).fold(done, TransferRow::warning))
-    }
-
-    /// Drops the storage class between different stores, since its names belong to one store.
-    fn without_foreign_storage_class(&self, attributes: Attributes) -> Attributes {
-        if self.store.is_cross_store() { Attributes { storage_class: None, ..attributes } } else { attributes }
-    }
-
-    /// Writes with tags, or without them and with a warning if tags may not be written or the store has none.
-    async fn write(
-        &self,
-        content: &Content<'_>,
-        to: &ObjectRef,
-        mut attributes: Attributes,
-    ) -> Result<Option<String>, S3Error> {
-        match self.write_all(content, to, &attributes).await {
-            Err(error) if error.may_be_about_tags() && !attributes.tags.is_empty() => {
-                attributes.tags.clear();
-                self.write_all(content, to, &attributes).await?;
-                Ok(Some(format!("tags dropped: {error}")))
-            }
-            written => written.map(|()| None),
-        }
-    }
-
-    async fn write_all(&self, content: &Content<'_>, to: &ObjectRef, attributes: &Attributes) -> Result<(), S3Error> {
-        match content {
-            Content::Bytes(bytes) => self.store.destination.put(to, bytes.clone(), attributes, &Condition::None).await,
-            Content::Object { from, head, progress } => {
-                let store = self.store.clone().with_progress(progress.clone());
-                store.relay(from, head, to, attributes, &Condition::None).await
-            }
-        }
     }
 
     /// Streams into a file that appears when it is complete, each part at its offset; or sequentially to stdout or a
@@ -267,10 +227,7 @@ impl Copier {
         modified: Option<i64>,
     ) -> Result<Option<String>, CopyError> {
         match &task.to {
-            Location::S3(object) => {
-                let attributes = self.without_foreign_storage_class(attributes.clone());
-                Ok(self.write(&Content::Bytes(bytes), object, attributes).await?)
-            }
+            Location::S3(object) => Ok(self.write(task, Content::Bytes(bytes), object, attributes.clone()).await?),
             Location::Local(path) => {
                 let root = self.root.clone();
                 on_disk(path.clone(), move |path| local_write::write(&root, path, &bytes, modified))
@@ -287,12 +244,6 @@ impl Copier {
             }
         }
     }
-}
-
-/// Content to write to S3: bytes in memory, or an object that is relayed in parts.
-enum Content<'a> {
-    Bytes(Bytes),
-    Object { from: &'a ObjectRef, head: &'a Head, progress: Progress },
 }
 
 /// Reader of the source opened by [`Copier::open_source`].
@@ -354,19 +305,22 @@ async fn write_stream(
     into.flush().await.map_err(failure)
 }
 
-fn with_body_outcome(row: TransferRow, outcome: &BodyOutcome) -> TransferRow {
-    let row = TransferRow {
-        score: outcome.score(),
-        worst: outcome.worst(),
-        metadata: Some(outcome.metadata().to_string()),
-        ..row
+/// Adds what the engine says of the body.
+fn with_body(mut done: TransferRow, body: &Body, format: Option<Format>) -> TransferRow {
+    done.row.action = if body.bytes().is_some() { Action::Optimized } else { Action::Copied };
+    let Report { source, destination, reason, bytes_in, bytes_out, method, warnings, .. } = done.row.report;
+    let report = Report::of_body(body, bytes_in.unwrap_or_default(), format);
+    done.row.report = Report {
+        reason: report.reason.clone().or(reason),
+        method: method.or(report.method),
+        source,
+        destination,
+        bytes_in,
+        bytes_out,
+        warnings,
+        ..report
     };
-    match outcome {
-        BodyOutcome::Optimized(encoded) => {
-            TransferRow { action: Action::Optimized, method: Some(encoded.method.to_string()), ..row }
-        }
-        BodyOutcome::Copied { reason, .. } => TransferRow { action: Action::Copied, ..row }.because(reason.to_string()),
-    }
+    done
 }
 
 fn io_failure(path: impl AsRef<Path>, error: io::Error) -> CopyError {
