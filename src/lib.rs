@@ -41,7 +41,7 @@ pub mod dev;
 #[cfg(feature = "lambda")]
 #[doc(hidden)]
 pub mod lambda;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "lambda"))]
 #[doc(hidden)]
 pub mod local;
 #[cfg(any(feature = "cli", feature = "lambda"))]

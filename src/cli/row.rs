@@ -1,10 +1,14 @@
 //! One object's line of every `--json`: of `optimize`, `cp` and `sync`.
 
+#[cfg(feature = "transfer")]
+use std::fmt;
 use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 
+#[cfg(feature = "transfer")]
+use crate::report::Reason;
 use crate::report::{Failure, Outcome, Report, Time};
 
 /// One object's line. Unknown fields are null.
@@ -29,12 +33,15 @@ pub enum Action {
     Copied,
     /// The destination already had it.
     Same,
+    #[cfg(feature = "transfer")]
     Deleted,
     /// Not processed; no failure.
+    #[cfg(feature = "transfer")]
     Skipped,
     Failed,
 }
 
+#[cfg(feature = "transfer")]
 impl Action {
     fn outcome(self) -> Outcome {
         match self {
@@ -47,13 +54,47 @@ impl Action {
     }
 }
 
+#[cfg(feature = "transfer")]
 impl Row {
     /// Row of an object of which nothing more is known.
-    #[must_use]
-    pub fn new(action: Action) -> Self {
+    fn new(action: Action) -> Self {
         Self { path: None, action, report: Report::new(action.outcome(), None), dry_run: false }
     }
 
+    /// Row of an object that two sides have, or one of them.
+    #[must_use]
+    pub fn between(action: Action, source: Option<&dyn fmt::Display>, destination: Option<&dyn fmt::Display>) -> Self {
+        let mut row = Self::new(action);
+        row.report.source = source.map(ToString::to_string);
+        row.report.destination = destination.map(ToString::to_string);
+        row
+    }
+
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.report.reason = Some(reason);
+        self
+    }
+
+    /// Sets that an error ended the work.
+    #[must_use]
+    pub fn failed(self, failure: Failure) -> Self {
+        self.because(Reason::Failed(failure))
+    }
+
+    #[must_use]
+    pub fn in_dry_run(self) -> Self {
+        Self { dry_run: true, ..self }
+    }
+
+    #[must_use]
+    pub fn warning(mut self, warning: String) -> Self {
+        self.report.warnings.push(warning);
+        self
+    }
+}
+
+impl Row {
     /// Row of a file that was optimized or is left unchanged.
     #[must_use]
     pub fn of_file(path: &Path, action: Action, report: Report) -> Self {

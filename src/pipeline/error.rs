@@ -1,11 +1,12 @@
 //! All errors of one object, each classified by who can act on it.
 
-use std::fmt;
+use std::path::PathBuf;
+use std::{fmt, io};
 
 use super::job::EventError;
-use super::plan::PlanError;
+use super::location::Location;
 use crate::optimize::ImageError;
-use crate::report::reason::code_of_image;
+use crate::report::reason::{code_of_file, code_of_image};
 use crate::report::{Failure, FailureClass, Report, Skip};
 use crate::s3::{Operation, S3Error, S3ErrorKind};
 
@@ -23,9 +24,28 @@ pub enum Error {
     /// The object is not ours to process, or no longer.
     #[error("{0}")]
     Skip(Skip),
+    /// An error of a local side.
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    /// A thread ended without a result.
+    #[error("{0}")]
+    Lost(String),
     #[error("out of time while {step}: raise the function's timeout")]
     OutOfTime { step: Step },
 }
+
+/// Why a result has no place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error(
+        "{source_object}: the destination's key has {bytes} bytes, S3 allows {MAX_KEY_BYTES}; shorten \
+         KARUI_DESTINATION_PREFIX, KARUI_DESTINATION_KEY or the key"
+    )]
+    KeyTooLong { source_object: Location, bytes: usize },
+}
+
+/// Longest key in bytes of UTF-8:
+pub(super) const MAX_KEY_BYTES: usize = 1024;
 
 /// A part of a job that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +97,8 @@ impl Error {
             // A retry cannot repair faults of events, but a person can, and finds the event in the failure queue.
             Self::Event(EventError::NotAnEvent { .. } | EventError::Field { .. } | EventError::Key { .. })
             | Self::Plan(PlanError::KeyTooLong { .. })
+            | Self::File { .. }
+            | Self::Lost(_)
             | Self::OutOfTime { .. } => Class::Retryable,
         }
     }
@@ -92,8 +114,16 @@ impl Error {
             Self::Event(EventError::Key { .. }) => "event-key",
             Self::Plan(PlanError::KeyTooLong { .. }) => "key-too-long",
             Self::Skip(_) => "skipped",
+            Self::File { error, .. } => code_of_file(error),
+            Self::Lost(_) => "task-lost",
             Self::OutOfTime { .. } => "out-of-time",
         }
+    }
+
+    /// The error as a report names it, whatever its class.
+    #[cfg(feature = "transfer")]
+    pub(crate) fn failure(&self) -> Failure {
+        Failure::retryable(self.code(), self.to_string())
     }
 
     /// Report of an object that met this error.
@@ -109,7 +139,7 @@ impl Error {
 }
 
 /// Stable code of an S3 error.
-pub(crate) fn code_of_s3(kind: &S3ErrorKind) -> &'static str {
+fn code_of_s3(kind: &S3ErrorKind) -> &'static str {
     match kind {
         S3ErrorKind::NotFound => "s3-not-found",
         S3ErrorKind::NoSuchBucket => "s3-no-such-bucket",
@@ -202,7 +232,7 @@ mod tests {
     fn class_of_event_and_plan_errors_is_retryable() {
         let event = EventError::NotAnEvent { seen: "null".into() };
         assert_eq!(Error::from(event).class(), Class::Retryable);
-        let plan = PlanError::KeyTooLong { source_object: ObjectRef::new("b", "k"), bytes: 1025 };
+        let plan = PlanError::KeyTooLong { source_object: Location::S3(ObjectRef::new("b", "k")), bytes: 1025 };
         assert_eq!(Error::from(plan).class(), Class::Retryable);
         assert_eq!(Error::OutOfTime { step: Step::Store }.class(), Class::Retryable);
     }

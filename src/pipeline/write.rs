@@ -1,104 +1,134 @@
-//! Writes one object: by PUT, by a copy inside S3, or relayed through this process. The only place that writes objects
-//! for the pipeline and for transfers.
+//! Writes one object to any side: by PUT, by a copy inside S3, through this process in parts, or to a file. The only
+//! place that writes objects.
 
-use bytes::Bytes;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::TryStreamExt;
+use tokio::fs::File;
+
+use super::error::Error;
+use super::files::{self, file_error};
+use super::job::Move;
+use super::location::Location;
+use super::read::Content;
+use crate::local::read::{ChangeCheckedFile, chunks};
+use crate::local::state::FileState;
 use crate::s3::{Attributes, Condition, CopyTags, Head, ObjectRef, Pair, S3Error};
 
+/// Writes the objects of one move.
+pub(super) struct Writer<'a> {
+    /// Reports the progress of the move.
+    pub store: &'a Pair,
+    /// Folder below which links are refused.
+    pub root: &'a Path,
+    /// Whether tags may be dropped if S3 refuses them.
+    pub drops_tags: bool,
+    pub moving: &'a Move,
+    pub head: &'a Head,
+}
+
 /// One write at the destination.
-#[derive(Debug, Clone)]
-pub(crate) struct Write<'a> {
-    pub content: Content<'a>,
-    pub to: &'a ObjectRef,
+#[derive(Clone)]
+pub(super) struct Write {
+    pub content: Content,
     pub attributes: Attributes,
+    pub tags: Tagging,
     pub condition: Condition,
 }
 
-/// Where the bytes come from.
-#[derive(Debug, Clone)]
-pub(crate) enum Content<'a> {
-    Bytes(Bytes),
-    /// This version of an object, copied by S3.
-    Copy {
-        from: &'a ObjectRef,
-        head: &'a Head,
-        tags: CopyTags,
-    },
-    /// This version of an object, which passes through this process.
-    Relay {
-        from: &'a ObjectRef,
-        head: &'a Head,
-    },
-}
-
-/// What may be done if S3 refuses a write.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fallbacks {
-    /// Write without tags.
-    pub drop_tags: bool,
-    /// Relay a copy.
-    pub relay: bool,
+/// What becomes of the source's tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tagging {
+    /// They are among the attributes.
+    Known,
+    /// S3 copies them; nobody has read them.
+    Unread,
+    Dropped,
 }
 
 /// How an object was written.
 #[derive(Debug, Default)]
-pub(crate) struct Written {
-    /// Why tags were dropped, if they were.
-    pub warning: Option<String>,
+pub(super) struct Written {
+    /// Which tags were dropped, and why.
+    pub warnings: Vec<String>,
     /// Why S3 did not copy, if the bytes were relayed.
     pub relayed: Option<S3Error>,
+    /// Bytes of a stream, which has no size before its end.
+    pub streamed: Option<u64>,
 }
 
-/// Writes an object, by the allowed fallbacks if S3 refuses.
-///
-/// # Errors
-/// [`S3Error`]: if a relay is refused too, that of the copy, which names the permissions of both sides.
-pub(crate) async fn write(store: &Pair, write: Write<'_>, fallbacks: Fallbacks) -> Result<Written, S3Error> {
-    let Content::Copy { from, head, .. } = write.content else {
-        let warning = write_or_drop_tags(store, write, fallbacks.drop_tags).await?;
-        return Ok(Written { warning, relayed: None });
-    };
-    let relay = Write { content: Content::Relay { from, head }, ..write.clone() };
-    match write_or_drop_tags(store, write, fallbacks.drop_tags).await {
-        Ok(warning) => Ok(Written { warning, relayed: None }),
-        Err(refusal) if fallbacks.relay && refusal.may_be_cross_principal() => {
-            match write_or_drop_tags(store, relay, fallbacks.drop_tags).await {
-                Ok(warning) => Ok(Written { warning, relayed: Some(refusal) }),
-                Err(error) if error.may_be_cross_principal() => Err(refusal),
-                Err(error) => Err(error),
+impl Writer<'_> {
+    /// Writes with tags, or without them and with a warning if S3 refuses and they may be dropped.
+    ///
+    /// # Errors
+    /// Those of either side.
+    pub async fn write(&self, mut write: Write) -> Result<Written, Error> {
+        let tags = write.tags;
+        match self.write_once(&write).await {
+            // If this is refused too, the reason was not the tags.
+            Err(Error::S3(error)) if self.drops_tags && error.may_be_about_tags() && write.drop_tags() => {
+                let perhaps = if tags == Tagging::Unread { ", if there were any" } else { "" };
+                let written = self.write_once(&write).await?;
+                Ok(Written { warnings: vec![format!("tags dropped{perhaps}: {error}")], ..written })
             }
+            written => written,
         }
-        Err(error) => Err(error),
     }
-}
 
-/// Writes with tags, or without them and with a warning if S3 refuses and they may be dropped.
-async fn write_or_drop_tags(store: &Pair, mut write: Write<'_>, may_drop: bool) -> Result<Option<String>, S3Error> {
-    match write_once(store, &write).await {
-        // If this is refused too, the reason was not the tags.
-        Err(error) if may_drop && error.may_be_about_tags() && write.drop_tags() => {
-            write_once(store, &write).await.map(|()| Some(format!("tags dropped: {error}")))
+    async fn write_once(&self, write: &Write) -> Result<Written, Error> {
+        let Write { content, attributes, tags, condition } = write;
+        let Self { store, root, moving: Move { from, to, .. }, head, .. } = self;
+        match (content, from, to) {
+            (Content::Bytes(bytes), _, Location::S3(to)) => {
+                store.destination.put(to, bytes.clone(), attributes, condition).await?;
+            }
+            (Content::OnServer, Location::S3(from), Location::S3(to)) => {
+                let tags = if *tags == Tagging::Dropped { CopyTags::Drop } else { CopyTags::Copy };
+                store.copy(from, head, to, attributes, tags, condition).await?;
+            }
+            (Content::Object, Location::S3(from), Location::S3(to)) => {
+                Box::pin(store.relay(from, head, to, attributes, condition)).await?;
+            }
+            (Content::File(state), Location::Local(from), Location::S3(to)) => {
+                self.upload_file(from, *state, to, write).await?;
+            }
+            (Content::Stream(stream), _, Location::S3(to)) => {
+                let sent = Arc::new(AtomicU64::new(0));
+                let count = Arc::clone(&sent);
+                let chunks = stream.take().inspect_ok(move |chunk| {
+                    count.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                });
+                store.destination.put_stream(to, chunks, None, attributes, condition).await?;
+                return Ok(Written { streamed: Some(sent.load(Ordering::Relaxed)), ..Written::default() });
+            }
+            (Content::Bytes(bytes), _, to) => files::write_bytes(root, to, bytes, head.modified).await?,
+            (Content::Object, Location::S3(from), to) => {
+                files::write_object(&store.source, from, head, root, to).await?;
+            }
+            (_, _, to) => return Err(files::unsupported(to)),
         }
-        written => written.map(|()| None),
+        Ok(Written::default())
+    }
+
+    /// Uploads a file: the first part as soon as it is full, in the memory of a few parts.
+    async fn upload_file(&self, from: &Path, state: FileState, to: &ObjectRef, write: &Write) -> Result<(), Error> {
+        let file = File::open(from).await.map_err(|error| file_error(from, error))?;
+        let body = chunks(ChangeCheckedFile { file, state });
+        let Write { attributes, condition, .. } = write;
+        Ok(self.store.destination.put_stream(to, body, state.length, attributes, condition).await?)
     }
 }
 
-async fn write_once(store: &Pair, write: &Write<'_>) -> Result<(), S3Error> {
-    let Write { content, to, attributes, condition } = write;
-    match content {
-        Content::Bytes(bytes) => store.destination.put(to, bytes.clone(), attributes, condition).await,
-        Content::Copy { from, head, tags } => store.copy(from, head, to, attributes, *tags, condition).await,
-        Content::Relay { from, head } => Box::pin(store.relay(from, head, to, attributes, condition)).await,
-    }
-}
-
-impl Write<'_> {
+impl Write {
     /// Drops the tags. Returns whether there may have been any: a copy includes tags that we may not read.
     fn drop_tags(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.tags, Tagging::Dropped);
         let had_tags = !std::mem::take(&mut self.attributes.tags).is_empty();
-        match &mut self.content {
-            Content::Copy { tags, .. } => std::mem::replace(tags, CopyTags::Drop) == CopyTags::Copy,
-            Content::Bytes(_) | Content::Relay { .. } => had_tags,
+        match self.content {
+            Content::OnServer => before != Tagging::Dropped,
+            Content::Bytes(_) | Content::Object | Content::File(_) | Content::Stream(_) => had_tags,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reasons of an outcome: each has a stable code for programs, and a text for a person. Pure.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 
 use crate::optimize::{self, ImageError, Limit, Limits};
 
@@ -196,15 +197,8 @@ impl Failure {
 
     /// An error of the file system.
     #[must_use]
-    pub fn of_file(error: &std::io::Error, sentence: impl Into<String>) -> Self {
-        use std::io::ErrorKind;
-        let code = match error.kind() {
-            ErrorKind::NotFound => "file-not-found",
-            ErrorKind::PermissionDenied => "file-permission-denied",
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "file-storage-full",
-            _ => "file-error",
-        };
-        Self::retryable(code, sentence)
+    pub fn of_file(error: &io::Error, sentence: impl Into<String>) -> Self {
+        Self::retryable(code_of_file(error), sentence)
     }
 }
 
@@ -227,6 +221,16 @@ fn code_of_unchanged(reason: optimize::Reason) -> &'static str {
         optimize::Reason::NoGain => "no-gain",
         optimize::Reason::Signed => "signed",
         optimize::Reason::TrailingData => "trailing-data",
+    }
+}
+
+/// Stable code of a file system's error.
+pub(crate) fn code_of_file(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => "file-not-found",
+        ErrorKind::PermissionDenied => "file-permission-denied",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "file-storage-full",
+        _ => "file-error",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Decides what to do about a key, given what exists at either side. Pure.
 
 use super::args::Scope;
-pub use crate::report::TransferReason;
+use crate::report::TransferReason;
 use crate::s3::ETag;
 
 /// An object or file in a listing.

@@ -9,59 +9,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::compare::SourceVersion;
-pub use crate::cli::row::Action;
-use crate::cli::row::Row;
+use crate::cli::row::{Action, Row};
 use crate::cli::table::visible;
-use crate::report::{Failure, Reason, Report};
+use crate::report::Report;
 use crate::s3::Progress;
-
-/// One object's row, and what is known of its source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TransferRow {
-    pub row: Row,
-    /// Source version that was copied, if the source may change meanwhile.
-    pub copied_version: Option<SourceVersion>,
-}
-
-impl TransferRow {
-    pub fn new(action: Action, source: Option<&dyn fmt::Display>, destination: Option<&dyn fmt::Display>) -> Self {
-        let mut row = Row::new(action);
-        row.report.source = source.map(ToString::to_string);
-        row.report.destination = destination.map(ToString::to_string);
-        Self { row, copied_version: None }
-    }
-
-    pub fn because(mut self, reason: Reason) -> Self {
-        self.row.report.reason = Some(reason);
-        self
-    }
-
-    /// Sets that an error ended the transfer.
-    pub fn failed(self, failure: Failure) -> Self {
-        self.because(Reason::Failed(failure))
-    }
-
-    /// Sets that all bytes were copied unchanged.
-    pub fn with_all_bytes(mut self, bytes: u64) -> Self {
-        (self.row.report.bytes_in, self.row.report.bytes_out) = (Some(bytes), Some(bytes));
-        self
-    }
-
-    pub fn with_version(self, version: SourceVersion) -> Self {
-        Self { copied_version: Some(version), ..self }
-    }
-
-    pub fn in_dry_run(mut self) -> Self {
-        self.row.dry_run = true;
-        self
-    }
-
-    pub fn warning(mut self, warning: String) -> Self {
-        self.row.report.warnings.push(warning);
-        self
-    }
-}
 
 /// Message for a person: what failed, or in a dry run what would be done.
 fn message(row: &Row) -> Option<String> {
@@ -113,18 +64,19 @@ impl ProgressHandle {
     }
 
     /// Sets the expected number of bytes.
-    pub fn expect(&self, bytes: u64) {
+    fn expect(&self, bytes: u64) {
         let before = self.planned.swap(bytes, Ordering::Relaxed);
         self.bar.set_length(self.bar.length().unwrap_or(0).saturating_sub(before) + bytes);
     }
 
-    /// Returns a counter for transferred bytes.
+    /// Returns a counter for the object's bytes and those that were transferred.
     pub fn counter(&self) -> Progress {
-        let (bar, moved) = (self.bar.clone(), Arc::clone(&self.moved));
-        Progress::new(move |bytes| {
+        let (bar, moved, this) = (self.bar.clone(), Arc::clone(&self.moved), self.clone());
+        let progress = Progress::new(move |bytes| {
             moved.fetch_add(bytes, Ordering::Relaxed);
             bar.inc(bytes);
-        })
+        });
+        progress.with_total(move |bytes| this.expect(bytes))
     }
 
     /// Resets the progress: the object is transferred again.
@@ -184,15 +136,15 @@ impl Printer {
     }
 
     /// Reports the result of a planned object.
-    pub fn finish_object(&mut self, done: &TransferRow, progress: &ProgressHandle) {
+    pub fn finish_object(&mut self, row: &Row, progress: &ProgressHandle) {
         self.done += 1;
         progress.finish();
         self.update_message();
-        self.add(done);
+        self.add(row);
     }
 
     /// Reports the result of an object.
-    pub fn add(&mut self, TransferRow { row, .. }: &TransferRow) {
+    pub fn add(&mut self, row: &Row) {
         let sum = &mut self.summary;
         let count = match row.action {
             Action::Optimized => &mut sum.optimized,
@@ -277,15 +229,15 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::TransferReason;
+    use crate::report::{Reason, TransferReason};
 
     #[test]
     fn message_is_limited_to_what_needs_action() {
         let of = |action| {
-            let row = TransferRow::new(action, Some(&"a"), Some(&"b"));
+            let row = Row::between(action, Some(&"a"), Some(&"b"));
             row.because(Reason::Transferred(TransferReason::Missing))
         };
-        let message = |done: &TransferRow| super::message(&done.row);
+        let message = |done: &Row| super::message(done);
         assert_eq!(message(&of(Action::Copied)), None);
         assert_eq!(message(&of(Action::Failed)).as_deref(), Some("failed: a: missing"));
         let dry = |action| message(&of(action).in_dry_run());
@@ -300,7 +252,7 @@ mod tests {
     fn progress_bar_ends_at_its_length() {
         let mut printer = Printer::new(false, true, false);
         let at = |printer: &Printer| (printer.bar.position(), printer.bar.length());
-        let row = TransferRow::new(Action::Copied, None, None);
+        let row = Row::between(Action::Copied, None, None);
         let (whole, unknown, failed) = (printer.plan(10), printer.plan(0), printer.plan(5));
         unknown.expect(100);
         assert_eq!(at(&printer), (0, Some(115)));
@@ -320,8 +272,8 @@ mod tests {
         let mut printer = Printer::new(false, true, false);
         printer.same();
         for action in [Action::Copied, Action::Optimized, Action::Deleted, Action::Skipped] {
-            let mut done = TransferRow::new(action, None, None).with_all_bytes(10);
-            done.row.report.bytes_out = Some(7);
+            let mut done = Row::between(action, None, None);
+            (done.report.bytes_in, done.report.bytes_out) = (Some(10), Some(7));
             printer.add(&done);
         }
         let sum = printer.summary;

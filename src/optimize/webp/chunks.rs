@@ -89,8 +89,9 @@ impl<'a> Chunks<'a> {
         };
         // The size counts from the word WEBP on.
         let length = (u32::from_le_bytes([s0, s1, s2, s3]) as usize).checked_sub(4);
-        let (mut body, after) =
-            length.and_then(|length| rest.split_at_checked(length)).ok_or_else(|| malformed("cut short"))?;
+        let (mut body, after) = length
+            .and_then(|length| rest.split_at_checked(length))
+            .ok_or_else(|| ImageError::truncated(Format::WebP, "cut short"))?;
         let mut parts = Vec::new();
         while !body.is_empty() {
             parts.push(read_chunk(&mut body)?);
