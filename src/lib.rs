@@ -17,9 +17,11 @@
 //!
 //! The other modules belong to the programs `optimizer` (an AWS Lambda function) and `karui` (a command line). They are
 //! hidden here, since they may change at any time. Imports point one way,
-//! `bin → {lambda, cli, dev} → config → pipeline → {optimize, s3}`:
+//! `bin → {lambda, cli, dev} → config → pipeline → {local, report, optimize, s3, memory}`:
 //!
+//! - `local`: files as a side: reads them and notices changes, writes them atomically, walks folders.
 //! - `memory`: one budget for all images that are optimized at once.
+//! - `report`: what became of one object, typed, and its only serialization.
 //! - `s3`: the only caller of S3; knows nothing of images.
 //! - `pipeline`: turns an event into jobs, and a job into an object at the destination and a report.
 //! - `config`: one table of environment variables, parsed and validated at cold start.
@@ -41,11 +43,17 @@ pub mod dev;
 pub mod lambda;
 #[cfg(any(feature = "cli", feature = "lambda"))]
 #[doc(hidden)]
+pub mod local;
+#[cfg(any(feature = "cli", feature = "lambda"))]
+#[doc(hidden)]
 pub mod memory;
 pub mod optimize;
 #[cfg(feature = "lambda")]
 #[doc(hidden)]
 pub mod pipeline;
+#[cfg(any(feature = "cli", feature = "lambda"))]
+#[doc(hidden)]
+pub mod report;
 #[cfg(feature = "lambda")]
 #[doc(hidden)]
 pub mod s3;

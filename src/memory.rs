@@ -36,12 +36,12 @@ impl MemoryBudget {
     }
 
     /// Acquires `bytes`, or all of the budget if they are more. They are free again when the permit is dropped.
-    pub fn acquire(&self, bytes: u64) -> Acquire<'_> {
-        Acquire { budget: self, bytes: bytes.min(self.capacity), id: None }
+    pub fn acquire(self: &Arc<Self>, bytes: u64) -> Acquire {
+        Acquire { budget: Arc::clone(self), bytes: bytes.min(self.capacity), id: None }
     }
 
     /// Acquires `bytes` on a thread that may block.
-    pub fn acquire_blocking(&self, bytes: u64) -> Permit<'_> {
+    pub fn acquire_blocking(self: &Arc<Self>, bytes: u64) -> Permit {
         let waker = Arc::new(Unpark(thread::current())).into();
         let mut acquire = pin!(self.acquire(bytes));
         loop {
@@ -77,18 +77,18 @@ impl Wake for Unpark {
 /// Future of a [`Permit`].
 #[derive(Debug)]
 #[must_use = "memory is held once the future is awaited"]
-pub struct Acquire<'a> {
-    budget: &'a MemoryBudget,
+pub struct Acquire {
+    budget: Arc<MemoryBudget>,
     bytes: u64,
     /// Place in the queue; `None` before the first poll and after the last.
     id: Option<u64>,
 }
 
-impl<'a> Future for Acquire<'a> {
-    type Output = Permit<'a>;
+impl Future for Acquire {
+    type Output = Permit;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit<'a>> {
-        let budget = self.budget;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
+        let budget = Arc::clone(&self.budget);
         let mut state = budget.lock();
         let is_next = state.queue.front().is_none_or(|first| Some(first.id) == self.id);
         if is_next && self.bytes <= state.free {
@@ -97,6 +97,7 @@ impl<'a> Future for Acquire<'a> {
                 state.queue.pop_front();
             }
             state.wake_first();
+            drop(state);
             return Poll::Ready(Permit { budget, bytes: self.bytes });
         }
         let waker = context.waker().clone();
@@ -112,7 +113,7 @@ impl<'a> Future for Acquire<'a> {
     }
 }
 
-impl Drop for Acquire<'_> {
+impl Drop for Acquire {
     /// Leaves the queue, if the future is dropped while it waits.
     fn drop(&mut self) {
         if let Some(id) = self.id {
@@ -125,12 +126,12 @@ impl Drop for Acquire<'_> {
 
 /// Memory that is held until this is dropped.
 #[derive(Debug)]
-pub struct Permit<'a> {
-    budget: &'a MemoryBudget,
+pub struct Permit {
+    budget: Arc<MemoryBudget>,
     bytes: u64,
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.budget.lock();
         state.free += self.bytes;
@@ -145,13 +146,13 @@ mod tests {
 
     use super::*;
 
-    fn poll<'a>(acquire: &mut Pin<Box<Acquire<'a>>>) -> Poll<Permit<'a>> {
+    fn poll(acquire: &mut Pin<Box<Acquire>>) -> Poll<Permit> {
         acquire.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn acquire_keeps_the_sum_under_the_capacity() {
-        let budget = MemoryBudget::new(100);
+        let budget = Arc::new(MemoryBudget::new(100));
         let (running, most) = (AtomicU64::new(0), AtomicU64::new(0));
         thread::scope(|scope| {
             for bytes in [60, 60, 30, 1000, 40, 10] {
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn acquire_serves_the_first_waiter_first() {
-        let budget = MemoryBudget::new(100);
+        let budget = Arc::new(MemoryBudget::new(100));
         let held = budget.acquire_blocking(50);
         let (mut large, mut small) = (Box::pin(budget.acquire(80)), Box::pin(budget.acquire(10)));
         assert!(poll(&mut large).is_pending() && poll(&mut small).is_pending());
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn dropped_waiter_lets_the_next_pass() {
-        let budget = MemoryBudget::new(100);
+        let budget = Arc::new(MemoryBudget::new(100));
         let _held = budget.acquire_blocking(50);
         let (mut large, mut small) = (Box::pin(budget.acquire(80)), Box::pin(budget.acquire(10)));
         assert!(poll(&mut large).is_pending() && poll(&mut small).is_pending());

@@ -5,12 +5,12 @@
 
 mod args;
 mod report;
+mod row;
 mod score;
 mod stream;
 mod table;
 mod walk;
 mod work;
-mod write;
 
 #[cfg(any(feature = "dev", feature = "transfer"))]
 mod interrupt;

@@ -5,9 +5,8 @@ use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
 use super::args::Output;
+use crate::local::walk::{self, Walked};
 
 /// One file to process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +44,7 @@ fn expand(path: &Path, output: &Output, found: &mut Vec<Result<FileJob, Unreadab
     let unreadable = |error| Unreadable { path: path.into(), error };
     match path.metadata() {
         Err(error) => found.push(Err(unreadable(error))),
-        Ok(about) if about.is_dir() => walk(path, folder_out, found),
+        Ok(about) if about.is_dir() => walk_folder(path, folder_out, found),
         Ok(about) if !about.is_file() => {
             found.push(Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"))));
         }
@@ -58,22 +57,18 @@ fn expand(path: &Path, output: &Output, found: &mut Vec<Result<FileJob, Unreadab
 
 /// Collects the regular files of a folder. Links are not followed, so nothing outside is read or written. The --out
 /// folder is skipped, so that a second run does not take the first run's results for sources.
-fn walk(root: &Path, folder_out: Option<&Path>, found: &mut Vec<Result<FileJob, Unreadable>>) {
+fn walk_folder(root: &Path, folder_out: Option<&Path>, found: &mut Vec<Result<FileJob, Unreadable>>) {
     let out = folder_out.and_then(|out| out.canonicalize().ok());
     let is_out = |path: &Path| out.is_some() && path.canonicalize().ok() == out;
-    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
-    for entry in entries.filter_entry(|e| e.depth() == 0 || !(e.file_type().is_dir() && is_out(e.path()))) {
-        match entry {
-            Ok(entry) if entry.file_type().is_file() => {
+    for walked in walk::walk(root, is_out) {
+        match walked {
+            Walked::File(entry) => {
                 let inside = entry.path().strip_prefix(root).unwrap_or(entry.path());
                 let target = folder_out.map(|out| out.join(inside));
                 found.push(Ok(FileJob { source: entry.into_path(), target }));
             }
-            Ok(_) => {}
-            Err(error) => {
-                let path = error.path().unwrap_or(root).to_path_buf();
-                found.push(Err(Unreadable { path, error: error.into() }));
-            }
+            Walked::Ignored { .. } => {}
+            Walked::Unreadable { path, error } => found.push(Err(Unreadable { path, error })),
         }
     }
 }

@@ -2,25 +2,27 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use super::args::{Output, Request};
-use super::report::FileRow;
+use super::row::{Action, Row};
 use super::walk::{FileJob, Unreadable};
-use super::write;
+use crate::local::state::FileState;
+use crate::local::write;
 use crate::memory::MemoryBudget;
 use crate::optimize::{
     Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Outcome, PROBE_BYTES, Reason, Unchanged, optimize,
     probe,
 };
+use crate::report::{Body, Report, millis};
 
 /// Processes all jobs in parallel, and passes each row to `done` as soon as it is complete.
-pub fn run(jobs: Vec<Result<FileJob, Unreadable>>, request: &Request, mut done: impl FnMut(FileRow)) {
+pub fn run(jobs: Vec<Result<FileJob, Unreadable>>, request: &Request, mut done: impl FnMut(Row)) {
     let workers = request.threads.min(jobs.len());
     let threads = request.threads / workers.max(1);
     let queue = Mutex::new(jobs.into_iter());
-    let memory_budget = MemoryBudget::new(request.options.limits.memory);
+    let memory_budget = Arc::new(MemoryBudget::new(request.options.limits.memory));
     let (send, rows) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -42,23 +44,23 @@ fn process(
     item: Result<FileJob, Unreadable>,
     request: &Request,
     threads: usize,
-    memory_budget: &MemoryBudget,
-) -> FileRow {
+    memory_budget: &Arc<MemoryBudget>,
+) -> Row {
     let started = Instant::now();
     let row = match item {
         Ok(job) => optimize_file(&job, request, threads, memory_budget)
-            .unwrap_or_else(|error| FileRow::failed(&job.source, &error)),
-        Err(Unreadable { path, error }) => FileRow::failed(&path, &error),
+            .unwrap_or_else(|error| Row::failed_file(&job.source, &error)),
+        Err(Unreadable { path, error }) => Row::failed_file(&path, &error),
     };
-    FileRow { millis: started.elapsed().as_millis(), ..row }
+    Row { dry_run: request.dry_run, ..row.taking(millis(started.elapsed())) }
 }
 
 fn optimize_file(
     job: &FileJob,
     request: &Request,
     threads: usize,
-    memory_budget: &MemoryBudget,
-) -> io::Result<FileRow> {
+    memory_budget: &Arc<MemoryBudget>,
+) -> io::Result<Row> {
     let mut file = File::open(&job.source)?;
     let about = file.metadata()?;
     let probe = probe(&first_bytes(&mut file)?, about.len());
@@ -69,18 +71,25 @@ fn optimize_file(
         let _permit = memory_budget.acquire_blocking(probe.map_or(0, |probe| probe.memory));
         optimize(&read(&mut file, about.len())?, &request.options, request.budget(threads))
     };
-    let row = FileRow::new(&job.source, about.len(), format, &outcome);
+    let body = Body::from_engine(outcome);
+    let action = match &body {
+        Body::Optimized { .. } => Action::Optimized,
+        Body::Copied { .. } if request.output == Output::InPlace => Action::Same,
+        Body::Copied { .. } => Action::Copied,
+    };
+    let report = Report::of_body(&body, about.len(), format);
+    let destination = job.target.as_ref().map(|target| target.display().to_string());
+    let row = Row::of_file(&job.source, action, Report { destination, ..report });
     let Some(target) = job.target.as_ref().filter(|_| !request.dry_run) else { return Ok(row) };
-    match outcome {
-        Ok(Outcome::Optimized(encoded)) => {
-            let now = job.source.metadata()?;
-            if now.len() != about.len() || now.modified()? != about.modified()? {
+    match (body, action) {
+        (Body::Optimized { bytes, .. }, _) => {
+            if FileState::of(&job.source.metadata()?) != FileState::of(&about) {
                 return Err(io::Error::other("the file changed while it was optimized"));
             }
-            write::replace(target, &encoded.bytes, &about)?;
+            write::replace(target, &bytes, &about)?;
         }
-        Ok(Outcome::Unchanged(_)) | Err(_) if request.output == Output::InPlace => {}
-        Ok(Outcome::Unchanged(_)) | Err(_) => {
+        (Body::Copied { .. }, Action::Same) => {}
+        (Body::Copied { .. }, _) => {
             file.seek(SeekFrom::Start(0))?;
             write::copy(file, target)?;
         }

@@ -4,7 +4,7 @@ use lambda_runtime::Diagnostic;
 use serde::Serialize;
 
 use crate::pipeline::EventError;
-use crate::pipeline::report::{Outcome, Report};
+use crate::report::{Outcome, Reason, Report};
 
 /// Error type of an answer to what is no event.
 const NOT_AN_EVENT: &str = "NotAnEvent";
@@ -61,10 +61,10 @@ pub(super) fn respond(records: Vec<Report>) -> Result<Response, InvocationError>
 }
 
 fn failure_line(report: &Report) -> String {
-    let reason = report.reason.as_deref().unwrap_or("no reason known");
+    let reason = report.reason.as_ref().map_or_else(|| "no reason known".into(), Reason::to_string);
     match &report.source {
         // The error names the object it is about, which may be the destination.
         Some(source) => format!("{source}: {reason}"),
-        None => reason.into(),
+        None => reason,
     }
 }

@@ -7,9 +7,8 @@ use serde_json::Value;
 
 use super::answer::{InvocationError, Response, respond};
 use super::envelope::{self, Record};
-use crate::pipeline::report::{JobOutcome, Report};
-use crate::pipeline::{Error, Pipeline, Skip};
-use crate::s3::ObjectRef;
+use crate::pipeline::{Error, Pipeline};
+use crate::report::{Report, Skip};
 
 /// Deadline of this invocation; `None` if it is already past: then the runtime is an emulator that sends no clock time
 /// (cargo-lambda sends a constant).
@@ -32,16 +31,12 @@ pub async fn handle(
         let report = match record {
             Ok(Record::Created(job)) => pipeline.run(&job, deadline).await,
             Ok(Record::Other { object, .. }) => {
-                finished_report(Some(&object), Ok(JobOutcome::Skipped(Skip::NotACreation)))
+                Report { source: Some(object.to_string()), ..Report::skipped(Skip::NotACreation) }
             }
-            Err(error) => finished_report(None, Err(&error.into())),
+            Err(error) => Error::from(error).report(),
         };
         report.log();
         reports.push(report);
     }
     respond(reports)
-}
-
-fn finished_report(object: Option<&ObjectRef>, outcome: Result<JobOutcome, &Error>) -> Report {
-    Report::new(object).finish(outcome)
 }

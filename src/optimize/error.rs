@@ -16,6 +16,8 @@ pub enum ImageError {
         format: Format,
         /// What is wrong, for a person.
         detail: String,
+        /// Whether the file ends too early: a whole copy may be elsewhere.
+        truncated: bool,
     },
     /// The header asks for more than [`Limits`](super::limits::Limits) allow.
     #[error("{limit} limit exceeded: {value}, allowed {max}")]
@@ -34,7 +36,11 @@ pub enum ImageError {
 
 impl ImageError {
     pub(crate) fn malformed(format: Format, detail: impl Into<String>) -> Self {
-        Self::Malformed { format, detail: detail.into() }
+        Self::Malformed { format, detail: detail.into(), truncated: false }
+    }
+
+    pub(crate) fn truncated(format: Format, detail: impl Into<String>) -> Self {
+        Self::Malformed { format, detail: detail.into(), truncated: true }
     }
 }
 

@@ -1,10 +1,13 @@
 //! All errors of one object, each classified by who can act on it.
 
-use std::fmt;
+use std::path::PathBuf;
+use std::{fmt, io};
 
 use super::job::EventError;
-use super::plan::{PlanError, Skip};
+use super::location::Location;
 use crate::optimize::ImageError;
+use crate::report::reason::{code_of_file, code_of_image};
+use crate::report::{Failure, FailureClass, Report, Skip};
 use crate::s3::{Operation, S3Error, S3ErrorKind};
 
 /// Error while processing one object.
@@ -18,9 +21,31 @@ pub enum Error {
     Event(#[from] EventError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The object is not ours to process, or no longer.
+    #[error("{0}")]
+    Skip(Skip),
+    /// An error of a local side.
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    /// A thread ended without a result.
+    #[error("{0}")]
+    Lost(String),
     #[error("out of time while {step}: raise the function's timeout")]
     OutOfTime { step: Step },
 }
+
+/// Why a result has no place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error(
+        "{source_object}: the destination's key has {bytes} bytes, S3 allows {MAX_KEY_BYTES}; shorten \
+         KARUI_DESTINATION_PREFIX, KARUI_DESTINATION_KEY or the key"
+    )]
+    KeyTooLong { source_object: Location, bytes: usize },
+}
+
+/// Longest key in bytes of UTF-8:
+pub(super) const MAX_KEY_BYTES: usize = 1024;
 
 /// A part of a job that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +93,74 @@ impl Error {
                 }
             },
             Self::S3(error) => class_of_s3(error),
+            Self::Skip(skip) => Class::Skip(*skip),
             // A retry cannot repair faults of events, but a person can, and finds the event in the failure queue.
             Self::Event(EventError::NotAnEvent { .. } | EventError::Field { .. } | EventError::Key { .. })
             | Self::Plan(PlanError::KeyTooLong { .. })
+            | Self::File { .. }
+            | Self::Lost(_)
             | Self::OutOfTime { .. } => Class::Retryable,
         }
+    }
+
+    /// Stable code, beside the sentence.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Image(error) => code_of_image(error),
+            Self::S3(error) => code_of_s3(&error.kind),
+            Self::Event(EventError::NotAnEvent { .. }) => "event-unknown",
+            Self::Event(EventError::Field { .. }) => "event-field",
+            Self::Event(EventError::Key { .. }) => "event-key",
+            Self::Plan(PlanError::KeyTooLong { .. }) => "key-too-long",
+            Self::Skip(_) => "skipped",
+            Self::File { error, .. } => code_of_file(error),
+            Self::Lost(_) => "task-lost",
+            Self::OutOfTime { .. } => "out-of-time",
+        }
+    }
+
+    /// The error as a report names it, whatever its class.
+    #[cfg(feature = "transfer")]
+    pub(crate) fn failure(&self) -> Failure {
+        Failure::retryable(self.code(), self.to_string())
+    }
+
+    /// Report of an object that met this error.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let failure = |class| Report::failed(Failure { class, code: self.code(), sentence: self.to_string() });
+        match self.class() {
+            Class::Skip(skip) => Report::skipped(skip),
+            Class::Permanent => failure(FailureClass::Permanent),
+            Class::Retryable => failure(FailureClass::Retryable),
+        }
+    }
+}
+
+/// Stable code of an S3 error.
+fn code_of_s3(kind: &S3ErrorKind) -> &'static str {
+    match kind {
+        S3ErrorKind::NotFound => "s3-not-found",
+        S3ErrorKind::NoSuchBucket => "s3-no-such-bucket",
+        S3ErrorKind::NoSuchUpload => "s3-no-such-upload",
+        S3ErrorKind::PreconditionFailed => "s3-precondition-failed",
+        S3ErrorKind::Conflict => "s3-conflict",
+        S3ErrorKind::AccessDenied => "s3-access-denied",
+        S3ErrorKind::Credentials => "s3-credentials",
+        S3ErrorKind::WrongRegion { .. } => "s3-wrong-region",
+        S3ErrorKind::Archived { .. } => "s3-archived",
+        S3ErrorKind::CustomerKey => "s3-customer-key",
+        S3ErrorKind::KmsDenied => "s3-kms-denied",
+        S3ErrorKind::Throttled => "s3-throttled",
+        S3ErrorKind::Unavailable => "s3-unavailable",
+        S3ErrorKind::Timeout => "s3-timeout",
+        S3ErrorKind::Connection => "s3-connection",
+        S3ErrorKind::Truncated { .. } => "s3-truncated",
+        S3ErrorKind::Corrupted => "s3-corrupted",
+        S3ErrorKind::NotSupported => "s3-not-supported",
+        S3ErrorKind::TooLarge => "s3-too-large",
+        S3ErrorKind::InvalidRequest => "s3-invalid-request",
     }
 }
 
@@ -134,7 +222,7 @@ mod tests {
 
     #[test]
     fn class_of_image_error_is_permanent() {
-        let malformed = ImageError::Malformed { format: Format::Jpeg, detail: "truncated".into() };
+        let malformed = ImageError::truncated(Format::Jpeg, "cut short");
         assert_eq!(image(malformed), Class::Permanent);
         assert_eq!(image(ImageError::LimitExceeded { limit: Limit::Scans, value: 883, max: 100 }), Class::Permanent);
         assert_eq!(image(ImageError::CodecPanic("index".into())), Class::Permanent);
@@ -144,7 +232,7 @@ mod tests {
     fn class_of_event_and_plan_errors_is_retryable() {
         let event = EventError::NotAnEvent { seen: "null".into() };
         assert_eq!(Error::from(event).class(), Class::Retryable);
-        let plan = PlanError::KeyTooLong { source_object: ObjectRef::new("b", "k"), bytes: 1025 };
+        let plan = PlanError::KeyTooLong { source_object: Location::S3(ObjectRef::new("b", "k")), bytes: 1025 };
         assert_eq!(Error::from(plan).class(), Class::Retryable);
         assert_eq!(Error::OutOfTime { step: Step::Store }.class(), Class::Retryable);
     }

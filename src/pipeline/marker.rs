@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::job::{Job, Task, is_hex};
+use super::job::{Move, Task, is_hex};
 use crate::optimize::Options;
 use crate::s3::ETag;
 
@@ -69,10 +69,10 @@ fn clone_entry((name, value): (&String, &String)) -> (String, String) {
     (name.clone(), value.clone())
 }
 
-/// Whether the destination already holds the result of this job or of a later event. In doubt it does not: working
+/// Whether the destination already holds the result of this move or of a later event. In doubt it does not: working
 /// again costs time, skipping could lose an object. A copy, which no options change, is answered by any result.
 #[must_use]
-pub fn answers(destination: &Metadata, job: &Job, options_hash: &str) -> bool {
+pub fn answers(destination: &Metadata, job: &Move, options_hash: &str) -> bool {
     let stored = |name: &str| destination.get(name).map(String::as_str);
     job.etag.as_ref().is_some_and(|etag| stored(SOURCE_ETAG) == Some(etag.as_str()))
         && (job.task == Task::Copy || stored(OPTIONS) == Some(options_hash))
@@ -106,6 +106,7 @@ pub fn options_hash(options: &Options) -> String {
 mod tests {
     use super::*;
     use crate::optimize::{Effort, MetadataPolicy, Quality};
+    use crate::pipeline::location::Location;
     use crate::s3::ObjectRef;
 
     const HASH: &str = "0123456789abcdef";
@@ -114,14 +115,10 @@ mod tests {
         entries.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     }
 
-    fn job(etag: Option<&str>, sequencer: Option<&str>) -> Job {
-        Job {
-            source: ObjectRef::new("in", "a.jpg"),
-            etag: etag.map(ETag::new),
-            size: None,
-            sequencer: sequencer.map(Into::into),
-            task: Task::Optimize,
-        }
+    fn job(etag: Option<&str>, sequencer: Option<&str>) -> Move {
+        let place = |bucket| Location::S3(ObjectRef::new(bucket, "a.jpg"));
+        let moving = Move::new(place("in"), place("out"), Task::Optimize);
+        Move { etag: etag.map(ETag::new), sequencer: sequencer.map(Into::into), ..moving }
     }
 
     fn marker(etag: &ETag) -> Marker<'_> {
@@ -218,7 +215,7 @@ mod tests {
         let etag = ETag::new("abc");
         let written = Marker { options: None, ..marker(&etag) }.added_to(&Metadata::new());
         assert!(!written.contains_key(OPTIONS), "{written:?}");
-        let copy = |etag| Job { task: Task::Copy, ..job(Some(etag), Some("00AB")) };
+        let copy = |etag| Move { task: Task::Copy, ..job(Some(etag), Some("00AB")) };
         assert!(answers(&written, &copy("abc"), HASH));
         assert!(!answers(&written, &copy("abd"), HASH), "another version");
         assert!(!answers(&written, &job(Some("abc"), Some("00AB")), HASH), "it may be optimized");

@@ -1,86 +1,32 @@
-//! Moves one object from its job to the destination: job → plan → HEAD → GET → optimize → PUT or COPY → report.
+//! Moves one object from any side (S3, a file, stdin) to any side (S3, a file, stdout): job → plan → HEAD → GET → optimize
+//! → PUT, COPY or a file → report. The function, `karui cp` and `karui sync` move objects by this code alone.
 //!
-//! All decisions are pure ([`mod@plan`], [`marker`], [`inspect`]); [`Pipeline::run`] does the work.
+//! Decisions are pure (`plan`, [`marker`], `inspect`). [`run`] is the table of contents; `read` opens and reads a source,
+//! `commit` writes the result unless another write was faster, `write` and `files` know the sides.
 
+mod commit;
 mod deadline;
 pub mod error;
-pub mod inspect;
+pub(crate) mod files;
+mod findings;
+mod inspect;
 pub mod job;
 pub mod key;
+pub mod location;
 pub mod marker;
-pub mod plan;
-pub mod report;
+mod plan;
+mod policy;
+mod read;
 pub mod run;
-pub(crate) mod tags;
+mod tags;
+pub mod version;
+mod write;
 
-pub use error::{Class, Error, Step};
-pub use job::{EventError, Job, Task};
+pub use error::{Class, Error, PlanError, Step};
+pub use findings::Moved;
+pub use job::{EventError, Job, Move, Task};
 pub use key::KeyTemplate;
-pub use plan::{Plan, PlanError, Skip, plan};
-pub use report::{JobOutcome, Report};
+pub use location::Location;
+pub use policy::{Overwrite, Policy, TagPolicy, Unstrippable};
 pub use run::Pipeline;
-
-use crate::optimize::Options;
-
-/// Configuration of what the pipeline does with an object.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy {
-    pub destination_bucket: String,
-    /// Derives a result's key from its source's key.
-    pub destination_key: KeyTemplate,
-    pub overwrite: Overwrite,
-    /// Storage class of results, in place of the source's. STANDARD must be named explicitly.
-    pub storage_class: Option<String>,
-    /// Cache-Control of results, in place of the source's.
-    pub cache_control: Option<String>,
-    pub options: Options,
-    pub unstrippable: Unstrippable,
-    pub tags: TagPolicy,
-}
-
-impl Policy {
-    /// Returns the defaults; results keep their sources' keys in this bucket.
-    #[must_use]
-    pub fn to_bucket(bucket: impl Into<String>) -> Self {
-        Self {
-            destination_bucket: bucket.into(),
-            destination_key: KeyTemplate::default(),
-            overwrite: Overwrite::IfOlder,
-            storage_class: None,
-            cache_control: None,
-            options: Options::default(),
-            unstrippable: Unstrippable::Copy,
-            tags: TagPolicy::Copy,
-        }
-    }
-}
-
-/// What to do with an object that already exists at the destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overwrite {
-    /// Replace it, unless it is the result of this event or of a later one. The write is conditional on what HEAD
-    /// found.
-    IfOlder,
-    /// Replace it without a HEAD.
-    Always,
-    /// Keep it.
-    Never,
-}
-
-/// What to do with a file that may contain metadata the policy removes, if Karui cannot rewrite it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unstrippable {
-    /// Copy it unchanged, and report its metadata as kept.
-    Copy,
-    /// Store nothing.
-    Withhold,
-}
-
-/// What to do if a source's tags may not be read or written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TagPolicy {
-    /// Drop them, with a warning.
-    Copy,
-    /// Fail the object.
-    Require,
-}
+pub use version::{SourceNow, SourceVersion};

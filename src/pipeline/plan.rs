@@ -1,99 +1,47 @@
 //! Decides by the event alone what to do with a job. Pure.
 
-use std::fmt;
-
-use super::inspect::CopyReason;
-use super::{Job, Policy, Task};
+use super::error::{Error, MAX_KEY_BYTES, PlanError};
+use super::job::{Job, Move, Task};
+use super::location::Location;
+use super::policy::Policy;
+use crate::report::{CopyReason, Skip};
 use crate::s3::ObjectRef;
 
-/// What to do with a job.
-#[derive(Debug, PartialEq)]
-pub enum Plan {
-    /// Read the object, and decide by its bytes.
-    Process(ObjectRef),
-    /// Copy the object without reading it.
-    Copy(ObjectRef, CopyReason),
-    Skip(Skip),
-}
-
-/// Reason to skip an object; counts as success.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Skip {
-    /// The result would overwrite its source: an endless loop.
-    DestinationIsSource,
-    /// The destination already holds the result of this event.
-    AlreadyStored,
-    /// The destination exists, and `KARUI_OVERWRITE=never`.
-    NotOverwritten,
-    /// The source has been replaced; the newer object has its own event.
-    SourceReplaced,
-    SourceGone,
-    /// Metadata could not be removed, and `KARUI_UNSTRIPPABLE=withhold`.
-    Withheld,
-    /// The record is not about a created object.
-    NotACreation,
-}
-
-impl fmt::Display for Skip {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::DestinationIsSource => "destination-is-source",
-            Self::AlreadyStored => "already-stored",
-            Self::NotOverwritten => "not-overwritten",
-            Self::SourceReplaced => "source-replaced",
-            Self::SourceGone => "source-gone",
-            Self::Withheld => "withheld",
-            Self::NotACreation => "not-a-creation",
-        })
-    }
-}
-
-/// Why a job is impossible.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    #[error(
-        "{source_object}: the destination's key has {bytes} bytes, S3 allows {MAX_KEY_BYTES}; shorten \
-         KARUI_DESTINATION_PREFIX, KARUI_DESTINATION_KEY or the key"
-    )]
-    KeyTooLong { source_object: ObjectRef, bytes: usize },
-}
-
-/// Longest key in bytes of UTF-8:
-const MAX_KEY_BYTES: usize = 1024;
-
-/// Decides where a job's result goes, and whether its object is read.
+/// Decides where a job's result goes, and whether its object is read: returns the reason to copy it unread, if there is
+/// one.
 ///
 /// # Errors
-/// [`PlanError`] if the destination key is impossible.
-pub fn plan(job: &Job, policy: &Policy) -> Result<Plan, PlanError> {
+/// [`Error::Skip`], or [`PlanError`] if the destination key is impossible.
+pub(super) fn plan(job: &Job, policy: &Policy) -> Result<(Move, Option<CopyReason>), Error> {
     let Policy { destination_bucket: bucket, destination_key: template, .. } = policy;
     // Also skips any key in the same bucket that could be a result: its own result would trigger without end.
     if job.source.bucket == *bucket && template.is_result(&job.source.key) {
-        return Ok(Plan::Skip(Skip::DestinationIsSource));
+        return Err(Error::Skip(Skip::DestinationIsSource));
     }
-    let target = ObjectRef { bucket: bucket.clone(), key: template.render(&job.source.key) };
-    plan_to(job, target, policy)
+    let moving = job.to(ObjectRef { bucket: bucket.clone(), key: template.render(&job.source.key) });
+    let reason = plan_move(&moving, policy, false)?;
+    Ok((moving, reason))
 }
 
-/// Like [`plan`], for a given target.
+/// Like [`plan`], for a given destination. In another store, it may have the source's name.
 ///
 /// # Errors
 /// As [`plan`].
-pub fn plan_to(job: &Job, target: ObjectRef, policy: &Policy) -> Result<Plan, PlanError> {
-    if job.source == target {
-        return Ok(Plan::Skip(Skip::DestinationIsSource));
+pub(super) fn plan_move(moving: &Move, policy: &Policy, is_cross_store: bool) -> Result<Option<CopyReason>, Error> {
+    let Move { from, to, size, task, .. } = moving;
+    if from == to && !is_cross_store {
+        return Err(Error::Skip(Skip::DestinationIsSource));
     }
-    if target.key.len() > MAX_KEY_BYTES {
-        return Err(PlanError::KeyTooLong { source_object: job.source.clone(), bytes: target.key.len() });
+    match to {
+        Location::S3(target) if target.key.len() > MAX_KEY_BYTES => {
+            Err(PlanError::KeyTooLong { source_object: from.clone(), bytes: target.key.len() }.into())
+        }
+        _ => Ok(match task {
+            Task::Copy => Some(CopyReason::EndedTheFunction),
+            Task::Optimize => size.and_then(|size| CopyReason::from_size(size, &policy.options.limits)),
+            Task::Transfer => None,
+        }),
     }
-    let reason = match job.task {
-        Task::Copy => Some(CopyReason::EndedTheFunction),
-        Task::Optimize => job.size.and_then(|size| CopyReason::from_size(size, &policy.options.limits)),
-    };
-    Ok(match reason {
-        Some(reason) => Plan::Copy(target, reason),
-        None => Plan::Process(target),
-    })
 }
 
 #[cfg(test)]
@@ -110,37 +58,54 @@ mod tests {
         Policy { destination_key: KeyTemplate::under(prefix), ..Policy::to_bucket("light") }
     }
 
-    fn target(key: &str) -> ObjectRef {
-        ObjectRef::new("light", key)
+    /// What is planned for a key of the destination bucket, or why nothing is.
+    #[derive(Debug, PartialEq)]
+    enum Planned {
+        Process(Location),
+        Copy(Location, CopyReason),
+        Error(String),
+    }
+
+    fn planned(job: &Job, policy: &Policy) -> Planned {
+        match plan(job, policy) {
+            Ok((moving, None)) => Planned::Process(moving.to),
+            Ok((moving, Some(reason))) => Planned::Copy(moving.to, reason),
+            Err(error) => Planned::Error(error.to_string()),
+        }
+    }
+
+    fn copy(key: &str, reason: CopyReason) -> Planned {
+        Planned::Copy(Location::S3(ObjectRef::new("light", key)), reason)
+    }
+
+    fn process(key: &str) -> Planned {
+        Planned::Process(Location::S3(ObjectRef::new("light", key)))
     }
 
     #[test]
     fn plan_puts_the_key_under_the_prefix() {
-        assert_eq!(plan(&job("in", "a.jpg", Some(1)), &under("")), Ok(Plan::Process(target("a.jpg"))));
-        assert_eq!(plan(&job("in", "a.jpg", None), &under("small/")), Ok(Plan::Process(target("small/a.jpg"))));
-        assert_eq!(plan(&job("in", "..//a", Some(1)), &under("x/")), Ok(Plan::Process(target("x/..//a"))));
+        assert_eq!(planned(&job("in", "a.jpg", Some(1)), &under("")), process("a.jpg"));
+        assert_eq!(planned(&job("in", "a.jpg", None), &under("small/")), process("small/a.jpg"));
+        assert_eq!(planned(&job("in", "..//a", Some(1)), &under("x/")), process("x/..//a"));
     }
 
     #[test]
     fn plan_of_a_result_is_skip() {
-        let skip = || Ok(Plan::Skip(Skip::DestinationIsSource));
-        assert_eq!(plan(&job("light", "a.jpg", Some(1)), &under("")), skip());
-        assert_eq!(plan(&job("light", "small/a.jpg", Some(1)), &under("small/")), skip());
-        assert_eq!(
-            plan(&job("light", "photos/a.jpg", Some(1)), &under("small/")),
-            Ok(Plan::Process(target("small/photos/a.jpg")))
-        );
+        let skip = || Planned::Error("destination-is-source".into());
+        assert_eq!(planned(&job("light", "a.jpg", Some(1)), &under("")), skip());
+        assert_eq!(planned(&job("light", "small/a.jpg", Some(1)), &under("small/")), skip());
+        assert_eq!(planned(&job("light", "photos/a.jpg", Some(1)), &under("small/")), process("small/photos/a.jpg"));
         let beside = Policy { destination_key: "{dir}{stem}-light{ext}".parse().unwrap(), ..under("") };
-        assert_eq!(plan(&job("light", "a-light.jpg", Some(1)), &beside), skip());
-        assert_eq!(plan(&job("light", "a.jpg", Some(1)), &beside), Ok(Plan::Process(target("a-light.jpg"))));
+        assert_eq!(planned(&job("light", "a-light.jpg", Some(1)), &beside), skip());
+        assert_eq!(planned(&job("light", "a.jpg", Some(1)), &beside), process("a-light.jpg"));
     }
 
     #[test]
     fn plan_of_empty_object_is_copy() {
-        let empty = |key: &str| Ok(Plan::Copy(target(key), CopyReason::Unchanged(Reason::Empty)));
-        assert_eq!(plan(&job("in", "a.jpg", Some(0)), &under("")), empty("a.jpg"));
-        assert_eq!(plan(&job("in", "folder/", Some(0)), &under("")), empty("folder/"));
-        assert_eq!(plan(&job("in", "folder/", Some(3)), &under("")), Ok(Plan::Process(target("folder/"))));
+        let empty = |key: &str| copy(key, CopyReason::Unchanged(Reason::Empty));
+        assert_eq!(planned(&job("in", "a.jpg", Some(0)), &under("")), empty("a.jpg"));
+        assert_eq!(planned(&job("in", "folder/", Some(0)), &under("")), empty("folder/"));
+        assert_eq!(planned(&job("in", "folder/", Some(3)), &under("")), process("folder/"));
     }
 
     #[test]
@@ -148,23 +113,23 @@ mod tests {
         let mut policy = under("");
         policy.options.limits.bytes = 100;
         let over = ImageError::LimitExceeded { limit: Limit::Bytes, value: 101, max: 100 };
-        assert_eq!(plan(&job("in", "a", Some(100)), &policy), Ok(Plan::Process(target("a"))));
-        assert_eq!(plan(&job("in", "a", Some(101)), &policy), Ok(Plan::Copy(target("a"), CopyReason::Image(over))));
+        assert_eq!(planned(&job("in", "a", Some(100)), &policy), process("a"));
+        assert_eq!(planned(&job("in", "a", Some(101)), &policy), copy("a", CopyReason::Image(over)));
         policy.options.limits.memory = 50;
         let over = ImageError::LimitExceeded { limit: Limit::Memory, value: 51, max: 50 };
-        assert_eq!(plan(&job("in", "a", Some(51)), &policy), Ok(Plan::Copy(target("a"), CopyReason::Image(over))));
+        assert_eq!(planned(&job("in", "a", Some(51)), &policy), copy("a", CopyReason::Image(over)));
     }
 
     #[test]
     fn plan_of_copy_task_is_copy() {
         let job = Job { task: Task::Copy, ..job("in", "a.png", Some(1)) };
-        assert_eq!(plan(&job, &under("")), Ok(Plan::Copy(target("a.png"), CopyReason::EndedTheFunction)));
+        assert_eq!(planned(&job, &under("")), copy("a.png", CopyReason::EndedTheFunction));
     }
 
     #[test]
     fn plan_of_key_over_1024_bytes_is_an_error() {
         let key = "あ".repeat(341) + "a";
-        assert_eq!(plan(&job("in", &key, Some(1)), &under("")), Ok(Plan::Process(target(&key))));
+        assert_eq!(planned(&job("in", &key, Some(1)), &under("")), process(&key));
         let error = plan(&job("in", &key, Some(1)), &under("s/")).unwrap_err();
         assert!(error.to_string().contains("has 1026 bytes, S3 allows 1024"), "{error}");
     }

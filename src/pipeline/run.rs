@@ -1,6 +1,8 @@
-//! Processes one object, step by step. Reaches S3 only through [`Pair`]; decisions are made in the pure modules.
+//! Moves one object, step by step. Reads and writes only through [`read`](super::read) and [`write`](super::write);
+//! decisions are made in the pure modules.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,74 +10,76 @@ use bytes::Bytes;
 
 use super::deadline::Deadline;
 use super::error::{Error, Step};
-use super::inspect::{BodyOutcome, CopyReason};
-use super::marker::{self, options_hash};
-use super::plan::plan_to;
-use super::report::{Route, millis, timed};
-use super::tags::TagReader;
-use super::{Job, JobOutcome, Overwrite, Plan, PlanError, Policy, Report, Skip, TagPolicy, Unstrippable, plan};
+use super::findings::{Findings, Moved};
+use super::inspect;
+use super::job::{Job, Move, Task};
+use super::location::Location;
+use super::marker::options_hash;
+use super::plan::{plan, plan_move};
+use super::policy::{Policy, TagPolicy, Unstrippable};
+use super::read::{Content, Source};
+use super::tags::{TagReader, Tags};
+use super::write::{Tagging, Write};
 use crate::memory::{MemoryBudget, Permit};
-use crate::optimize::format::SNIFF_BYTES;
-use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options, PROBE_BYTES};
-use crate::s3::{
-    Attributes, Condition, CopyTags, Existing, Head, ObjectRef, Pair, S3Error, S3ErrorKind, UploadTracker,
-};
+use crate::optimize::{self, Budget, Format, ImageError, MetadataPolicy, MetadataState, Options};
+use crate::report::{Body, CopyReason, Report, Skip};
+use crate::s3::{Attributes, Head, Pair, UploadTracker};
 
-/// Attempts to write a result that loses to concurrent writes, before the event fails and is retried.
-const MAX_WRITES: u32 = 3;
+/// Bytes up to which an object that is not optimized is held whole, if that takes one request. Larger ones take this much
+/// memory at a time, regardless of their size.
+const MOST_HELD: u64 = 32 << 20;
 
-/// Processes jobs by one policy.
+/// Moves objects by one policy.
 pub struct Pipeline {
-    store: Pair,
-    policy: Policy,
-    options_hash: String,
+    pub(super) store: Pair,
+    pub(super) policy: Policy,
+    pub(super) options_hash: String,
     tags: TagReader,
     memory: Arc<MemoryBudget>,
     uploads: UploadTracker,
+    /// Folder below which files are written; links below it are refused.
+    pub(super) root: PathBuf,
+    /// Threads of the engine for one image.
+    threads: usize,
+    /// Whether an object that S3 may not copy is relayed.
+    pub(super) relays: bool,
 }
 
-/// One version of the source, as read.
-struct Source<'a> {
-    head: Head,
-    format: Option<Format>,
-    body: Body,
-    /// Permit of [`Pipeline::memory`].
-    permit: Option<Permit<'a>>,
+/// How the bytes get to the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Through the engine.
+    Engine,
+    /// Held whole.
+    Whole,
+    /// In parts.
+    Parts,
+    /// S3 copies them.
+    OnServer,
 }
 
-enum Body {
-    Image(Bytes),
-    Unread(CopyReason),
-}
-
-/// Outcome of a write that did not fail.
-enum WriteOutcome {
-    Stored(Route),
-    Skipped(Skip),
-}
-
-/// One write at the destination.
-#[derive(Clone)]
-struct PendingWrite<'a> {
-    from: &'a ObjectRef,
-    head: &'a Head,
-    to: &'a ObjectRef,
-    /// Bytes to upload; `None` for a server-side copy of the source.
-    body: Option<Bytes>,
-    attributes: Attributes,
-    tags: CopyTags,
-    condition: Condition,
+/// A source's bytes as far as they are needed now, and the permit of the memory that they take.
+pub(super) struct Read {
+    pub content: Content,
+    pub permit: Option<Permit>,
 }
 
 impl Pipeline {
     #[must_use]
     pub fn new(mut store: Pair, policy: Policy) -> Self {
-        let options_hash = options_hash(&policy.options);
-        let tags = TagReader::new(store.source.clone());
-        let memory = Arc::new(MemoryBudget::new(policy.options.limits.memory));
         let uploads = UploadTracker::default();
         store.destination = store.destination.with_upload_tracker(&uploads);
-        Self { store, policy, options_hash, tags, memory, uploads }
+        Self {
+            options_hash: options_hash(&policy.options),
+            tags: TagReader::new(store.source.clone()),
+            memory: Arc::new(MemoryBudget::new(policy.options.limits.memory)),
+            root: PathBuf::new(),
+            threads: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            relays: true,
+            store,
+            policy,
+            uploads,
+        }
     }
 
     /// Shares a memory budget with other work of this process.
@@ -84,77 +88,93 @@ impl Pipeline {
         Self { memory, ..self }
     }
 
+    /// Sets the folder below which files are written.
+    #[must_use]
+    pub fn with_root(self, root: PathBuf) -> Self {
+        Self { root, ..self }
+    }
+
+    /// Sets how many threads work on one image.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Leaves it at S3's refusal to copy an object.
+    #[must_use]
+    pub fn without_relay(self) -> Self {
+        Self { relays: false, ..self }
+    }
+
+    /// Uploads that are open.
+    #[must_use]
+    pub fn uploads(&self) -> &UploadTracker {
+        &self.uploads
+    }
+
     /// Processes one object: optimizes it if possible, else copies it to the destination.
     pub async fn run(&self, job: &Job, deadline: Option<Instant>) -> Report {
-        self.run_planned(job, plan(job, &self.policy), deadline).await
-    }
-
-    /// Like [`Self::run`], with a given target and no deadline.
-    pub async fn run_to(&self, job: &Job, target: ObjectRef) -> Report {
-        self.run_planned(job, plan_to(job, target, &self.policy), None).await
-    }
-
-    async fn run_planned(&self, job: &Job, plan: Result<Plan, PlanError>, deadline: Option<Instant>) -> Report {
-        let (start, deadline) = (Instant::now(), Deadline::before(deadline));
-        let mut report = Report::new(Some(&job.source));
-        // Boxed, since the compiler cannot handle futures nested this deeply.
-        let outcome = Box::pin(self.process(job, plan, deadline, &mut report)).await;
-        if let Err(Error::OutOfTime { .. }) = outcome {
-            self.abort_uploads(deadline).await;
+        match plan(job, &self.policy) {
+            Ok((moving, known)) => self.run_planned(&moving, Ok(known), deadline).await.report,
+            Err(error) => {
+                let source = Location::S3(job.source.clone());
+                Findings::new(Deadline::before(deadline)).report(&source, Some(&error))
+            }
         }
-        report.millis.total = millis(start.elapsed());
-        report.finish(outcome.as_ref().copied())
+    }
+
+    /// Moves one object from any side to any side, without a deadline.
+    pub async fn run_move(&self, moving: &Move) -> Moved {
+        self.run_planned(moving, plan_move(moving, &self.policy, self.store.is_cross_store()), None).await
+    }
+
+    async fn run_planned(
+        &self,
+        moving: &Move,
+        known: Result<Option<CopyReason>, Error>,
+        deadline: Option<Instant>,
+    ) -> Moved {
+        let mut found = Findings::new(Deadline::before(deadline));
+        // Boxed, since the compiler cannot handle futures nested this deeply.
+        let result = Box::pin(self.process(moving, known, &mut found)).await;
+        if let Err(Error::OutOfTime { .. }) = result {
+            self.abort_uploads(found.deadline).await;
+        }
+        found.moved(moving, result.err().as_ref())
     }
 
     async fn process(
         &self,
-        job: &Job,
-        plan: Result<Plan, PlanError>,
-        deadline: Deadline,
-        report: &mut Report,
-    ) -> Result<JobOutcome, Error> {
-        let (target, known) = match plan? {
-            Plan::Process(target) => (target, None),
-            Plan::Copy(target, reason) => (target, Some(reason)),
-            Plan::Skip(skip) => return Ok(JobOutcome::Skipped(skip)),
-        };
-        report.destination = Some(target.to_string());
+        moving: &Move,
+        known: Result<Option<CopyReason>, Error>,
+        found: &mut Findings,
+    ) -> Result<(), Error> {
+        let known = known?;
+        found.destination = Some(moving.to.clone());
+        let existing = found.step(Step::Head, Box::pin(self.look_at(moving))).await?;
 
-        let existing =
-            timed(&mut report.millis.head, deadline.limit(Step::Head, Box::pin(self.head_destination(&target))))
-                .await?;
-        if let Some(skip) = self.already_done(&existing, job) {
-            return Ok(JobOutcome::Skipped(skip));
-        }
-        let Source { head, format, body, permit: _permit } =
-            timed(&mut report.millis.get, deadline.limit(Step::Get, Box::pin(self.read_source(job, known)))).await?;
-        report.record_source(&head, format);
-        let required = self.policy.tags == TagPolicy::Require;
-        let reading = deadline.limit(Step::Get, Box::pin(self.tags.read(&job.source, &head, required)));
-        let (tags, warning) = timed(&mut report.millis.get, reading).await?;
-        report.warnings.extend(warning);
+        let opening = Source::open(&self.store.source, moving, self.may_copy_on_server(moving));
+        let source = found.step(Step::Get, Box::pin(opening)).await?;
+        found.add_source(&source);
+        moving.progress.expect(source.head.size);
+        let (head, format) = (source.head.clone(), source.format);
+        let reason = known.or_else(|| self.reason_to_copy(moving, &source));
+        let way = self.way(moving, reason.as_ref(), &source);
+        let read = found.step(Step::Get, Box::pin(self.read(source, way))).await?;
+        let (tags, tagging, warning) = found.step(Step::Get, Box::pin(self.read_tags(moving, &head, way))).await?;
+        found.warnings.extend(warning);
 
-        let optimizing = async { Ok::<_, Error>(self.optimize(body, deadline.budget()).await) };
-        let outcome = timed(&mut report.millis.optimize, deadline.limit(Step::Optimize, optimizing)).await?;
-        report.record_body(&outcome);
-        if self.withholds(&outcome) {
-            return Ok(JobOutcome::Skipped(Skip::Withheld));
-        }
-        let write = PendingWrite {
-            from: &job.source,
-            to: &target,
-            tags: if tags.is_some() { CopyTags::Copy } else { CopyTags::Drop },
-            attributes: self.attributes(job, &head, format, tags.unwrap_or_default(), &outcome),
-            body: outcome.into_bytes(),
-            condition: self.condition(&existing),
-            head: &head,
-        };
-        let writing = deadline.limit(Step::Store, Box::pin(self.commit(job, write, &mut report.warnings)));
-        match timed(&mut report.millis.store, writing).await? {
-            WriteOutcome::Stored(route) => report.record_route(route),
-            WriteOutcome::Skipped(skip) => return Ok(JobOutcome::Skipped(skip)),
-        }
-        Ok(JobOutcome::Stored)
+        let budget = found.deadline.budget().on(self.threads);
+        let (body, read) = found.step(Step::Optimize, self.optimize(moving, read, reason, budget)).await?;
+        let Read { content, permit: _permit } = read;
+        found.body.clone_from(&body);
+        self.check_metadata(body.as_ref())?;
+
+        let attributes = self.attributes(moving, &head, format, body.as_ref(), tags);
+        let write = Write { content, attributes, tags: tagging, condition: self.condition(&existing) };
+        let committing = self.commit(moving, &head, found.version.clone(), write);
+        found.written = found.step(Step::Store, Box::pin(committing)).await?;
+        Ok(())
     }
 
     /// Waits until the uploads are aborted whose steps the deadline has dropped.
@@ -164,205 +184,148 @@ impl Pipeline {
         }
     }
 
-    /// Whether the result would contain metadata that the policy removes, and must be withheld.
-    fn withholds(&self, outcome: &BodyOutcome) -> bool {
-        let removes = self.policy.options.metadata != MetadataPolicy::All;
-        removes && self.policy.unstrippable == Unstrippable::Withhold && outcome.metadata() == MetadataState::Kept
+    /// Whether no byte needs to pass through this process, unless the object is optimized.
+    fn may_copy_on_server(&self, moving: &Move) -> bool {
+        moving.from.is_s3() && moving.to.is_s3() && !self.store.is_cross_store()
     }
 
-    async fn head_destination(&self, target: &ObjectRef) -> Result<Existing, Error> {
-        if self.policy.overwrite == Overwrite::Always {
-            return Ok(Existing::Unknown);
+    /// Returns the reason to leave an object as it is, if headers or first bytes give one.
+    fn reason_to_copy(&self, moving: &Move, source: &Source) -> Option<CopyReason> {
+        if moving.task == Task::Transfer {
+            return None;
         }
-        // Without permission for HEAD, the object may still be replaced.
-        Ok(Existing::from_head(self.store.destination.head(target).await)?)
+        inspect::from_first_bytes(&source.head, source.format, &self.policy.options.limits)
     }
 
-    /// Returns the reason why nothing needs to be written, if there is one.
-    fn already_done(&self, existing: &Existing, job: &Job) -> Option<Skip> {
-        let Existing::Present(head) = existing else { return None };
-        if marker::answers(&head.attributes.metadata, job, &self.options_hash) {
-            return Some(Skip::AlreadyStored);
-        }
-        (self.policy.overwrite == Overwrite::Never).then_some(Skip::NotOverwritten)
-    }
-
-    /// Returns the condition of the write. Of two concurrent jobs on one key, the slower one fails it and decides
-    /// again.
-    fn condition(&self, existing: &Existing) -> Condition {
-        match (self.policy.overwrite, existing) {
-            (Overwrite::Never, _) | (Overwrite::IfOlder | Overwrite::Always, Existing::Absent) => Condition::Absent,
-            (Overwrite::IfOlder | Overwrite::Always, Existing::Unknown) => Condition::None,
-            (Overwrite::IfOlder | Overwrite::Always, Existing::Present(head)) => {
-                Condition::Unmodified(head.etag.clone())
-            }
+    fn way(&self, moving: &Move, reason: Option<&CopyReason>, source: &Source) -> Way {
+        let most_held = MOST_HELD.max(self.store.destination.multipart_threshold());
+        match moving.task {
+            Task::Optimize if reason.is_none() => Way::Engine,
+            _ if self.may_copy_on_server(moving) => Way::OnServer,
+            _ if source.is_downloading() && source.head.size <= most_held => Way::Whole,
+            _ => Way::Parts,
         }
     }
 
-    /// Reads the version that the event names, never a newer one: a stale event's GET fails, and is skipped by its
-    /// class.
-    async fn read_source(&self, job: &Job, known: Option<CopyReason>) -> Result<Source<'_>, Error> {
-        let mut download = self.store.source.get(&job.source, job.etag.as_ref()).await?;
-        let head = download.head.clone();
-        let format = Format::sniff(download.peek(SNIFF_BYTES).await?);
-        if let Some(reason) = known.or_else(|| CopyReason::from_first_bytes(&head, format, &self.policy.options.limits))
-        {
-            // Dropping the download ends it.
-            return Ok(Source { head, format, body: Body::Unread(reason), permit: None });
-        }
-        let probe = optimize::probe(download.peek(PROBE_BYTES).await?, head.size);
-        // If S3 closes the connection meanwhile, the rest is requested again.
-        let permit = self.memory.acquire(probe.map_or(0, |probe| probe.memory)).await;
-        let body = Body::Image(download.read_all().await?);
-        Ok(Source { head, format, body, permit: Some(permit) })
-    }
-
-    async fn optimize(&self, body: Body, budget: Budget) -> BodyOutcome {
-        let bytes = match body {
-            Body::Image(bytes) => bytes,
-            Body::Unread(reason) => return BodyOutcome::unread(reason),
+    /// Waits for the memory that the bytes take, and reads those that are held.
+    pub(super) async fn read(&self, mut source: Source, way: Way) -> Result<Read, Error> {
+        let bytes = match way {
+            Way::Engine => source.memory().await?,
+            Way::Whole => source.head.size,
+            Way::Parts => source.size().unwrap_or(MOST_HELD).min(MOST_HELD),
+            Way::OnServer => return Ok(Read { content: Content::OnServer, permit: None }),
         };
-        let options = self.policy.options.clone();
-        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        optimize_blocking(bytes, options, budget.on(threads)).await
+        // If S3 closes the connection meanwhile, the rest is requested again.
+        let permit = Some(self.memory.acquire(bytes).await);
+        let content = match way {
+            Way::Engine | Way::Whole => Content::Bytes(source.read_all().await?),
+            Way::Parts | Way::OnServer => source.into_parts(),
+        };
+        Ok(Read { content, permit })
+    }
+
+    /// Returns the tags to write, and whether S3 copies them. A copy of one request takes them along unread.
+    pub(super) async fn read_tags(
+        &self,
+        moving: &Move,
+        head: &Head,
+        way: Way,
+    ) -> Result<(Tags, Tagging, Option<String>), Error> {
+        let (Location::S3(from), Location::S3(_)) = (&moving.from, &moving.to) else {
+            return Ok((Tags::new(), Tagging::Known, None));
+        };
+        if moving.task == Task::Transfer && way == Way::OnServer && self.store.fits_single_copy(head.size) {
+            return Ok((Tags::new(), Tagging::Unread, None));
+        }
+        let (tags, warning) = self.tags.read(from, head, self.policy.tags == TagPolicy::Require).await?;
+        let tagging = if tags.is_some() { Tagging::Known } else { Tagging::Dropped };
+        Ok((tags.unwrap_or_default(), tagging, warning))
+    }
+
+    /// Returns what is stored, unless it is moved as it is, and the bytes to write.
+    async fn optimize(
+        &self,
+        moving: &Move,
+        read: Read,
+        reason: Option<CopyReason>,
+        budget: Budget,
+    ) -> Result<(Option<Body>, Read), Error> {
+        let (bytes, permit) = match (read, reason) {
+            (read, Some(reason)) => return Ok((Some(Body::unread(reason)), read)),
+            (Read { content: Content::Bytes(bytes), permit }, None) if moving.task == Task::Optimize => (bytes, permit),
+            (read, None) => return Ok((None, read)),
+        };
+        let unchanged = if self.may_copy_on_server(moving) { Content::OnServer } else { Content::Bytes(bytes.clone()) };
+        let (body, permit) = optimize_blocking(bytes, permit, self.policy.options.clone(), budget).await;
+        let content = body.bytes().map_or(unchanged, |bytes| Content::Bytes(bytes.clone()));
+        Ok((Some(body), Read { content, permit }))
+    }
+
+    /// Skips the object if the result would contain metadata that the policy removes, and must be withheld.
+    fn check_metadata(&self, body: Option<&Body>) -> Result<(), Error> {
+        let removes = self.policy.options.metadata != MetadataPolicy::All;
+        let withholds = removes && self.policy.unstrippable == Unstrippable::Withhold;
+        let is_kept = body.is_some_and(|body| body.metadata() == MetadataState::Kept);
+        if withholds && is_kept { Err(Error::Skip(Skip::Withheld)) } else { Ok(()) }
     }
 
     fn attributes(
         &self,
-        job: &Job,
+        moving: &Move,
         head: &Head,
         format: Option<Format>,
-        tags: Vec<(String, String)>,
-        outcome: &BodyOutcome,
+        body: Option<&Body>,
+        tags: Tags,
     ) -> Attributes {
-        let arriving = outcome.attributes(head, format, &self.options_hash, job.sequencer.as_deref());
+        let arriving = match body {
+            Some(body) => inspect::attributes(body, head, format, &self.options_hash, moving.sequencer.as_deref()),
+            None => head.attributes.clone(),
+        };
         let Policy { storage_class, cache_control, .. } = &self.policy;
+        // The names of storage classes belong to one store.
+        let inherited = arriving.storage_class.filter(|_| !self.store.is_cross_store());
         Attributes {
             tags,
-            storage_class: storage_class.clone().or(arriving.storage_class),
+            storage_class: storage_class.clone().or(inherited),
             cache_control: cache_control.clone().or(arriving.cache_control),
             ..arriving
         }
     }
+}
 
-    /// Writes the result. A write that loses to a concurrent one re-reads both sides and decides again.
-    async fn commit(
-        &self,
-        job: &Job,
-        mut write: PendingWrite<'_>,
-        warnings: &mut Vec<String>,
-    ) -> Result<WriteOutcome, Error> {
-        let mut writes = 1;
-        loop {
-            let error = match Box::pin(self.write_or_relay(write.clone(), warnings)).await {
-                Ok(route) => return Ok(WriteOutcome::Stored(route)),
-                Err(Error::S3(error)) if lost_to_concurrent_write(&error, write.to) => error,
-                Err(error) => return Err(error),
-            };
-            let existing = self.head_destination(write.to).await?;
-            if let Some(skip) = self.already_done(&existing, job) {
-                return Ok(WriteOutcome::Skipped(skip));
-            }
-            // The existing object may be invisible to HEAD.
-            if self.policy.overwrite == Overwrite::Never && error.kind == S3ErrorKind::PreconditionFailed {
-                return Ok(WriteOutcome::Skipped(Skip::NotOverwritten));
-            }
-            // If the source is unchanged, this job is the newer one, and the other write is replaced.
-            match self.store.source.head(&job.source).await? {
-                Some(now) if now.etag == write.head.etag => {}
-                Some(_) => return Ok(WriteOutcome::Skipped(Skip::SourceReplaced)),
-                None => return Ok(WriteOutcome::Skipped(Skip::SourceGone)),
-            }
-            if writes == MAX_WRITES {
-                return Err(error.into());
-            }
-            writes += 1;
-            write.condition = self.condition(&existing);
-        }
-    }
-
-    async fn write_or_relay(&self, mut write: PendingWrite<'_>, warnings: &mut Vec<String>) -> Result<Route, Error> {
-        let tagged = write.clone();
-        let mut result = self.write(&write).await;
-        if let Err(error) = &result
-            && error.may_be_about_tags()
-            && self.policy.tags == TagPolicy::Copy
-            && write.drop_tags()
-        {
-            let warning = format!("tags dropped: {error}");
-            result = self.write(&write).await;
-            warnings.extend(result.is_ok().then_some(warning));
-        }
-        match result {
-            Ok(()) => Ok(Route::Direct),
-            Err(error) if write.body.is_none() && error.may_be_cross_principal() => {
-                self.relay(tagged, error, warnings).await
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Relays the bytes through this process, since no principal may read the source and write the destination in one
-    /// request.
-    async fn relay(
-        &self,
-        mut write: PendingWrite<'_>,
-        refusal: S3Error,
-        warnings: &mut Vec<String>,
-    ) -> Result<Route, Error> {
-        let mut result = self.write_by_relay(&write).await;
-        if let Err(error) = &result
-            && error.may_be_about_tags()
-            && self.policy.tags == TagPolicy::Copy
-            && !std::mem::take(&mut write.attributes.tags).is_empty()
-        {
-            let warning = format!("tags dropped: {error}");
-            result = self.write_by_relay(&write).await;
-            warnings.extend(result.is_ok().then_some(warning));
-        }
-        match result {
-            Ok(()) => Ok(Route::Relay),
-            // The copy's error names the permissions of both sides.
-            Err(error) if error.may_be_cross_principal() => Err(refusal.into()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn write_by_relay(&self, write: &PendingWrite<'_>) -> Result<(), S3Error> {
-        let PendingWrite { from, head, to, attributes, condition, .. } = write;
-        Box::pin(self.store.relay(from, head, to, attributes, condition)).await
-    }
-
-    async fn write(&self, write: &PendingWrite<'_>) -> Result<(), S3Error> {
-        let PendingWrite { from, head, to, body, attributes, tags, condition } = write;
-        match body {
-            Some(bytes) => self.store.destination.put(to, bytes.clone(), attributes, condition).await,
-            None => self.store.copy(from, head, to, attributes, *tags, condition).await,
-        }
+/// Runs the engine on a blocking thread. The permit goes with it: if nobody waits for the thread any longer, it still
+/// takes its memory until it ends.
+async fn optimize_blocking(
+    bytes: Bytes,
+    permit: Option<Permit>,
+    options: Options,
+    budget: Budget,
+) -> (Body, Option<Permit>) {
+    let work = tokio::task::spawn_blocking(move || (optimize::optimize(&bytes, &options, budget), permit));
+    match work.await {
+        Ok((answer, permit)) => (Body::from_engine(answer), permit),
+        Err(lost) => (Body::from_engine(Err(ImageError::CodecPanic(lost.to_string()))), None),
     }
 }
 
-impl PendingWrite<'_> {
-    /// Drops the tags. Returns whether there may have been any: a copy includes tags that we may not read.
-    fn drop_tags(&mut self) -> bool {
-        let had_tags = match self.body {
-            Some(_) => !self.attributes.tags.is_empty(),
-            None => self.tags == CopyTags::Copy,
-        };
-        self.attributes.tags.clear();
-        self.tags = CopyTags::Drop;
-        had_tags
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn permit_is_held_until_the_engine_ends() {
+        let photo = include_bytes!("../../tests/fixtures/photo-420.jpg");
+        let memory = Arc::new(MemoryBudget::new(10));
+        let permit = Some(memory.acquire(10).await);
+        let work = optimize_blocking(Bytes::from_static(photo), permit, Options::default(), Budget::UNLIMITED);
+        let soon = Duration::from_millis(1);
+        assert!(timeout(soon, work).await.is_err(), "nobody waits for it any longer");
+        let mut next = memory.acquire(10);
+        assert!(timeout(soon, &mut next).await.is_err());
+        next.await;
     }
-}
-
-/// Runs the engine on a blocking thread.
-pub(crate) async fn optimize_blocking(bytes: Bytes, options: Options, budget: Budget) -> BodyOutcome {
-    let work = tokio::task::spawn_blocking(move || optimize::optimize(&bytes, &options, budget));
-    let answer = work.await.unwrap_or_else(|lost| Err(ImageError::CodecPanic(lost.to_string())));
-    BodyOutcome::from_engine(answer)
-}
-
-/// Whether the destination changed after the HEAD.
-fn lost_to_concurrent_write(error: &S3Error, target: &ObjectRef) -> bool {
-    matches!(error.kind, S3ErrorKind::PreconditionFailed | S3ErrorKind::Conflict) && error.object == *target
 }

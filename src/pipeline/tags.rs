@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::s3::{Client, Head, ObjectRef, S3Error, S3ErrorKind};
 
-type Tags = Vec<(String, String)>;
+pub(crate) type Tags = Vec<(String, String)>;
 
 /// Remembers the buckets whose tags it could read once: without permission, S3 reports a tag count of 0.
 pub(crate) struct TagReader {

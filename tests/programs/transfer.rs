@@ -758,14 +758,14 @@ async fn source_replaced_during_copy_is_copied_again() {
 async fn source_replaced_during_copy_keeps_its_own_headers() {
     let (here, there) = (World::new().await, World::new().await);
     here.put("x", b"no image").await;
-    here.s3.faults.on(Operation::GetObject, 2, Fault::Hold);
+    there.s3.faults.on(Operation::PutObject, 1, Fault::Hold);
     let endpoint = there.s3.server.endpoint();
     let words =
         ["cp", "--json", "--optimize", "s3://source/x", "s3://destination/x", "--destination-endpoint", endpoint];
     let child = here.start(&words);
-    eventually("it is read again", || here.s3.faults.calls(Operation::GetObject) > 1).await;
+    eventually("it is on its way", || there.s3.faults.calls(Operation::PutObject) > 0).await;
     here.put("x", &fixture("icon.png")).await;
-    here.s3.faults.release();
+    there.s3.faults.release();
     let said = Said::from(child.wait_with_output().await.unwrap()).well();
     assert_eq!(said.names("optimized"), ["x"]);
     let head = there.s3.store(1).destination.head(&destination("x")).await.unwrap().unwrap();

@@ -10,5 +10,6 @@ mod contract;
 mod faults;
 mod ministack;
 mod pipeline;
+mod sides;
 mod store;
 mod two_accounts;

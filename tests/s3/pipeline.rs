@@ -9,9 +9,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use karui::lambda::handle;
-use karui::optimize::{Effort, ImageError, Limit, MetadataPolicy, Options, Quality, score};
-use karui::pipeline::report::{Outcome, Report};
+use karui::optimize::{Effort, Format, ImageError, Limit, MetadataPolicy, MetadataState, Options, Quality, score};
 use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, Task, Unstrippable};
+use karui::report::{Method, Outcome, Report};
 use karui::s3::{self, BucketConfig, Caller, ETag, Encryption, ObjectRef, Operation, Pair, TransferConfig};
 use serde_json::{Value, json};
 
@@ -85,8 +85,8 @@ impl World {
     }
 }
 
-fn reason(report: &Report) -> &str {
-    report.reason.as_deref().unwrap_or_default()
+fn reason(report: &Report) -> String {
+    report.reason.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 fn metadata(head: &HeadObjectOutput) -> BTreeMap<String, String> {
@@ -104,10 +104,10 @@ async fn other_file_is_copied_with_its_attributes() {
 
     let report = world.run(&job).await;
 
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "not-an-image"), "{report:?}");
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "not-an-image".into()), "{report:?}");
     assert_eq!((report.bytes_in, report.bytes_out), (Some(8), Some(8)));
     assert_eq!(report.destination.as_deref(), Some("s3://destination/notes.txt"));
-    assert_eq!(report.metadata.as_deref(), Some("kept"));
+    assert_eq!(report.metadata, Some(MetadataState::Kept));
     assert_eq!(world.calls(), [&READ[..], &[Operation::CopyObject, Operation::HeadObject]].concat());
     assert_eq!(world.bytes("notes.txt").await, b"no image");
     let head = world.arrived("notes.txt").await.unwrap();
@@ -143,12 +143,12 @@ async fn image_is_optimized_to_the_target_score() {
         assert_eq!((report.bytes_in, report.bytes_out), (Some(source.len() as u64), Some(stored.len() as u64)));
         let Quality::Target(promised) = Quality::DEFAULT else { panic!("the default is lossy") };
         assert!(score(&source, &stored).unwrap().effective(promised) >= promised, "{report:?}");
-        assert_ne!(report.metadata.as_deref(), Some("kept"));
+        assert_ne!(report.metadata, Some(MetadataState::Kept));
         let head = world.arrived(key).await.unwrap();
         assert_eq!((head.content_type(), head.cache_control()), (Some(kind), Some("max-age=60")));
         let metadata = metadata(&head);
         assert_eq!(metadata["artist"], "Ueda");
-        assert_eq!(Some(metadata["karui-method"].as_str()), report.method.as_deref());
+        assert_eq!(Some(&metadata["karui-method"]), report.method.map(|method| method.to_string()).as_ref());
         assert_eq!(metadata["karui-original-size"], source.len().to_string());
         assert!(metadata["karui-score"].parse::<f64>().unwrap() >= promised);
 
@@ -166,8 +166,8 @@ async fn image_gets_its_true_content_type() {
 
     let report = world.run(&job).await;
 
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "format-not-rewritten"));
-    assert_eq!(report.format, Some("tiff"));
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "format-not-rewritten".into()));
+    assert_eq!(report.format, Some(Format::Tiff));
     assert_eq!(world.arrived("a.jpg").await.unwrap().content_type(), Some("image/tiff"));
 }
 
@@ -177,7 +177,7 @@ async fn malformed_image_is_copied() {
     let report = world.run(&world.job("a.jpg", b"\xff\xd8\xff and no more").await).await;
 
     assert_eq!(report.outcome, Outcome::Unchanged, "{report:?}");
-    assert_eq!(report.format, Some("jpeg"));
+    assert_eq!(report.format, Some(Format::Jpeg));
     assert_eq!(world.bytes("a.jpg").await, b"\xff\xd8\xff and no more");
     assert_eq!(world.arrived("a.jpg").await.unwrap().content_type(), Some("image/jpeg"));
 }
@@ -188,7 +188,7 @@ async fn encoded_body_is_copied() {
     let put = world.put("a.jpg", b"\xff\xd8\xff").content_encoding("gzip").content_type("text/html");
     let report = world.run(&world.told("a.jpg", put, 3).await).await;
 
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "content-encoding"));
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "content-encoding".into()));
     let head = world.arrived("a.jpg").await.unwrap();
     assert_eq!((head.content_encoding(), head.content_type()), (Some("gzip"), Some("text/html")));
 }
@@ -198,7 +198,7 @@ async fn empty_object_is_copied() {
     let world = World::new().await;
     for key in ["empty.jpg", "folder/"] {
         let report = world.run(&world.job(key, b"").await).await;
-        assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "empty"), "{key}: {report:?}");
+        assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "empty".into()), "{key}: {report:?}");
         assert_eq!(world.arrived(key).await.unwrap().content_length(), Some(0), "{key}");
     }
 }
@@ -228,7 +228,7 @@ async fn key_too_long_with_its_prefix_fails() {
 
     let report = world.pipeline(policy).run(&job, None).await;
 
-    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")));
+    assert_eq!((report.outcome, report.class()), (Outcome::Failed, Some("retryable")));
     assert!(reason(&report).contains("has 1030 bytes, S3 allows 1024"), "{report:?}");
     assert!(world.calls().is_empty());
 }
@@ -245,8 +245,8 @@ async fn object_over_a_limit_is_copied_unread() {
         job.size = size;
         let report = world.pipeline(policy.clone()).run(&job, None).await;
         let over = ImageError::LimitExceeded { limit: Limit::Bytes, value: 12, max: 10 };
-        assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, over.to_string().as_str()), "{report:?}");
-        assert_eq!(report.class, Some("permanent"));
+        assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, over.to_string()), "{report:?}");
+        assert_eq!(report.class(), Some("permanent"));
         assert_eq!(world.bytes("a.jpg").await, body);
         world.client.delete_object().bucket(DESTINATION).key("a.jpg").send().await.unwrap();
     }
@@ -259,7 +259,7 @@ async fn withhold_stores_no_file_with_kept_metadata() {
     let job = world.job("a.tif", b"II*\0\x08\0\0\0").await;
 
     let report = world.pipeline(policy.clone()).run(&job, None).await;
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "withheld"));
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "withheld".into()));
     assert!(world.arrived("a.tif").await.is_none());
 
     policy.options.metadata = MetadataPolicy::All;
@@ -280,7 +280,7 @@ async fn repeated_event_costs_one_head() {
     let report = world.run(&job).await;
 
     assert_eq!(world.calls(), [Operation::HeadObject]);
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "already-stored"));
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "already-stored".into()));
     assert_eq!(world.arrived("a.txt").await.unwrap().last_modified(), first.last_modified());
 }
 
@@ -314,7 +314,7 @@ async fn stale_event_is_skipped() {
 
     let report = world.run(&old).await;
 
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-replaced"), "{report:?}");
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-replaced".into()), "{report:?}");
     assert_eq!(world.bytes("a.txt").await, b"new");
 }
 
@@ -326,8 +326,8 @@ async fn missing_source_is_skipped() {
 
     let report = world.run(&job).await;
 
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-gone"), "{report:?}");
-    assert_eq!(report.class, None);
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-gone".into()), "{report:?}");
+    assert_eq!(report.class(), None);
 }
 
 #[tokio::test]
@@ -339,7 +339,7 @@ async fn source_deleted_before_the_copy_is_skipped() {
 
     let report = world.run(&job).await;
 
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-gone"), "{report:?}");
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "source-gone".into()), "{report:?}");
 }
 
 #[tokio::test]
@@ -365,7 +365,7 @@ async fn destination_equal_to_source_is_skipped() {
     for prefix in ["", "small/"] {
         let policy = Policy { destination_key: KeyTemplate::under(prefix), ..Policy::to_bucket(SOURCE) };
         let report = world.pipeline(policy).run(&job, None).await;
-        assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "destination-is-source"));
+        assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "destination-is-source".into()));
     }
     assert!(world.calls().is_empty());
 }
@@ -389,7 +389,7 @@ async fn unreadable_source_fails_with_its_remedy() {
 
         let report = world.run(&job).await;
 
-        assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{code}: {report:?}");
+        assert_eq!((report.outcome, report.class()), (Outcome::Failed, Some("retryable")), "{code}: {report:?}");
         assert!(reason(&report).contains("s3://source/a.jpg"), "{report:?}");
         assert!(reason(&report).contains(advice), "{report:?}");
         world.s3.faults.clear();
@@ -404,7 +404,7 @@ async fn missing_destination_bucket_fails_with_its_name() {
     let job = world.job("a.txt", b"text").await;
     let report = world.pipeline(Policy::to_bucket("no-such-bucket")).run(&job, None).await;
 
-    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")));
+    assert_eq!((report.outcome, report.class()), (Outcome::Failed, Some("retryable")));
     assert!(reason(&report).contains("no bucket no-such-bucket"), "{report:?}");
 }
 
@@ -417,7 +417,7 @@ async fn truncated_body_is_never_stored() {
 
     let report = world.run(&job).await;
 
-    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{report:?}");
+    assert_eq!((report.outcome, report.class()), (Outcome::Failed, Some("retryable")), "{report:?}");
     world.s3.faults.clear();
     assert!(world.arrived("a.jpg").await.is_none());
     assert_eq!(world.run(&job).await.outcome, Outcome::Unchanged);
@@ -469,7 +469,7 @@ async fn concurrent_jobs_on_one_key_keep_the_newer_source() {
         report
     });
     assert_eq!(quick.outcome, Outcome::Unchanged, "{quick:?}");
-    assert_eq!((slow.outcome, reason(&slow)), (Outcome::Skipped, "source-replaced"), "{slow:?}");
+    assert_eq!((slow.outcome, reason(&slow)), (Outcome::Skipped, "source-replaced".into()), "{slow:?}");
     assert_eq!(world.bytes("a").await, b"newer");
 
     // The newer one is at its write when the older one, whatever it was, is done with its own.
@@ -495,7 +495,7 @@ async fn job_that_keeps_losing_writes_is_retryable() {
 
     let report = world.run(&job).await;
 
-    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{report:?}");
+    assert_eq!((report.outcome, report.class()), (Outcome::Failed, Some("retryable")), "{report:?}");
     world.s3.faults.clear();
     assert_eq!(world.run(&job).await.outcome, Outcome::Unchanged);
 }
@@ -573,7 +573,7 @@ async fn unreadable_required_tags_fail() {
     world.s3.faults.always(Operation::GetObjectTagging, DENIED);
 
     let report = world.pipeline(policy).run(&job, None).await;
-    assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")));
+    assert_eq!((report.outcome, report.class()), (Outcome::Failed, Some("retryable")));
     assert!(reason(&report).contains("s3:GetObjectTagging"), "{report:?}");
 
     world.s3.faults.clear();
@@ -595,11 +595,11 @@ async fn overwrite_policy_decides_about_existing_objects() {
 
     let second = world.job("a.txt", b"second").await;
     let report = run(&second, Overwrite::Never).await;
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "not-overwritten"));
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "not-overwritten".into()));
     // Without HEAD, the conditional write finds it.
     world.s3.faults.on(Operation::HeadObject, 1, Fault::Error(403, "AccessDenied"));
     let report = run(&second, Overwrite::Never).await;
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "not-overwritten"));
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Skipped, "not-overwritten".into()));
     assert_eq!(world.bytes("a.txt").await, b"first");
 
     assert_eq!(run(&second, Overwrite::IfOlder).await.outcome, Outcome::Unchanged);
@@ -683,7 +683,7 @@ async fn refused_copy_is_relayed() {
 
             let report = world.run(&job).await;
 
-            assert_eq!((report.outcome, report.method.as_deref()), (Outcome::Unchanged, Some("relay")), "{report:?}");
+            assert_eq!((report.outcome, report.method), (Outcome::Unchanged, Some(Method::Relay)), "{report:?}");
             assert_eq!(report.warnings, Vec::<String>::new());
             assert!(world.bytes("a.bin").await == body);
             let arrived = world.arrived("a.bin").await.unwrap();
@@ -723,7 +723,7 @@ async fn job_out_of_time_fails_and_aborts_its_upload() {
         let report = world.pipeline(policy).run(&job, Some(begun + given)).await;
 
         assert!((given * 4 / 5..given).contains(&begun.elapsed()), "{operation}: {:?}", begun.elapsed());
-        assert_eq!((report.outcome, report.class), (Outcome::Failed, Some("retryable")), "{report:?}");
+        assert_eq!((report.outcome, report.class()), (Outcome::Failed, Some("retryable")), "{report:?}");
         assert_eq!(reason(&report), format!("out of time while {step}: raise the function's timeout"), "{operation}");
         assert!(world.s3.faults.calls(operation) > 0 && world.s3.open_uploads().is_empty(), "{operation}");
         world.s3.faults.clear();
@@ -796,11 +796,11 @@ async fn image_that_ended_the_function_is_copied_unread() {
 
     let report = world.run(&job).await;
 
-    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "ended-the-function"), "{report:?}");
-    assert_eq!(report.metadata.as_deref(), Some("kept"));
+    assert_eq!((report.outcome, reason(&report)), (Outcome::Unchanged, "ended-the-function".into()), "{report:?}");
+    assert_eq!(report.metadata, Some(MetadataState::Kept));
     assert_eq!(world.bytes("a.png").await, photo);
     let again = world.run(&job).await;
-    assert_eq!((again.outcome, reason(&again)), (Outcome::Skipped, "already-stored"));
+    assert_eq!((again.outcome, reason(&again)), (Outcome::Skipped, "already-stored".into()));
     let later = world.run(&Job { task: Task::Optimize, ..job }).await;
     assert_eq!(later.outcome, Outcome::Optimized, "{later:?}");
 }

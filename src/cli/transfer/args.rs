@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 
 use super::filter::Filters;
-use super::location::Location;
 use crate::optimize::{MetadataPolicy, Options, Quality};
+use crate::pipeline::Location;
 use crate::s3::ClientConfig;
 
 /// Default number of objects copied at the same time.

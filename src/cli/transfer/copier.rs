@@ -1,336 +1,202 @@
-//! Copies one object from its source to its destination, on the server or via the client.
+//! Copies or deletes one object, and reports it.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::Request;
-use super::compare::SourceVersion;
-use super::decide::{Decision, Entry, TransferReason};
-use super::local;
-use super::location::Location;
-use super::report::{Action, ProgressHandle, TransferRow};
-use crate::memory::MemoryBudget;
+use super::compare::destination_matches;
+use super::decide::Decision;
+use super::task::CopyTask;
+use crate::cli::row::{Action, Row};
+use crate::local::write;
 use crate::optimize::Options;
+use crate::pipeline::files::on_disk;
 use crate::pipeline::marker::options_hash;
-use crate::pipeline::report::Outcome;
-use crate::pipeline::tags::TagReader;
-use crate::pipeline::{Job, Pipeline, Policy, Report, Skip, Task as PipelineTask};
-use crate::s3::{Condition, CopyTags, Head, ObjectRef, Pair, S3Error, S3ErrorKind};
+use crate::pipeline::{Error, Location, Moved, Overwrite, Pipeline, Policy, SourceNow, SourceVersion, Task};
+use crate::report::{Failure, Method, Outcome, Reason, Report, Skip, TransferReason, millis};
+use crate::s3::{Pair, UploadTracker};
 
-/// Least value of [`Copier::whole`], in bytes.
-const WHOLE: u64 = 32 << 20;
 /// Attempts to copy an object that keeps changing.
 const MAX_COPIES: u32 = 3;
 
-/// Why an object was not copied.
-#[derive(Debug, thiserror::Error)]
-pub enum CopyError {
-    #[error(transparent)]
-    S3(#[from] S3Error),
-    #[error("{}: {error}", path.display())]
-    Io { path: PathBuf, error: io::Error },
-    #[error("{0}: no such object")]
-    Missing(ObjectRef),
-    #[error("{0}")]
-    Lost(String),
-}
-
-impl CopyError {
-    /// Whether the error says that the source changed before all of it was read.
-    fn is_changed_source(&self, source: &Location) -> bool {
-        matches!((self, source), (Self::S3(S3Error { kind: S3ErrorKind::PreconditionFailed, object, .. }), Location::S3(source))
-            if object == source)
-    }
-}
-
-/// One object to copy.
-#[derive(Debug, Clone)]
-pub struct CopyTask {
-    pub from: Location,
-    pub to: Location,
-    /// Entry of the listing; `None` for an object named on the command line.
-    pub entry: Option<Entry>,
-    pub decision: Decision,
-    pub progress: ProgressHandle,
-}
-
 /// Copies objects between the two sides. Shared by all concurrent copies.
 pub struct Copier {
+    pipeline: Pipeline,
     pub store: Pair,
-    /// Whether both sides use the same principal.
-    one_principal: bool,
-    pub options: Option<Options>,
-    pub options_hash: String,
-    tags: TagReader,
-    /// The function's pipeline, if both sides are S3 and images are optimized.
-    pipeline: Option<Pipeline>,
+    task: Task,
+    /// `None` in a plain copy.
+    options_hash: Option<String>,
+    both_s3: bool,
     /// Root of local files; links below it are refused.
-    pub root: PathBuf,
-    pub threads: usize,
-    /// Memory budget of objects that pass through this machine, shared with the pipeline.
-    pub memory: Arc<MemoryBudget>,
-    /// Objects up to this size are held whole; larger ones need this much memory at a time, regardless of their size.
-    pub whole: u64,
+    root: PathBuf,
 }
 
 impl Copier {
     /// `root` is the folder that files are written to.
     pub fn new(request: &Request, store: Pair, root: PathBuf) -> Arc<Self> {
-        let both_s3 = request.source.is_s3() && request.destination.is_s3();
-        let options = request.options.clone();
-        let policy = options.clone().map(|options| Policy { options, ..Policy::to_bucket("") });
-        let memory = Arc::new(MemoryBudget::new(options.clone().unwrap_or_default().limits.memory));
-        let pipeline = policy
-            .filter(|_| both_s3 && !store.is_cross_store())
-            .map(|policy| Pipeline::new(store.clone(), policy).with_memory_budget(Arc::clone(&memory)));
+        let Request { options, source, destination, source_client, destination_client, jobs, .. } = request;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let mut pipeline = Pipeline::new(store.clone(), policy(options.clone()))
+            .with_root(root.clone())
+            .with_threads(cores.div_ceil(*jobs));
+        if options.is_none() && source_client == destination_client {
+            // One principal gains nothing by it.
+            pipeline = pipeline.without_relay();
+        }
         Arc::new(Self {
-            tags: TagReader::new(store.source.clone()),
-            whole: WHOLE.max(store.destination.multipart_threshold()),
-            store,
-            one_principal: request.source_client == request.destination_client,
-            options_hash: options_hash(&options.clone().unwrap_or_default()),
-            options,
             pipeline,
+            store,
+            task: if options.is_some() { Task::Optimize } else { Task::Transfer },
+            options_hash: options.as_ref().map(options_hash),
+            both_s3: source.is_s3() && destination.is_s3(),
             root,
-            threads: cores.div_ceil(request.jobs),
-            memory,
         })
     }
 
+    /// Uploads that are open.
+    pub fn uploads(&self) -> UploadTracker {
+        self.pipeline.uploads().clone()
+    }
+
     /// Copies the object, or in a dry run reports what would be done.
-    pub async fn copy_or_plan(&self, task: &CopyTask, dry_run: bool) -> TransferRow {
+    pub async fn copy_or_plan(&self, task: &CopyTask, dry_run: bool) -> Row {
         if dry_run { Box::pin(self.plan(task)).await } else { self.copy_object(task).await }
     }
 
     /// Copies the object. A source that changes meanwhile is copied again: the copy is newer than the change, so that
     /// no later listing would show the difference.
-    async fn copy_object(&self, task: &CopyTask) -> TransferRow {
+    async fn copy_object(&self, task: &CopyTask) -> Row {
         let started = Instant::now();
-        let again = CopyTask { decision: Decision::Transfer(TransferReason::Newer), ..task.clone() };
-        let (mut arrived, mut done) = (false, self.copy_once(task).await);
+        let again = task.because(TransferReason::Newer);
+        let (mut done, mut copied) = self.copy_once(task).await;
+        let mut arrived = false;
         for attempt in 1..=MAX_COPIES {
-            let Some(copied) = done.copied_version.take() else { break };
-            match self.source_has_changed(&task.from, &copied).await {
-                Ok(false) => break,
-                Ok(true) => {}
-                Err(failure) => {
-                    done = done.warning(format!("unknown whether the source changed meanwhile: {failure}"));
+            let Some(version) = copied.take() else { break };
+            match version.compare(&self.store.source, &task.from).await {
+                Ok(SourceNow::Unchanged | SourceNow::Gone) => break,
+                Ok(SourceNow::Changed) => {}
+                Err(error) => {
+                    done = done.warning(format!("unknown whether the source changed meanwhile: {error}"));
                     break;
                 }
             }
-            arrived |= done.action.is_transfer();
-            done = if attempt < MAX_COPIES {
+            arrived |= matches!(done.action, Action::Optimized | Action::Copied);
+            if attempt < MAX_COPIES {
                 task.progress.reset();
-                self.copy_once(&again).await
+                (done, copied) = self.copy_once(&again).await;
             } else {
-                row(task, Action::Failed).because("the source keeps changing: run again when it is stable")
-            };
+                let sentence = "the source keeps changing: run again when it is stable";
+                done = task.row(Action::Failed).failed(Failure::retryable("source-changing", sentence));
+            }
         }
-        if arrived && done.action == Action::Failed {
-            let reason = done.reason.take().unwrap_or_default();
+        if arrived && let Some(Reason::Failed(failure)) = &mut done.report.reason {
             // By their dates, both sides now look the same.
-            done = done
-                .because(format!("{reason}; an older version was copied, which `karui sync --exact` or `cp` replaces"));
+            failure.sentence.push_str("; an older version was copied, which `karui sync --exact` or `cp` replaces");
         }
-        TransferRow { millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), ..done }
+        done.taking(millis(started.elapsed()))
     }
 
-    async fn copy_once(&self, task: &CopyTask) -> TransferRow {
-        let copied = match (&task.from, &task.to, &self.pipeline) {
-            (Location::S3(from), Location::S3(to), Some(pipeline)) => {
-                Ok(self.by_pipeline(pipeline, task, from, to).await)
-            }
-            (..) => Box::pin(self.copy_if_different(task)).await,
+    async fn copy_once(&self, task: &CopyTask) -> (Row, Option<SourceVersion>) {
+        // Between S3 sides, the pipeline itself asks the destination's marker.
+        let asks_itself = self.both_s3 && self.task == Task::Optimize;
+        let differs = if asks_itself { Ok(None) } else { self.difference(task).await.map(Some) };
+        let task = match differs {
+            Ok(None) => task.clone(),
+            Ok(Some(Some(why))) => task.because(why),
+            Ok(Some(None)) => return (task.row(Action::Same), None),
+            Err(error) => return (task.row(Action::Failed).failed(error.failure()), None),
         };
-        copied.unwrap_or_else(|failure| {
-            let row = row(task, Action::Failed).because(failure.to_string());
-            if failure.is_changed_source(&task.from) { row.with_version(SourceVersion::Changed) } else { row }
-        })
+        let moved = self.pipeline.run_move(&task.to_move(self.task)).await;
+        let version = moved.version.clone();
+        (self.row(&task, moved), version)
     }
 
-    async fn copy_if_different(&self, task: &CopyTask) -> Result<TransferRow, CopyError> {
-        let Some(why) = self.difference(task).await? else { return Ok(row(task, Action::Same)) };
-        let task = &CopyTask { decision: Decision::Transfer(why), ..task.clone() };
-        match (&task.from, &task.to) {
-            (Location::S3(from), Location::S3(to)) if self.options.is_none() => {
-                self.copy_on_server(task, from, to).await
-            }
-            (..) => self.copy_via_client(task).await,
-        }
-    }
-
-    async fn plan(&self, task: &CopyTask) -> TransferRow {
-        let row = |action| TransferRow { dry_run: true, ..row(task, action) };
+    async fn plan(&self, task: &CopyTask) -> Row {
+        let row = |action| task.row(action).in_dry_run();
         match self.difference(task).await {
             Ok(Some(why)) => {
-                let bytes_in = task.entry.as_ref().map(|entry| entry.size);
-                TransferRow { bytes_in, ..row(Action::Copied) }.because(why.word())
+                let mut row = row(Action::Copied).because(Reason::Transferred(why));
+                row.report.bytes_in = task.entry.as_ref().map(|entry| entry.size);
+                row
             }
             Ok(None) => row(Action::Same),
-            Err(failure) => row(Action::Failed).because(failure.to_string()),
+            Err(error) => row(Action::Failed).failed(error.failure()),
         }
     }
 
     /// Returns the reason to transfer the object, if there is one.
-    async fn difference(&self, task: &CopyTask) -> Result<Option<TransferReason>, CopyError> {
+    async fn difference(&self, task: &CopyTask) -> Result<Option<TransferReason>, Error> {
         Ok(match task.decision {
             Decision::Transfer(why) => Some(why),
-            Decision::Compare(otherwise) => match Box::pin(self.destination_matches(task)).await? {
-                Some(true) => None,
-                Some(false) => Some(TransferReason::Content),
-                None => otherwise,
-            },
+            Decision::Compare(otherwise) => {
+                let comparing = destination_matches(&self.store, self.options_hash.as_deref(), task);
+                match Box::pin(comparing).await? {
+                    Some(true) => None,
+                    Some(false) => Some(TransferReason::Content),
+                    None => otherwise,
+                }
+            }
             Decision::Same | Decision::Delete | Decision::Keep => None,
         })
     }
 
     /// Deletes a key that only the destination has.
-    pub async fn delete(&self, place: Location) -> TransferRow {
+    pub async fn delete(&self, place: Location) -> Row {
         let deleted = match &place {
-            Location::S3(object) => self.store.destination.delete(object).await.map_err(CopyError::from),
-            Location::Local(path) => self.delete_file(path.clone()).await,
+            Location::S3(object) => self.store.destination.delete(object).await.map_err(Error::from),
+            Location::Local(path) => {
+                let root = self.root.clone();
+                on_disk(path, move |path| write::delete(&root, path)).await
+            }
             Location::Stream => Ok(()),
         };
         match deleted {
-            Ok(()) => TransferRow::new(Action::Deleted, None, Some(&place)),
-            Err(failure) => TransferRow::new(Action::Failed, None, Some(&place)).because(failure.to_string()),
+            Ok(()) => Row::between(Action::Deleted, None, Some(&place)),
+            Err(error) => Row::between(Action::Failed, None, Some(&place)).failed(error.failure()),
         }
     }
 
-    async fn delete_file(&self, path: PathBuf) -> Result<(), CopyError> {
-        let root = self.root.clone();
-        on_disk(path, move |path| local::delete(&root, path)).await
-    }
-
-    async fn by_pipeline(&self, pipeline: &Pipeline, task: &CopyTask, from: &ObjectRef, to: &ObjectRef) -> TransferRow {
-        let entry = task.entry.as_ref();
-        // A newer or explicitly requested source is processed whatever the marker says, since its attributes may
-        // differ.
-        let listed = entry.filter(|_| matches!(task.decision, Decision::Compare(_)));
-        let job = Job {
-            source: from.clone(),
-            etag: listed.and_then(|entry| entry.etag.clone()),
-            size: entry.map(|entry| entry.size),
-            sequencer: None,
-            task: PipelineTask::Optimize,
-        };
-        let report = pipeline.run_to(&job, to.clone()).await;
-        row_from_report(task, report)
-    }
-
-    /// Copies on the server; via the client if the destination's principal may not read the source, or if the stores
-    /// differ.
-    async fn copy_on_server(
-        &self,
-        task: &CopyTask,
-        from: &ObjectRef,
-        to: &ObjectRef,
-    ) -> Result<TransferRow, CopyError> {
-        if self.store.is_cross_store() {
-            let row = self.copy_via_client(task).await?;
-            return Ok(relayed(row, &"the sides are different stores"));
-        }
-        let head = self.store.source.head(from).await?.ok_or_else(|| CopyError::Missing(from.clone()))?;
-        task.progress.expect(head.size);
-        let copied = match self.copy_with_tags(task, from, &head, to).await {
-            Err(error) if error.may_be_cross_principal() && !self.one_principal => {
-                let row = self.copy_via_client(task).await?;
-                return Ok(relayed(row, &error));
+    fn row(&self, task: &CopyTask, Moved { report, relayed, .. }: Moved) -> Row {
+        let row = match (report.outcome, &report.reason) {
+            (Outcome::Skipped, Some(Reason::Skipped(Skip::SourceGone))) if self.task == Task::Transfer => {
+                let sentence = format!("{}: no such object", task.from);
+                return task.row(Action::Failed).failed(Failure::retryable("source-gone", sentence));
             }
-            copied => copied?,
+            (Outcome::Optimized, _) => task.row(Action::Optimized),
+            (Outcome::Unchanged, _) => task.row(Action::Copied),
+            (Outcome::Skipped, Some(Reason::Skipped(Skip::AlreadyStored))) => task.row(Action::Same),
+            (Outcome::Skipped, _) => task.row(Action::Skipped),
+            (Outcome::Deleted, _) => task.row(Action::Deleted),
+            (Outcome::Failed, _) => task.row(Action::Failed),
         };
-        let row = row(task, Action::Copied).with_all_bytes(head.size).with_version(SourceVersion::Object(head.etag));
-        Ok(copied.into_iter().fold(row, TransferRow::warning))
-    }
-
-    /// Copies with tags, or without them and with a warning if tags may not be copied, as the function does.
-    async fn copy_with_tags(
-        &self,
-        task: &CopyTask,
-        from: &ObjectRef,
-        head: &Head,
-        to: &ObjectRef,
-    ) -> Result<Option<String>, S3Error> {
-        let mut attributes = head.attributes.clone();
-        let (mut tags, mut warning) = (CopyTags::Copy, None);
-        if !self.store.fits_single_copy(head.size) {
-            (attributes.tags, warning) = self.tags(from, head).await?;
-        }
-        let store = self.store.clone().with_progress(task.progress.counter());
-        let copy = async |tags| store.copy(from, head, to, &attributes, tags, &Condition::None).await;
-        match copy(tags).await {
-            Err(error) if error.may_be_about_tags() => {
-                tags = CopyTags::Drop;
-                // If this is refused too, the reason was not the tags.
-                copy(tags).await.map(|()| Some(format!("tags dropped, if there were any: {error}")))
+        let Report { source, destination, reason, .. } = row.report;
+        let report = Report { reason: report.reason.clone().or(reason), source, destination, ..report };
+        let row = Row { report, ..row };
+        match relayed {
+            Some(refusal) => relayed_row(row, &refusal),
+            None if self.is_always_relayed() && row.action == Action::Copied => {
+                relayed_row(row, &"the sides are different stores")
             }
-            copied => copied.map(|()| warning),
+            None => row,
         }
     }
 
-    /// Returns the source's tags, or none and a warning if they may not be read.
-    pub async fn tags(
-        &self,
-        from: &ObjectRef,
-        head: &Head,
-    ) -> Result<(Vec<(String, String)>, Option<String>), S3Error> {
-        let (tags, warning) = self.tags.read(from, head, false).await?;
-        Ok((tags.unwrap_or_default(), warning))
+    /// Whether S3 would copy, were both sides in one store.
+    fn is_always_relayed(&self) -> bool {
+        self.both_s3 && self.task == Task::Transfer && self.store.is_cross_store()
     }
 }
 
-pub fn row(task: &CopyTask, action: Action) -> TransferRow {
-    let row = TransferRow::new(action, Some(&task.from), Some(&task.to));
-    match task.decision {
-        Decision::Transfer(why) => row.because(why.word()),
-        Decision::Same | Decision::Compare(_) | Decision::Delete | Decision::Keep => row,
-    }
+/// A plain copy replaces what there is; a result only what has not changed meanwhile.
+fn policy(options: Option<Options>) -> Policy {
+    let overwrite = if options.is_some() { Overwrite::IfOlder } else { Overwrite::Always };
+    Policy { overwrite, options: options.unwrap_or_default(), ..Policy::to_bucket("") }
 }
 
 /// Marks the row as relayed, with the reason why S3 did not copy.
-fn relayed(row: TransferRow, why: &dyn fmt::Display) -> TransferRow {
-    let row = TransferRow { method: row.method.or(Some("relay".into())), ..row };
+fn relayed_row(mut row: Row, why: &dyn fmt::Display) -> Row {
+    row.report.method.get_or_insert(Method::Relay);
     row.warning(format!("copied via this machine: {why}"))
-}
-
-fn row_from_report(task: &CopyTask, report: Report) -> TransferRow {
-    let action = match report.outcome {
-        Outcome::Optimized => Action::Optimized,
-        Outcome::Unchanged => Action::Copied,
-        Outcome::Skipped if report.reason.as_deref() == Some(&Skip::AlreadyStored.to_string()) => Action::Same,
-        Outcome::Skipped => Action::Skipped,
-        Outcome::Failed => Action::Failed,
-    };
-    let Report { reason, source_etag, bytes_in, bytes_out, method, score, worst, metadata, warnings, .. } = report;
-    let row = row(task, action);
-    let copied_version = match action {
-        Action::Optimized | Action::Copied => source_etag.map(SourceVersion::Object),
-        Action::Skipped if reason.as_deref() == Some(&Skip::SourceReplaced.to_string()) => Some(SourceVersion::Changed),
-        Action::Skipped | Action::Same | Action::Deleted | Action::Failed => None,
-    };
-    TransferRow {
-        reason: reason.or(row.reason),
-        copied_version,
-        bytes_in,
-        bytes_out,
-        method,
-        score,
-        worst,
-        metadata,
-        warnings,
-        ..row
-    }
-}
-
-/// Runs file system work on a blocking thread.
-pub async fn on_disk<T: Send + 'static>(
-    path: PathBuf,
-    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
-) -> Result<T, CopyError> {
-    let worked = tokio::task::spawn_blocking(move || work(&path).map_err(|error| CopyError::Io { path, error })).await;
-    worked.unwrap_or_else(|lost| Err(CopyError::Lost(lost.to_string())))
 }

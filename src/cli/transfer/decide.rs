@@ -1,6 +1,7 @@
 //! Decides what to do about a key, given what exists at either side. Pure.
 
 use super::args::Scope;
+use crate::report::TransferReason;
 use crate::s3::ETag;
 
 /// An object or file in a listing.
@@ -26,28 +27,6 @@ pub enum Decision {
     Delete,
     /// Only the destination has it, and keeps it.
     Keep,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TransferReason {
-    /// Requested explicitly.
-    Asked,
-    Missing,
-    Newer,
-    Size,
-    Content,
-}
-
-impl TransferReason {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Asked => "asked for",
-            Self::Missing => "missing",
-            Self::Newer => "newer",
-            Self::Size => "of another size",
-            Self::Content => "of other content",
-        }
-    }
 }
 
 /// The rules of a transfer.

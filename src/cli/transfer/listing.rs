@@ -1,13 +1,13 @@
 //! Merges the listings of both sides in key order; neither listing is held whole.
 
 use std::cmp::Ordering;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
-use walkdir::{DirEntry, WalkDir};
 
 use super::decide::Entry;
-use crate::cli::write::TEMPORARY_PREFIX;
+use crate::local;
+use crate::local::walk::Walked;
 use crate::s3::{self, S3Error};
 
 /// Entries of a folder that are buffered.
@@ -73,64 +73,29 @@ impl Listing {
 }
 
 /// Passes every file and skipped entry to `take`, until it returns false.
-fn walk(root: &std::path::Path, mut take: impl FnMut(Item) -> bool) {
-    // The root itself may be a link, since the user named it.
-    for entry in WalkDir::new(root).min_depth(1).sort_by(by_key) {
-        let item = match entry {
-            Ok(entry) if entry.file_type().is_dir() => continue,
-            Ok(entry) => item(root, &entry),
-            Err(error) => {
-                let path = error.path().unwrap_or(root).to_owned();
-                Item::Skipped(SkippedEntry::Unreadable { path, reason: error.to_string() })
-            }
-        };
-        if !take(item) {
-            return;
-        }
-    }
+fn walk(root: &Path, take: impl FnMut(Item) -> bool) {
+    let _ended = local::walk::walk(root, |_| false).map(|walked| item(root, walked)).all(take);
 }
 
-/// A folder sorts as if its name ended with `/`, so that `a.b` comes before the files in `a`.
-fn by_key(a: &DirEntry, b: &DirEntry) -> Ordering {
-    let name = |entry: &DirEntry| {
-        let mut name = entry.file_name().as_encoded_bytes().to_vec();
-        name.extend(entry.file_type().is_dir().then_some(b'/'));
-        name
+fn item(root: &Path, walked: Walked) -> Item {
+    let unreadable = |path, reason| Item::Skipped(SkippedEntry::Unreadable { path, reason });
+    let (path, entry) = match walked {
+        Walked::Unreadable { path, error } => return unreadable(path, error.to_string()),
+        Walked::Ignored { path, reason } => (path, Err(reason)),
+        Walked::File(entry) => (entry.path().to_owned(), Ok(entry)),
     };
-    name(a).cmp(&name(b))
-}
-
-fn item(root: &std::path::Path, entry: &DirEntry) -> Item {
-    let path = entry.path().to_owned();
     let segments = path.strip_prefix(root).ok().map(|inside| inside.iter().map(|segment| segment.to_str()));
     let Some(segments) = segments.and_then(Iterator::collect::<Option<Vec<_>>>) else {
-        let reason = "its name is not UTF-8, as keys must be: rename it".into();
-        return Item::Skipped(SkippedEntry::Unreadable { path, reason });
+        return unreadable(path, "its name is not UTF-8, as keys must be: rename it".into());
     };
     let key = segments.join("/");
-    if let Some(reason) = skip_reason(entry) {
-        return Item::Skipped(SkippedEntry::Ignored { key, path, reason });
-    }
-    match entry.metadata() {
-        Ok(about) => {
-            let modified = about.modified().map_or(0, super::local::seconds);
+    match entry.map(|entry| entry.metadata()) {
+        Err(reason) => Item::Skipped(SkippedEntry::Ignored { key, path, reason }),
+        Ok(Ok(about)) => {
+            let modified = about.modified().map_or(0, local::write::seconds);
             Item::Entry(Entry { key, size: about.len(), modified, etag: None })
         }
-        Err(error) => Item::Skipped(SkippedEntry::Unreadable { path, reason: error.to_string() }),
-    }
-}
-
-/// Returns the reason to skip an entry that is no folder.
-fn skip_reason(entry: &DirEntry) -> Option<&'static str> {
-    let kind = entry.file_type();
-    if kind.is_symlink() {
-        Some("a link, which is not followed")
-    } else if !kind.is_file() {
-        Some("neither a file nor a folder")
-    } else if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
-        Some("a temporary file of Karui: delete it if no Karui is running")
-    } else {
-        None
+        Ok(Err(error)) => unreadable(path, error.to_string()),
     }
 }
 

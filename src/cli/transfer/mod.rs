@@ -1,8 +1,8 @@
 //! `karui cp`, `karui sync`, `karui policy` and `karui uploads`: transfers between S3 and folders with a person's
 //! credentials.
 //!
-//! Decisions are pure (`decide`, `filter`, `location`). Two listings are merged and never held whole (`listing`).
-//! `copier` copies one object, `run` many in parallel.
+//! Decisions are pure (`decide`, `filter`). Two listings are merged and never held whole (`listing`). `copier` has the
+//! pipeline copy one object, `run` copies many in parallel.
 
 mod args;
 mod compare;
@@ -10,14 +10,12 @@ mod copier;
 mod decide;
 mod filter;
 mod listing;
-mod local;
-mod location;
 mod policy;
 mod report;
 mod run;
-mod source;
+mod settings;
+mod task;
 mod uploads;
-mod via_client;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -30,8 +28,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{FAILED, WRONG_USAGE};
-use crate::config::{self, TransferSettings};
-use location::Location;
+use crate::pipeline::Location;
 use run::RunResult;
 
 /// Exit status of shells for SIGINT.
@@ -89,11 +86,6 @@ fn transfer(name: &str, request: Result<args::Request, String>) -> ExitCode {
 fn wrong_usage(name: &str, usage: &str) -> ExitCode {
     eprintln!("error: {usage}\n\nFor more information, try 'karui {name} --help'.");
     ExitCode::from(WRONG_USAGE)
-}
-
-/// Reads the transfer settings from the environment.
-fn settings() -> Result<TransferSettings, String> {
-    TransferSettings::parse(config::readable(std::env::vars_os())).map_err(|faults| faults.to_string())
 }
 
 /// The runtime could not start; this was already reported.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 
 use serde_json::{Value, json};
 
-use super::location::Location;
+use crate::pipeline::Location;
 use crate::s3::{Caller, IamAction, ObjectRef, Operation, Scope, Side};
 
 /// Print the bucket policies that let a principal copy from one bucket to another

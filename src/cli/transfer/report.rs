@@ -9,112 +9,25 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::compare::SourceVersion;
+use crate::cli::row::{Action, Row};
 use crate::cli::table::visible;
+use crate::report::Report;
 use crate::s3::Progress;
 
-/// One object's line of `--json`. Unknown fields are null.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TransferRow {
-    pub action: Action,
-    pub source: Option<String>,
-    pub destination: Option<String>,
-    /// Reason why it was copied, not copied, or not optimized.
-    pub reason: Option<String>,
-    pub bytes_in: Option<u64>,
-    pub bytes_out: Option<u64>,
-    pub method: Option<String>,
-    pub score: Option<f64>,
-    /// Lowest score of any window of 128 pixels that is not flat.
-    pub worst: Option<f64>,
-    /// clean, stripped or kept, for an optimized object.
-    pub metadata: Option<String>,
-    pub warnings: Vec<String>,
-    /// Source version that was copied, if the source may change meanwhile.
-    #[serde(skip)]
-    pub copied_version: Option<SourceVersion>,
-    /// Nothing was done: the row says what would be done.
-    pub dry_run: bool,
-    pub millis: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Stored with fewer bytes.
-    Optimized,
-    /// Stored unchanged.
-    Copied,
-    /// The destination already had it.
-    Same,
-    Deleted,
-    /// Not processed; no failure.
-    Skipped,
-    Failed,
-}
-
-impl Action {
-    pub fn is_transfer(self) -> bool {
-        matches!(self, Self::Optimized | Self::Copied)
-    }
-}
-
-impl TransferRow {
-    pub fn new(action: Action, source: Option<&dyn fmt::Display>, destination: Option<&dyn fmt::Display>) -> Self {
-        Self {
-            action,
-            source: source.map(ToString::to_string),
-            destination: destination.map(ToString::to_string),
-            reason: None,
-            bytes_in: None,
-            bytes_out: None,
-            method: None,
-            score: None,
-            worst: None,
-            metadata: None,
-            warnings: Vec::new(),
-            copied_version: None,
-            dry_run: false,
-            millis: 0,
-        }
-    }
-
-    pub fn because(self, reason: impl Into<String>) -> Self {
-        Self { reason: Some(reason.into()), ..self }
-    }
-
-    /// Sets that all bytes were copied unchanged.
-    pub fn with_all_bytes(self, bytes: u64) -> Self {
-        Self { bytes_in: Some(bytes), bytes_out: Some(bytes), ..self }
-    }
-
-    pub fn with_version(self, version: SourceVersion) -> Self {
-        Self { copied_version: Some(version), ..self }
-    }
-
-    pub fn warning(mut self, warning: String) -> Self {
-        self.warnings.push(warning);
-        self
-    }
-
-    fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"action\":\"failed\",\"reason\":\"{error}\"}}"))
-    }
-
-    /// Message for a person: what failed, or in a dry run what would be done.
-    fn message(&self) -> Option<String> {
-        let name = self.source.as_deref().or(self.destination.as_deref()).unwrap_or("-");
-        let reason = self.reason.as_deref().unwrap_or_default();
-        let to = self.destination.as_deref().unwrap_or("-");
-        match self.action {
-            Action::Failed => Some(format!("failed: {name}: {reason}")),
-            Action::Skipped => Some(format!("skipped: {name}: {reason}")),
-            Action::Deleted if self.dry_run => Some(format!("would delete {to}")),
-            Action::Same => None,
-            _ if self.dry_run => Some(format!("would copy {name} to {to} ({reason})")),
-            _ if !self.warnings.is_empty() => Some(format!("warning: {name}: {}", self.warnings.join("; "))),
-            _ => None,
-        }
+/// Message for a person: what failed, or in a dry run what would be done.
+fn message(row: &Row) -> Option<String> {
+    let Report { source, destination, reason, warnings, .. } = &row.report;
+    let name = source.as_deref().or(destination.as_deref()).unwrap_or("-");
+    let reason = reason.as_ref().map(ToString::to_string).unwrap_or_default();
+    let to = destination.as_deref().unwrap_or("-");
+    match row.action {
+        Action::Failed => Some(format!("failed: {name}: {reason}")),
+        Action::Skipped => Some(format!("skipped: {name}: {reason}")),
+        Action::Deleted if row.dry_run => Some(format!("would delete {to}")),
+        Action::Same => None,
+        _ if row.dry_run => Some(format!("would copy {name} to {to} ({reason})")),
+        _ if !warnings.is_empty() => Some(format!("warning: {name}: {}", warnings.join("; "))),
+        _ => None,
     }
 }
 
@@ -151,18 +64,19 @@ impl ProgressHandle {
     }
 
     /// Sets the expected number of bytes.
-    pub fn expect(&self, bytes: u64) {
+    fn expect(&self, bytes: u64) {
         let before = self.planned.swap(bytes, Ordering::Relaxed);
         self.bar.set_length(self.bar.length().unwrap_or(0).saturating_sub(before) + bytes);
     }
 
-    /// Returns a counter for transferred bytes.
+    /// Returns a counter for the object's bytes and those that were transferred.
     pub fn counter(&self) -> Progress {
-        let (bar, moved) = (self.bar.clone(), Arc::clone(&self.moved));
-        Progress::new(move |bytes| {
+        let (bar, moved, this) = (self.bar.clone(), Arc::clone(&self.moved), self.clone());
+        let progress = Progress::new(move |bytes| {
             moved.fetch_add(bytes, Ordering::Relaxed);
             bar.inc(bytes);
-        })
+        });
+        progress.with_total(move |bytes| this.expect(bytes))
     }
 
     /// Resets the progress: the object is transferred again.
@@ -222,7 +136,7 @@ impl Printer {
     }
 
     /// Reports the result of a planned object.
-    pub fn finish_object(&mut self, row: &TransferRow, progress: &ProgressHandle) {
+    pub fn finish_object(&mut self, row: &Row, progress: &ProgressHandle) {
         self.done += 1;
         progress.finish();
         self.update_message();
@@ -230,7 +144,7 @@ impl Printer {
     }
 
     /// Reports the result of an object.
-    pub fn add(&mut self, row: &TransferRow) {
+    pub fn add(&mut self, row: &Row) {
         let sum = &mut self.summary;
         let count = match row.action {
             Action::Optimized => &mut sum.optimized,
@@ -243,12 +157,12 @@ impl Printer {
         *count += 1;
         sum.objects += u64::from(row.action != Action::Deleted);
         if matches!(row.action, Action::Optimized | Action::Copied) {
-            sum.bytes_in += row.bytes_in.unwrap_or(0);
-            sum.bytes_out += row.bytes_out.unwrap_or(0);
+            sum.bytes_in += row.report.bytes_in.unwrap_or(0);
+            sum.bytes_out += row.report.bytes_out.unwrap_or(0);
         }
         if self.json {
             self.print_line(&row.json());
-        } else if let Some(words) = row.message() {
+        } else if let Some(words) = message(row) {
             self.bar.suspend(|| eprintln!("{}", visible(&words)));
         }
     }
@@ -315,34 +229,30 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn row_is_one_json_line() {
-        let row = TransferRow::new(Action::Failed, Some(&"s3://b/a\nb"), None).because("no\tsuch object");
-        let json = row.json();
-        assert_eq!(json.lines().count(), 1);
-        let back: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!((&back["action"], &back["source"]), (&"failed".into(), &"s3://b/a\nb".into()));
-    }
+    use crate::report::{Reason, TransferReason};
 
     #[test]
     fn message_is_limited_to_what_needs_action() {
-        let row = |action| TransferRow::new(action, Some(&"a"), Some(&"b")).because("missing");
-        assert_eq!(row(Action::Copied).message(), None);
-        assert_eq!(row(Action::Failed).message().as_deref(), Some("failed: a: missing"));
-        let dry = |action| TransferRow { dry_run: true, ..row(action) }.message();
+        let of = |action| {
+            let row = Row::between(action, Some(&"a"), Some(&"b"));
+            row.because(Reason::Transferred(TransferReason::Missing))
+        };
+        let message = |done: &Row| super::message(done);
+        assert_eq!(message(&of(Action::Copied)), None);
+        assert_eq!(message(&of(Action::Failed)).as_deref(), Some("failed: a: missing"));
+        let dry = |action| message(&of(action).in_dry_run());
         assert_eq!(dry(Action::Copied).as_deref(), Some("would copy a to b (missing)"));
         assert_eq!(dry(Action::Deleted).as_deref(), Some("would delete b"));
         assert_eq!(dry(Action::Same), None);
-        let warned = TransferRow { warnings: vec!["tags dropped".into()], ..row(Action::Optimized) };
-        assert_eq!(warned.message().as_deref(), Some("warning: a: tags dropped"));
+        let warned = of(Action::Optimized).warning("tags dropped".into());
+        assert_eq!(message(&warned).as_deref(), Some("warning: a: tags dropped"));
     }
 
     #[test]
     fn progress_bar_ends_at_its_length() {
         let mut printer = Printer::new(false, true, false);
         let at = |printer: &Printer| (printer.bar.position(), printer.bar.length());
-        let row = TransferRow::new(Action::Copied, None, None);
+        let row = Row::between(Action::Copied, None, None);
         let (whole, unknown, failed) = (printer.plan(10), printer.plan(0), printer.plan(5));
         unknown.expect(100);
         assert_eq!(at(&printer), (0, Some(115)));
@@ -362,8 +272,9 @@ mod tests {
         let mut printer = Printer::new(false, true, false);
         printer.same();
         for action in [Action::Copied, Action::Optimized, Action::Deleted, Action::Skipped] {
-            let row = TransferRow::new(action, None, None);
-            printer.add(&TransferRow { bytes_in: Some(10), bytes_out: Some(7), ..row });
+            let mut done = Row::between(action, None, None);
+            (done.report.bytes_in, done.report.bytes_out) = (Some(10), Some(7));
+            printer.add(&done);
         }
         let sum = printer.summary;
         assert_eq!((sum.objects, sum.same, sum.deleted, sum.bytes_in, sum.bytes_out), (4, 1, 1, 20, 14));

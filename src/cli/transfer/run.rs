@@ -8,14 +8,18 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::args::{Request, Scope};
-use super::copier::{Copier, CopyTask};
-use super::decide::{Decision, Entry, SyncRules, TransferReason};
+use super::copier::Copier;
+use super::decide::{Decision, Entry, SyncRules};
 use super::listing::{Listing, Merge, Pair, SkippedEntry};
-use super::location::Location;
-use super::report::{Action, Printer, ProgressHandle, TransferRow};
+use super::report::{Printer, ProgressHandle};
+use super::settings::settings;
+use super::task::CopyTask;
 use crate::cli::interrupted;
+use crate::cli::row::{Action, Row};
 use crate::config::TransferSettings;
-use crate::s3::{self, Client, ObjectRef, S3Error, TransferConfig, UploadTracker};
+use crate::pipeline::Location;
+use crate::report::{Failure, Outcome, Reason, TransferReason};
+use crate::s3::{self, Client, ObjectRef, S3Error, TransferConfig};
 
 /// Time after Ctrl-C for tasks to stop: immediate, unless one waits for a disk.
 const TASK_GRACE: Duration = Duration::from_secs(2);
@@ -38,11 +42,9 @@ pub enum RunResult {
 /// Wrong usage that only the environment, the file system, or both sides together reveal.
 pub async fn run(request: Request) -> Result<RunResult, String> {
     let request = resolve_sides(request)?;
-    let uploads = UploadTracker::default();
-    let TransferSettings { transfer, rate_limits, source_buckets, destination_buckets } = super::settings()?;
+    let TransferSettings { transfer, rate_limits, source_buckets, destination_buckets } = settings()?;
     let store = connect(&request, transfer).await.with_buckets(source_buckets, destination_buckets);
-    let mut store = store.with_rate_limits(rate_limits);
-    store.destination = store.destination.with_upload_tracker(&uploads);
+    let store = store.with_rate_limits(rate_limits);
     if !store.is_cross_store() {
         refuse_overlap(&request)?;
     }
@@ -52,6 +54,7 @@ pub async fn run(request: Request) -> Result<RunResult, String> {
         Location::S3(_) | Location::Stream => PathBuf::new(),
     };
     let copier = Copier::new(&request, store.clone(), root);
+    let uploads = copier.uploads();
     let mut printer = Printer::new(request.json, request.destination == Location::Stream, request.dry_run);
     let mut in_flight = JoinSet::new();
     let work = async {
@@ -154,16 +157,16 @@ async fn run_one(request: &Request, copier: Arc<Copier>, printer: &mut Printer) 
         decision: Decision::Transfer(TransferReason::Asked),
         progress: progress.clone(),
     };
-    let mut row = copier.copy_or_plan(&task, request.dry_run).await;
-    if row.action == Action::Skipped {
+    let mut done = copier.copy_or_plan(&task, request.dry_run).await;
+    if done.action == Action::Skipped {
         // It was named explicitly.
-        row.action = Action::Failed;
+        (done.action, done.report.outcome) = (Action::Failed, Outcome::Failed);
     }
-    printer.finish_object(&row, &progress);
+    printer.finish_object(&done, &progress);
 }
 
 /// Tasks in flight; dropping it aborts them.
-type InFlight = JoinSet<(TransferRow, ProgressHandle)>;
+type InFlight = JoinSet<(Row, ProgressHandle)>;
 
 /// Transfers many objects, a number of them in parallel.
 struct BulkTransfer<'a> {
@@ -213,14 +216,15 @@ impl<'a> BulkTransfer<'a> {
                 Pair::Skipped(SkippedEntry::Unreadable { path, reason }) => {
                     // An unreadable entry does not count as missing.
                     self.rules.delete = false;
-                    let row = TransferRow::new(Action::Failed, Some(&path.display()), None).because(reason);
+                    let row = Row::between(Action::Failed, Some(&path.display()), None)
+                        .failed(Failure::retryable("file-unreadable", reason));
                     self.printer.add(&row);
                 }
                 Pair::Skipped(SkippedEntry::Ignored { key, path, reason }) => {
                     seen_source = true;
                     if self.request.filters.includes(&key) {
-                        self.printer
-                            .add(&TransferRow::new(Action::Skipped, Some(&path.display()), None).because(reason));
+                        let row = Row::between(Action::Skipped, Some(&path.display()), None);
+                        self.printer.add(&row.because(Reason::Ignored(reason.into())));
                     }
                 }
                 Pair::Entries { source, destination } => {
@@ -253,7 +257,7 @@ impl<'a> BulkTransfer<'a> {
                     self.spawn(progress, async move { delete(&copier, &source, from.as_ref(), place, dry_run).await })
                         .await;
                 }
-                Err(reason) => self.refuse(Action::Failed, key, reason),
+                Err(reason) => self.refuse(Action::Failed, key, not_a_path(reason)),
             },
             Decision::Transfer(_) | Decision::Compare(_) => {
                 let Some(mut entry) = source else { return };
@@ -261,13 +265,14 @@ impl<'a> BulkTransfer<'a> {
                     Ok(to) => to,
                     // Consoles create folder markers; a local folder needs none.
                     Err(_) if key.ends_with('/') && entry.size == 0 => {
-                        return self.refuse(Action::Skipped, key, "a folder marker, not a file".into());
+                        let reason = Reason::Ignored("a folder marker, not a file".into());
+                        return self.refuse(Action::Skipped, key, reason);
                     }
-                    Err(reason) => return self.refuse(Action::Failed, key, reason),
+                    Err(reason) => return self.refuse(Action::Failed, key, not_a_path(reason)),
                 };
                 let from = match self.request.source.join(key) {
                     Ok(from) => from,
-                    Err(reason) => return self.refuse(Action::Failed, key, reason),
+                    Err(reason) => return self.refuse(Action::Failed, key, not_a_path(reason)),
                 };
                 let size = entry.size;
                 // The file's MD5 is compared with the other side's ETag.
@@ -281,16 +286,16 @@ impl<'a> BulkTransfer<'a> {
         }
     }
 
-    fn refuse(&mut self, action: Action, key: &str, reason: String) {
+    fn refuse(&mut self, action: Action, key: &str, reason: Reason) {
         let name = match &self.request.source {
             Location::S3(root) => format!("{root}{key}"),
             Location::Local(_) | Location::Stream => key.to_owned(),
         };
-        self.printer.add(&TransferRow::new(action, Some(&name), None).because(reason));
+        self.printer.add(&Row::between(action, Some(&name), None).because(reason));
     }
 
     /// Spawns a task as soon as a slot is free.
-    async fn spawn(&mut self, progress: ProgressHandle, work: impl Future<Output = TransferRow> + Send + 'static) {
+    async fn spawn(&mut self, progress: ProgressHandle, work: impl Future<Output = Row> + Send + 'static) {
         while self.in_flight.len() >= self.request.jobs && self.join_next().await {}
         while let Some(joined) = self.in_flight.try_join_next() {
             self.finish(joined);
@@ -309,7 +314,7 @@ impl<'a> BulkTransfer<'a> {
         }
     }
 
-    fn finish(&mut self, joined: Result<(TransferRow, ProgressHandle), tokio::task::JoinError>) {
+    fn finish(&mut self, joined: Result<(Row, ProgressHandle), tokio::task::JoinError>) {
         match joined {
             Ok((row, progress)) => self.printer.finish_object(&row, &progress),
             Err(lost) => self.printer.fail(&lost),
@@ -317,25 +322,28 @@ impl<'a> BulkTransfer<'a> {
     }
 }
 
+fn not_a_path(why: String) -> Reason {
+    Reason::Failed(Failure::retryable("key-not-a-path", why))
+}
+
 /// Deletes a key that only the destination had when both sides were listed, unless the source has it now.
-async fn delete(
-    copier: &Copier,
-    source: &Client,
-    from: Option<&Location>,
-    place: Location,
-    dry_run: bool,
-) -> TransferRow {
-    let row = |action| TransferRow::new(action, None, Some(&place));
+async fn delete(copier: &Copier, source: &Client, from: Option<&Location>, place: Location, dry_run: bool) -> Row {
+    let row = |action| Row::between(action, None, Some(&place));
     let there = match from {
         Some(from) => source_has(source, from).await,
         None => Ok(false),
     };
     match there {
-        Ok(false) if dry_run => TransferRow { dry_run: true, ..row(Action::Deleted) },
+        Ok(false) if dry_run => row(Action::Deleted).in_dry_run(),
         Ok(false) => copier.delete(place).await,
-        Ok(true) => row(Action::Skipped)
-            .because("the source has it now, though its listing did not: the next run compares them"),
-        Err(reason) => row(Action::Failed).because(format!("not deleted, since the source may have it: {reason}")),
+        Ok(true) => {
+            let why = "the source has it now, though its listing did not: the next run compares them";
+            row(Action::Skipped).because(Reason::Ignored(why.into()))
+        }
+        Err(reason) => {
+            let sentence = format!("not deleted, since the source may have it: {reason}");
+            row(Action::Failed).failed(Failure::retryable("source-unknown", sentence))
+        }
     }
 }
 

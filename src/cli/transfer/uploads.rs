@@ -7,10 +7,11 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde_json::json;
 
-use super::local;
-use super::location::Location;
+use super::settings::settings;
 use crate::cli::table::Table;
 use crate::config::TransferSettings;
+use crate::local::write::seconds;
+use crate::pipeline::Location;
 use crate::s3::{Client, ClientConfig, ObjectRef, OpenUpload, S3Error};
 
 /// List unfinished multipart uploads, whose parts cost storage, and abort old ones
@@ -57,7 +58,7 @@ pub async fn run(args: UploadsArgs) -> Result<bool, String> {
         return Err(format!("{}: want s3://bucket or s3://bucket/prefix", args.place));
     };
     let UploadsArgs { profile, role, external_id, region, endpoint, .. } = args.clone();
-    let TransferSettings { transfer, rate_limits, destination_buckets: buckets, .. } = super::settings()?;
+    let TransferSettings { transfer, rate_limits, destination_buckets: buckets, .. } = settings()?;
     let config = ClientConfig { profile, region, endpoint, role, external_id };
     let client = Client::connect(&config, transfer).await.with_buckets(buckets).with_rate_limits(rate_limits);
     match list_and_abort(&client, &prefix, &args).await {
@@ -99,7 +100,7 @@ impl UploadState {
 }
 
 async fn list_and_abort(client: &Client, prefix: &ObjectRef, args: &UploadsArgs) -> Result<Vec<UploadRow>, S3Error> {
-    let now = local::seconds(SystemTime::now());
+    let now = seconds(SystemTime::now());
     let mut rows = Vec::new();
     for upload in client.open_uploads(prefix).await? {
         let age = now - upload.initiated;

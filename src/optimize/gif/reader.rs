@@ -1,7 +1,7 @@
 //! Reads bytes and data sub-blocks of a GIF file in order.
 
-use super::malformed;
 use crate::optimize::error::ImageError;
+use crate::optimize::format::Format;
 
 /// Data sub-blocks (15), up to and with their terminator (16).
 pub fn sub_blocks<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], ImageError> {
@@ -31,5 +31,5 @@ pub fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N]
 
 /// The error of a file that ends within a block.
 pub fn truncated() -> ImageError {
-    malformed("cut short")
+    ImageError::truncated(Format::Gif, "cut short")
 }

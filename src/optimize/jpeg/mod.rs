@@ -194,6 +194,8 @@ fn read(source: &[u8], max_scans: u32) -> Result<Coded<'_>, ImageError> {
 fn refused(fault: Fault, max_scans: u32) -> ImageError {
     let max = max_scans.into();
     match fault {
+        // libjpeg's words for a file that ends too early (jerror.h, JWRN_JPEG_EOF).
+        Fault::Codec(message) if message.starts_with("Premature end") => ImageError::truncated(Format::Jpeg, message),
         Fault::Codec(message) => ImageError::malformed(Format::Jpeg, message),
         Fault::Scans => ImageError::LimitExceeded { limit: Limit::Scans, value: max, max },
     }

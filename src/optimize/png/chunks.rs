@@ -211,7 +211,7 @@ pub(super) fn write<'c>(chunks: impl IntoIterator<Item = &'c Chunk<'c>>) -> Vec<
 }
 
 fn read_chunk<'a>(rest: &mut &'a [u8]) -> Result<Chunk<'a>, ImageError> {
-    let truncated = || malformed("cut short");
+    let truncated = || ImageError::truncated(Format::Png, "cut short");
     let (length, after) = rest.split_first_chunk().ok_or_else(truncated)?;
     let (&kind, after) = after.split_first_chunk::<4>().ok_or_else(truncated)?;
     if !kind.iter().all(u8::is_ascii_alphabetic) {
@@ -385,7 +385,7 @@ pub mod tests {
 
     fn detail(file: &[u8]) -> String {
         match Chunks::parse(file).unwrap_err() {
-            ImageError::Malformed { format: Format::Png, detail } => detail,
+            ImageError::Malformed { format: Format::Png, detail, .. } => detail,
             other => panic!("{other}"),
         }
     }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::bitstream::{Bitstream, Coding, MARK};
 use super::malformed;
 use crate::optimize::error::ImageError;
+use crate::optimize::format::Format;
 use crate::optimize::metadata::{exif, xmp};
 use crate::optimize::options::MetadataPolicy;
 use crate::optimize::padding::without_padding;
@@ -81,14 +82,16 @@ impl<'a> Chunks<'a> {
     /// [`ImageError::Malformed`] where a chunk is cut short, or the image is missing, repeated or of another size than
     /// the canvas.
     pub fn parse(file: &'a [u8]) -> Result<Self, ImageError> {
-        let (header, rest) = file.split_first_chunk::<12>().ok_or_else(|| malformed("cut short"))?;
+        let (header, rest) =
+            file.split_first_chunk::<12>().ok_or_else(|| ImageError::truncated(Format::WebP, "cut short"))?;
         let &[b'R', b'I', b'F', b'F', s0, s1, s2, s3, b'W', b'E', b'B', b'P'] = header else {
             return Err(malformed("no signature"));
         };
         // The size counts from the word WEBP on.
         let length = (u32::from_le_bytes([s0, s1, s2, s3]) as usize).checked_sub(4);
-        let (mut body, after) =
-            length.and_then(|length| rest.split_at_checked(length)).ok_or_else(|| malformed("cut short"))?;
+        let (mut body, after) = length
+            .and_then(|length| rest.split_at_checked(length))
+            .ok_or_else(|| ImageError::truncated(Format::WebP, "cut short"))?;
         let mut parts = Vec::new();
         while !body.is_empty() {
             parts.push(read_chunk(&mut body)?);
@@ -337,7 +340,7 @@ fn without_prefix(block: &[u8]) -> &[u8] {
 }
 
 fn read_chunk<'a>(rest: &mut &'a [u8]) -> Result<Chunk<'a>, ImageError> {
-    let truncated = || malformed("cut short");
+    let truncated = || ImageError::truncated(Format::WebP, "cut short");
     let (&kind, after) = rest.split_first_chunk::<4>().ok_or_else(truncated)?;
     let (length, after) = after.split_first_chunk().ok_or_else(truncated)?;
     let (data, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(truncated)?;

@@ -140,8 +140,14 @@ fn optimize_writes_a_file_under_its_name() {
     let keys: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();
     let mut expected = [
         "path",
+        "action",
         "outcome",
         "reason",
+        "code",
+        "class",
+        "source",
+        "destination",
+        "source_etag",
         "format",
         "width",
         "height",
@@ -153,6 +159,8 @@ fn optimize_writes_a_file_under_its_name() {
         "check",
         "budget_cut",
         "metadata",
+        "warnings",
+        "dry_run",
         "millis",
     ];
     expected.sort_unstable();

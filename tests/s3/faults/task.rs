@@ -249,14 +249,15 @@ impl World {
         };
         let report = Pipeline::new(store, policy).run(&job, None).await;
         match report.outcome {
-            pipeline::report::Outcome::Failed => Err(Failure {
-                class: report.class.unwrap_or_default().to_owned(),
-                reason: report.reason.unwrap_or_default(),
+            karui::report::Outcome::Failed => Err(Failure {
+                class: report.class().unwrap_or_default().to_owned(),
+                reason: report.reason.map(|reason| reason.to_string()).unwrap_or_default(),
                 kind: None,
             }),
-            pipeline::report::Outcome::Optimized
-            | pipeline::report::Outcome::Unchanged
-            | pipeline::report::Outcome::Skipped => Ok(()),
+            karui::report::Outcome::Optimized
+            | karui::report::Outcome::Unchanged
+            | karui::report::Outcome::Skipped
+            | karui::report::Outcome::Deleted => Ok(()),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::markers::{APP2, APP11, DHP, DNL, EOI, EXIF_ID, ICC_ID, Kind, SOI, SOS, Segment, contains, malformed};
 use crate::optimize::error::ImageError;
+use crate::optimize::format::Format;
 use crate::optimize::metadata::exif;
 
 /// A file of more segments than this is no photograph: each costs a pass over this list.
@@ -191,7 +192,7 @@ impl<'a> Walk<'a> {
                 Step::Stray => walk.at = next_marker(file, walk.at).map_or(file.len(), |(_, at)| at - 2),
                 Step::Broken => {
                     // What cannot be told apart any more stays with the last scan, byte for byte.
-                    let last = last_scan.ok_or_else(|| malformed("header cut short"))?;
+                    let last = last_scan.ok_or_else(|| ImageError::truncated(Format::Jpeg, "header cut short"))?;
                     walk.segments.truncate(last + 1);
                     let scan = &mut walk.segments[last];
                     scan.entropy = &file[scan.at + scan.payload.len()..];

@@ -37,11 +37,13 @@ impl Location {
         Ok(Self::S3(ObjectRef::new(bucket, key)))
     }
 
+    #[must_use]
     pub fn is_s3(&self) -> bool {
         matches!(self, Self::S3(_))
     }
 
     /// Returns the root for many keys: an S3 prefix that is empty or ends with `/`.
+    #[must_use]
     pub fn root(mut self) -> Self {
         if let Self::S3(ObjectRef { key, .. }) = &mut self
             && !key.is_empty()
@@ -92,6 +94,7 @@ impl Location {
     }
 
     /// Whether `other` is this location or is below it. Both are roots.
+    #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::S3(outer), Self::S3(inner)) => outer.bucket == inner.bucket && inner.key.starts_with(&outer.key),

@@ -1,13 +1,13 @@
-//! Reads a file or stdin in chunks, for an upload.
+//! Reads a file or stdin in chunks, and notices a file that changes meanwhile.
 
-use std::fs::Metadata;
 use std::io;
-use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt, Stdin};
+
+use super::state::FileState;
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
@@ -35,30 +35,6 @@ impl Source for Stdin {
 pub struct ChangeCheckedFile {
     pub file: File,
     pub state: FileState,
-}
-
-/// Size and modification time, which show that a file changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileState {
-    /// `None` for other than regular files, such as pipes.
-    pub length: Option<u64>,
-    modified: Option<SystemTime>,
-}
-
-impl FileState {
-    pub fn of(metadata: &Metadata) -> Self {
-        let regular = metadata.is_file();
-        Self { length: regular.then_some(metadata.len()), modified: metadata.modified().ok().filter(|_| regular) }
-    }
-
-    /// Fails if the file has changed.
-    ///
-    /// # Errors
-    /// If the file has changed.
-    pub fn check_unchanged(self, now: &Metadata) -> io::Result<()> {
-        let changed = || io::Error::other("the file changed while it was read: try again");
-        if Self::of(now) == self { Ok(()) } else { Err(changed()) }
-    }
 }
 
 impl Source for ChangeCheckedFile {

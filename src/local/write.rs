@@ -1,24 +1,22 @@
-//! Local files: read whole, written atomically.
+//! Writes files atomically, and deletes them. The only place that does.
 
-use std::fs::{File, FileTimes};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{File, FileTimes, Metadata};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use md5::{Digest, Md5};
 use tempfile::NamedTempFile;
 
-use crate::cli::write::TEMPORARY_PREFIX;
-use crate::optimize::Format;
-use crate::s3::ETag;
+/// Prefix of temporary files. A killed process may leave some behind.
+pub const TEMPORARY_PREFIX: &str = ".karui-";
 
 /// Many tasks may create folders and files in them, or one task may remove empty folders. Otherwise a folder could be
 /// removed after it was created for a file and before the file is in it.
 static FOLDER_LOCK: RwLock<()> = RwLock::new(());
 
 /// Converts a time to whole seconds since 1970, as in S3.
+#[must_use]
 pub fn seconds(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
@@ -26,64 +24,7 @@ pub fn seconds(time: SystemTime) -> i64 {
     }
 }
 
-/// Content-Type of a file: by its bytes for an image, else by its name.
-pub fn content_type(path: &Path, bytes: &[u8]) -> String {
-    let image = Format::sniff(bytes).map(Format::mime);
-    let mime = image.or_else(|| mime_guess::from_path(path).first_raw());
-    mime.unwrap_or("application/octet-stream").to_owned()
-}
-
-/// Computes the `ETag` that S3 gives a file uploaded in one request without a KMS key.
-///
-/// # Errors
-/// Those of the file.
-pub fn etag_of_file(path: &Path) -> io::Result<ETag> {
-    etag_of(&mut File::open(path)?)
-}
-
-/// Computes the same `ETag` of an open file, from its beginning.
-///
-/// # Errors
-/// Those of the file.
-pub fn etag_of(file: &mut File) -> io::Result<ETag> {
-    let mut digest = Md5::new();
-    file.rewind()?;
-    io::copy(file, &mut DigestWriter(&mut digest))?;
-    Ok(ETag::new(&hex(&digest.finalize())))
-}
-
-/// Returns the first `n` bytes of a newly opened file, or fewer if it is smaller.
-///
-/// # Errors
-/// Those of the file.
-pub fn first_bytes(file: &mut File, n: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(n);
-    file.take(n as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-struct DigestWriter<'a>(&'a mut Md5);
-
-impl Write for DigestWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// A file written atomically to a place below `root`. Links below `root` are refused.
+/// A file that appears at its target when it is complete.
 #[derive(Debug)]
 pub struct AtomicFile {
     target: PathBuf,
@@ -99,17 +40,22 @@ enum StagedFile {
 }
 
 impl AtomicFile {
-    /// Creates missing folders, and a temporary file next to the target, since a rename is atomic only within one file
-    /// system.
+    /// Creates missing folders, and a temporary file next to the target that only this user may read until it is
+    /// committed.
+    ///
+    /// # Errors
+    /// Any of the file system.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        Self::stage(target, &tempfile::Builder::new())
+    }
+
+    /// Creates the file for a place below `root`, with the permissions of any new file. Links below `root` are refused;
+    /// a device or pipe is written to.
     ///
     /// # Errors
     /// Any of the file system; also if a folder of the path is a file or a link.
-    pub fn create(root: &Path, target: &Path) -> io::Result<Self> {
-        let folder = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        refuse_links(root, folder)?;
+    pub fn create_below(root: &Path, target: &Path) -> io::Result<Self> {
+        refuse_links(root, folder_of(target))?;
         let is_link = target.symlink_metadata().is_ok_and(|about| about.is_symlink());
         if target.metadata().is_ok_and(|about| !about.is_file() && !about.is_dir()) {
             return Ok(Self { target: target.to_owned(), staged: StagedFile::Special });
@@ -118,17 +64,25 @@ impl AtomicFile {
             let path = target.display();
             return Err(io::Error::other(format!("{path} is a link in place of a file: name its target instead")));
         }
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
         let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY_PREFIX);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             // The umask applies, as with any new file.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
+        Self::stage(target, &builder)
+    }
+
+    /// Next to the target, since a rename is atomic only within one file system.
+    fn stage(target: &Path, builder: &tempfile::Builder<'_, '_>) -> io::Result<Self> {
+        let mut builder = builder.clone();
+        let folder = folder_of(target);
         let _made = FOLDER_LOCK.read().unwrap_or_else(PoisonError::into_inner);
         std::fs::create_dir_all(folder)?;
-        Ok(Self { target: target.to_owned(), staged: StagedFile::New(builder.tempfile_in(folder)?) })
+        let file = builder.prefix(TEMPORARY_PREFIX).tempfile_in(folder)?;
+        Ok(Self { target: target.to_owned(), staged: StagedFile::New(file) })
     }
 
     /// Opens the file for sequential writing. Opening a pipe waits for its reader.
@@ -143,6 +97,7 @@ impl AtomicFile {
     }
 
     /// Returns a writer for bytes in any order; `None` if they must come in order.
+    #[must_use]
     pub fn offset_writer(&self) -> Option<OffsetWriter> {
         match &self.staged {
             StagedFile::New(file) => Some(OffsetWriter(file.path().to_owned())),
@@ -150,19 +105,46 @@ impl AtomicFile {
         }
     }
 
-    /// Moves the file to its target, with this modification time in seconds since 1970.
+    /// Sets the modification time.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        let StagedFile::New(file) = &self.staged else { return Ok(()) };
+        file.as_file().set_times(FileTimes::new().set_modified(time))
+    }
+
+    /// Takes over owner and permissions of another file, and syncs the bytes to disk: the file replaces the only copy.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn replace_like(&self, other: &Metadata) -> io::Result<()> {
+        let StagedFile::New(file) = &self.staged else { return Ok(()) };
+        keep_owner(file.as_file(), other);
+        file.as_file().set_permissions(other.permissions())?;
+        file.as_file().sync_all()
+    }
+
+    /// Moves the file to its target.
     ///
     /// # Errors
     /// Any of the file system; the target is then unchanged.
-    pub fn commit(self, modified: Option<i64>) -> io::Result<()> {
+    pub fn commit(self) -> io::Result<()> {
         let StagedFile::New(file) = self.staged else { return Ok(()) };
-        if let Some(modified) = modified.and_then(|seconds| u64::try_from(seconds).ok()) {
-            let time = UNIX_EPOCH + Duration::from_secs(modified);
-            file.as_file().set_times(FileTimes::new().set_modified(time))?;
-        }
-        // Not synced to disk: after a power failure the object is still in S3.
         file.persist(&self.target)?;
         Ok(())
+    }
+
+    /// Moves the file to its target, with this modification time in seconds since 1970. It is not synced to disk: after
+    /// a power failure the object is still in S3.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_modified(self, modified: Option<i64>) -> io::Result<()> {
+        if let Some(seconds) = modified.and_then(|seconds| u64::try_from(seconds).ok()) {
+            self.set_modified(UNIX_EPOCH + Duration::from_secs(seconds))?;
+        }
+        self.commit()
     }
 }
 
@@ -182,21 +164,46 @@ impl OffsetWriter {
     }
 }
 
-/// Writes bytes to `target` atomically.
+/// Atomically replaces `target` with `bytes`, keeping owner and permissions of the source file. Creates missing
+/// folders.
 ///
 /// # Errors
-/// Those of [`AtomicFile`].
-pub fn write(root: &Path, target: &Path, bytes: &Bytes, modified: Option<i64>) -> io::Result<()> {
-    let file = AtomicFile::create(root, target)?;
+/// Any of the file system; `target` is then unchanged.
+pub fn replace(target: &Path, bytes: &[u8], source: &Metadata) -> io::Result<()> {
+    let file = AtomicFile::create(target)?;
     file.open()?.write_all(bytes)?;
-    file.commit(modified)
+    file.replace_like(source)?;
+    file.commit()
+}
+
+/// Atomically copies `source` to `target`, with its owner, permissions and modification time.
+///
+/// # Errors
+/// Any of the file system; `target` is then unchanged.
+pub fn copy(mut source: File, target: &Path) -> io::Result<()> {
+    let about = source.metadata()?;
+    let file = AtomicFile::create(target)?;
+    io::copy(&mut source, &mut file.open()?)?;
+    file.set_modified(about.modified()?)?;
+    file.replace_like(&about)?;
+    file.commit()
+}
+
+/// Atomically writes bytes to a place below `root`.
+///
+/// # Errors
+/// Those of [`AtomicFile::create_below`].
+pub fn write(root: &Path, target: &Path, bytes: &[u8], modified: Option<i64>) -> io::Result<()> {
+    let file = AtomicFile::create_below(root, target)?;
+    file.open()?.write_all(bytes)?;
+    file.commit_modified(modified)
 }
 
 /// Deletes a file below `root`, and its parent folders that become empty: an object may come that has the name of one
 /// of them.
 ///
 /// # Errors
-/// Those of [`AtomicFile::create`].
+/// Those of [`AtomicFile::create_below`].
 pub fn delete(root: &Path, target: &Path) -> io::Result<()> {
     refuse_links(root, target.parent().unwrap_or(root))?;
     std::fs::remove_file(target)?;
@@ -209,6 +216,13 @@ pub fn delete(root: &Path, target: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Refuses a path below `root` with a link or a file in place of a folder: a link would lead the write elsewhere.
@@ -230,15 +244,63 @@ fn refuse_links(root: &Path, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Only root may change a file's owner; for everyone else the owner is already right, and a foreign group is lost.
+#[cfg(unix)]
+fn keep_owner(file: &File, source: &Metadata) {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let _ = fchown(file, Some(source.uid()), Some(source.gid())).or_else(|_| fchown(file, None, Some(source.gid())));
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_file: &File, _source: &Metadata) {}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn copy_keeps_bytes_and_modification_time() {
+        let root = tempfile::tempdir().unwrap();
+        let (source, target) = (root.path().join("a"), root.path().join("deep/er/b"));
+        fs::write(&source, "as it is").unwrap();
+        let before = source.metadata().unwrap();
+        copy(File::open(&source).unwrap(), &target).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"as it is");
+        assert_eq!(target.metadata().unwrap().modified().unwrap(), before.modified().unwrap());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn replace_keeps_permissions() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a");
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        replace(&file, b"new", &file.metadata().unwrap()).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn failed_replace_leaves_no_temporary_file() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("taken");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("inside"), "").unwrap();
+        let about = folder.join("inside").metadata().unwrap();
+        assert!(replace(&folder, b"new", &about).is_err());
+        let left: Vec<_> = fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["taken"]);
+    }
 
     #[test]
     fn write_sets_time_and_leaves_no_temporary_file() {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("a/b.txt");
-        write(root.path(), &target, &Bytes::from_static(b"new"), Some(1_700_000_000)).unwrap();
+        write(root.path(), &target, b"new", Some(1_700_000_000)).unwrap();
         let about = target.metadata().unwrap();
         assert_eq!(
             (std::fs::read(&target).unwrap(), seconds(about.modified().unwrap())),
@@ -266,7 +328,7 @@ mod tests {
             let pipe = pipe.clone();
             move || std::fs::read(pipe).unwrap()
         });
-        write(root.path(), &pipe, &Bytes::from_static(b"new"), Some(1)).unwrap();
+        write(root.path(), &pipe, b"new", Some(1)).unwrap();
         assert_eq!(reader.join().unwrap(), b"new");
         assert!(pipe.metadata().unwrap().file_type().is_fifo());
     }
@@ -278,17 +340,17 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
         std::fs::write(root.path().join("file"), "").unwrap();
         std::fs::write(outside.path().join("x"), "").unwrap();
-        let bytes = Bytes::from_static(b"new");
+        let bytes = b"new";
         for (name, what) in [("link/x", "a link"), ("file/x", "a file")] {
             let target = root.path().join(name);
-            let error = write(root.path(), &target, &bytes, None).unwrap_err().to_string();
+            let error = write(root.path(), &target, bytes, None).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
             assert!(delete(root.path(), &target).is_err());
         }
         let target = root.path().join("to-x");
         for to in [outside.path().join("x"), outside.path().join("nothing")] {
             std::os::unix::fs::symlink(to, &target).unwrap();
-            let error = write(root.path(), &target, &bytes, None).unwrap_err().to_string();
+            let error = write(root.path(), &target, bytes, None).unwrap_err().to_string();
             assert!(error.contains("a link"), "{error}");
             std::fs::remove_file(&target).unwrap();
         }
@@ -300,7 +362,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         for name in ["a/b/c/x", "a/b/c/y", "a/z"] {
-            write(root.path(), &path(name), &Bytes::new(), None).unwrap();
+            write(root.path(), &path(name), b"", None).unwrap();
         }
         delete(root.path(), &path("a/b/c/x")).unwrap();
         assert!(path("a/b/c/y").exists());
@@ -318,26 +380,11 @@ mod tests {
                 let (root, target) = (root.path(), root.path().join(name));
                 scope.spawn(move || {
                     for _ in 0..200 {
-                        write(root, &target, &Bytes::new(), None).unwrap();
+                        write(root, &target, b"", None).unwrap();
                         delete(root, &target).unwrap();
                     }
                 });
             }
         });
-    }
-
-    #[test]
-    fn content_type_of_image_follows_bytes() {
-        let of = |name: &str, bytes: &[u8]| content_type(Path::new(name), bytes);
-        assert_eq!(of("a.txt", b"\xff\xd8\xff\xe0"), "image/jpeg");
-        assert_eq!(of("a.css", b"body {}"), "text/css");
-        assert_eq!(of("a.unheard-of", b"?"), "application/octet-stream");
-    }
-
-    #[test]
-    fn etag_of_file_is_its_md5() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "abc").unwrap();
-        assert_eq!(etag_of_file(file.path()).unwrap(), ETag::new("900150983cd24fb0d6963f7d28e17f72"));
     }
 }
