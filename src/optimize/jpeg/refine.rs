@@ -46,6 +46,8 @@ pub trait Trials {
 /// A score this much above the target is near enough, and what the vernier aims at.
 const TOLERANCE: f64 = 0.4;
 const AIM: f64 = 0.1;
+/// What holds is not good enough while it lies this much above the target: each such excess is worth another trial.
+const EXCESS_PER_TRIAL: f64 = 0.8;
 /// Points of score that a level of the whole costs, before it was tried, and what a trial may say of it.
 const PER_LEVEL: f64 = 0.2;
 const PER_LEVEL_RANGE: (f64, f64) = (0.08, 0.8);
@@ -104,7 +106,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         let Some((score, windows)) = trials.whole(&next) else { break };
         let before = std::mem::replace(&mut now, Tried { setting: next, score, windows });
         best.offer(&now);
-        if goal.is_near(&now) || best.tried.is_some() && goal.trials - left >= goal.enough {
+        if goal.is_near(&now) || best.excess().is_some_and(|excess| goal.is_enough(goal.trials - left, excess)) {
             break;
         }
         vernier.learn(goal, &before, &now);
@@ -113,8 +115,8 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         if let Some(worst) = predicted.take() {
             bias = (bias + worst - now.score.worst).clamp(0.0, MOST_BIAS);
         }
-        let is_late = best.tried.is_none() && left <= LATE;
-        next = if lacking > 0.0 && (is_late || failures > MOST_NARROWED || failures > 1 && lacking > MUCH) {
+        let is_stuck = left <= LATE || failures > MOST_NARROWED || failures > 1 && lacking > MUCH;
+        next = if lacking > 0.0 && best.tried.is_none() && is_stuck {
             // What narrower dead zones did not mend, and what the last trials are for: a finer step.
             let (setting, windows) = goal.mended(&now, MOST_NARROWED, bias, trials);
             predicted = Some(windows.worst());
@@ -148,25 +150,26 @@ impl Vernier {
             let seen = (before.score.whole - now.score.whole) / levels;
             self.per_level = seen.clamp(PER_LEVEL_RANGE.0, PER_LEVEL_RANGE.1);
         }
-        if now.score.effective(goal.target) >= goal.target {
+        if goal.holds(now) {
             self.held = Some(self.held.map_or(even, |held| held.max(even)));
         } else if goal.excess(now) < 0.0 || goal.share_failing(now) > MANY_FAILING {
             self.failed = Some(self.failed.map_or(even, |failed| failed.min(even)));
         }
     }
 
-    /// What to try next: another level for the whole, and narrower dead zones where windows failed.
+    /// What to try next: another level for the whole, narrower dead zones where windows failed, and where none did wider
+    /// ones than were allowed before.
     fn next(&self, goal: &Goal, now: &Tried) -> Setting {
         let levels = &now.setting.levels;
         let mut even = self.towards(levels.even, goal.excess(now));
         match (self.held, self.failed) {
-            (held, Some(failed)) if even >= failed => {
-                even = held.map_or(failed - 1.0, |held| f64::midpoint(held, failed));
-            }
-            (Some(held), Some(_)) if even <= held => even = held,
+            (Some(held), Some(failed)) if even <= held || even >= failed => even = f64::midpoint(held, failed),
+            (None, Some(failed)) if even >= failed => even = failed - 1.0,
             _ => {}
         }
-        let levels = levels.narrowed(&now.windows, goal.floor(now), goal.orientation).with_even(even);
+        let floor = goal.floor(now);
+        let levels = if goal.holds(now) { &levels.freed(&now.windows, floor, goal.orientation) } else { levels };
+        let levels = levels.narrowed(&now.windows, floor, goal.orientation).with_even(even);
         Setting { step: now.setting.step, levels }
     }
 }
@@ -187,7 +190,17 @@ impl Goal {
     }
 
     fn is_near(&self, tried: &Tried) -> bool {
-        tried.score.effective(self.target) >= self.target && self.excess(tried) <= TOLERANCE
+        self.holds(tried) && self.excess(tried) <= TOLERANCE
+    }
+
+    /// Whether what was found in so many trials is good enough.
+    fn is_enough(&self, trials: usize, excess: f64) -> bool {
+        trials >= self.enough + (excess / EXCESS_PER_TRIAL) as usize
+    }
+
+    /// Whether everything reaches what it must.
+    fn holds(&self, tried: &Tried) -> bool {
+        tried.score.effective(self.target) >= self.target
     }
 
     /// How many of the cells that are not flat lack something.
@@ -323,6 +336,11 @@ struct Best {
 }
 
 impl Best {
+    /// Points of the whole above the target.
+    fn excess(&self) -> Option<f64> {
+        self.tried.as_ref().map(|tried| tried.score.at_all_scales() - self.target)
+    }
+
     fn offer(&mut self, tried: &Tried) {
         let holds = tried.score.effective(self.target) >= self.target;
         if holds && self.tried.as_ref().is_none_or(|best| tried.score.whole < best.score.whole) {
@@ -334,6 +352,7 @@ impl Best {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::jpeg::levels::Levels;
 
     const GOAL: Goal = Goal { target: 75.0, orientation: 1, finest: 400, slope: 0.175, trials: 6, enough: 4 };
     const GRID: Grid = Grid { columns: 12, rows: 10 };
@@ -429,6 +448,40 @@ mod tests {
         assert!(found.score.effective(75.0) >= 75.0 && found.setting.step > 250, "{found:?}");
         // The others give back what the step brought them.
         assert!(found.score.whole < 77.0 && found.setting.levels.even > 8.0, "{:?} {}", found.score, model.wholes);
+    }
+
+    #[test]
+    fn whole_far_above_is_worth_more_trials() {
+        assert!(GOAL.is_enough(4, 0.5) && !GOAL.is_enough(4, 1.0) && !GOAL.is_enough(5, 2.0));
+    }
+
+    #[test]
+    fn vernier_tries_between_what_held_and_failed() {
+        let tried = |even: f64, whole: f64| {
+            let setting = Setting { step: 250, levels: Levels::over((768, 640), even) };
+            Tried { setting, score: Score::of_whole(whole), windows: Windows::filled(GRID, 80.0) }
+        };
+        let mut vernier = Vernier { per_level: 0.1, held: Some(4.0), failed: Some(8.0) };
+        let next = |vernier: &Vernier, even, whole| vernier.next(&GOAL, &tried(even, whole)).levels.even.round() as i32;
+        assert_eq!(next(&vernier, 8.0, 74.0), 6);
+        vernier.failed = None;
+        assert_eq!(next(&vernier, 4.0, 75.3), 6);
+    }
+
+    #[test]
+    fn levels_go_further_where_everything_held() {
+        let levels = Levels::over((768, 640), 8.0).freed(&Windows::filled(GRID, 69.7), 69.0, 1);
+        let setting = Setting { step: 250, levels: levels.with_even(20.0) };
+        let next = |whole: f64, windows: f32| {
+            let now = Tried {
+                setting: setting.clone(),
+                score: Score::of_whole(whole),
+                windows: Windows::filled(GRID, windows),
+            };
+            let next = Vernier { per_level: 0.2, held: None, failed: None }.next(&GOAL, &now).levels.level_at(0, 0);
+            next - now.setting.levels.level_at(0, 0)
+        };
+        assert!(next(78.0, 73.0) > 3 && next(74.0, 73.0) <= 0);
     }
 
     #[test]
