@@ -71,7 +71,7 @@ test: system $(CARGO_LAMBDA) $(MINISTACK) $(SAM) $(CFN_LINT) $(CLIENTS) ## run a
 # With BUCKETS=source,destination: on AWS, or on the store at ENDPOINT, with the environment's credentials. Else on the two local stores.
 test-s3: system $(MINISTACK) ## test transfers against any S3 (BUCKETS=source,destination, ENDPOINT=https://…)
 	$(if $(BUCKETS),KARUI_TEST_BUCKETS=$(BUCKETS) $(if $(ENDPOINT),AWS_ENDPOINT_URL=$(ENDPOINT))) \
-	  KARUI_TEST_MINISTACK=$(VENV)/ministack/bin/ministack cargo test --locked --test contract
+	  KARUI_TEST_MINISTACK=$(VENV)/ministack/bin/ministack cargo test --locked --test s3 contract::
 
 check: system $(CARGO_DENY) ## check formatting, lints, docs, licences, and that the engine is pure
 	cargo fmt --check
@@ -137,7 +137,7 @@ bench-s3: system $(CLIENTS) ## compare transfers with boto3, the AWS CLI and s5c
 # fuzz/artifacts, the corpus in fuzz/corpus.
 fuzz: system $(CARGO_FUZZ) ## test every promise against hostile files from libFuzzer (FUZZ_SECONDS=60 per target)
 	@scripts/need-system.sh c++
-	KARUI_TEST_FUZZ_SEEDS=$(CURDIR)/fuzz/seeds cargo test --locked --no-default-features --test properties seeds
+	KARUI_TEST_FUZZ_SEEDS=$(CURDIR)/fuzz/seeds cargo test --locked --no-default-features --test engine seeds::
 	@for target in $(FUZZ_TARGETS); do \
 	  echo "== $$target, $(FUZZ_SECONDS) seconds"; \
 	  mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \

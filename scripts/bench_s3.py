@@ -42,7 +42,7 @@ MEMORY = 2 * PART * AT_ONCE + 32 * MIB
 REQUESTS_BESIDE_PAGES = 10
 
 # One of every attribute that this server keeps. It knows neither tags nor storage classes: those of a copy in parts are
-# compared in tests/attributes.rs.
+# compared in tests/s3/attributes.
 ATTRIBUTES = {"ContentType": "application/x-bench", "CacheControl": "max-age=60, public", "ContentLanguage": "de, ja",
               "ContentDisposition": 'attachment; filename="large file.bin"', "ContentEncoding": "gzip",
               "WebsiteRedirectLocation": "/elsewhere", "Metadata": {"author": "bench", "empty": "", "odd": "a=b; c"}}

@@ -1,15 +1,12 @@
 //! `kill -9` in the middle: whatever `karui cp` was doing, what lies at the destination is all old or all new.
-#![cfg(all(feature = "dev", feature = "transfer"))]
-
-mod support;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::{MIB, TestS3, destination, noise};
 use bytes::Bytes;
 use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use support::{MIB, TestS3, destination, noise};
 
 const TRANSFERS: usize = 200;
 /// Three parts of the program's own size, and a rest.

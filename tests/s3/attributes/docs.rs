@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::rows::{Image, LEFT_BEHIND, Proof, Row, Server, Way, rows};
+use super::rows::{Image, LEFT_BEHIND, Proof, Row, Server, Way, rows};
 
-const DOCS: &str = include_str!("../../docs/attributes.md");
+const DOCS: &str = include_str!("../../../docs/attributes.md");
 
 #[test]
 fn docs_have_the_table_of_attributes() {

@@ -1,18 +1,16 @@
 //! The function's own program behind cargo-lambda's Runtime API, driven by `cargo lambda invoke`; S3 is the embedded one.
 //! `make test` says where cargo-lambda is, by `KARUI_TEST_CARGO_LAMBDA`.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
+use crate::support::{DESTINATION, SOURCE, TestS3};
 use aws_sdk_s3::primitives::ByteStream;
 use karui::dev::event;
 use karui::dev::function::{Function, FunctionError, Launch};
 use karui::dev::server::Created;
 use serde_json::{Value, json};
-use support::{DESTINATION, SOURCE, TestS3};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 const OPTIMIZER: &str = env!("CARGO_BIN_EXE_optimizer");

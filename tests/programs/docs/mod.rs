@@ -3,7 +3,6 @@
 //! A `sh` block is run, line by line, unless it says `# needs AWS`. `karui` commands run in a folder with sample images,
 //! against an S3 on loopback. Of `make` only the target is checked, and of `cargo test` only what it selects: both would
 //! run this test again. `make test` says where cargo-lambda is, by `KARUI_TEST_CARGO_LAMBDA`.
-#![cfg(all(feature = "dev", feature = "transfer"))]
 
 mod commands;
 mod links;

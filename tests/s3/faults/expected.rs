@@ -7,8 +7,8 @@ use Operation::{
 };
 use karui::s3::{Operation, S3ErrorKind};
 
+use super::task::Task;
 use crate::support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
-use crate::task::Task;
 
 /// All failures are retryable. Whatever happens, the old object or the new one is at the destination, whole, and the same
 /// again succeeds.

@@ -1,17 +1,15 @@
 //! Real clients beside Karui, on both servers: what it writes, boto3 and the AWS CLI read back with checksum validation on;
 //! what they write, it reads.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::ministack::{self, MiniStack};
+use crate::support::{MIB, SOURCE, TestS3, noise, source};
 use bytes::Bytes;
 use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 use karui::s3::{self, Attributes, Condition, ObjectRef, TransferConfig, UploadChecksum};
 use serde_json::Value;
-use support::ministack::{self, MiniStack};
-use support::{MIB, SOURCE, TestS3, noise, source};
 
 /// A server, its buckets, and what a client needs to find it.
 struct World {
@@ -49,7 +47,7 @@ impl World {
     }
 
     fn boto(&self, verb: &str, key: &str, file: &Path) -> Output {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/boto.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/s3/clients/boto.py");
         self.run("python", &[script, verb, SOURCE, key, file.to_str().unwrap()])
     }
 

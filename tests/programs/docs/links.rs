@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{is_page, pages, read};
+use super::{is_page, pages, read};
 
 #[test]
 fn links_lead_to_files_and_headings_that_exist() {

@@ -1,20 +1,16 @@
 //! Faults on purpose: every operation, every fault of `expected`, at the first, the middle and the last of its requests,
 //! in transfers of the store and in whole jobs of the pipeline.
-#![cfg(feature = "dev")]
 
-#[path = "faults/expected.rs"]
 mod expected;
-mod support;
-#[path = "faults/task.rs"]
 mod task;
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use crate::support::faults::Fault;
 use expected::{Expected, FAULTS, expected_of, told};
 use futures_util::{StreamExt, stream};
 use karui::s3::{Operation, S3ErrorKind};
-use support::faults::Fault;
 use task::{Calls, Failure, JOBS, Task, VERBS, World};
 
 /// Every fault takes effect at once: what takes longer hangs.

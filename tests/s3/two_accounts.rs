@@ -1,15 +1,12 @@
 //! From one account to another, on a `MiniStack` that refuses what no policy allows: by the policies that `karui policy`
 //! prints, and by a role for each side.
-#![cfg(feature = "transfer")]
-
-mod support;
 
 use std::process::Command;
 
+use crate::support::ministack::MiniStack;
+use crate::support::{DESTINATION, SOURCE, noise};
 use aws_sdk_s3::Client;
 use serde_json::{Value, json};
-use support::ministack::MiniStack;
-use support::{DESTINATION, SOURCE, noise};
 use tempfile::TempDir;
 
 /// Accounts that own buckets.

@@ -1,6 +1,5 @@
 //! The `karui` program as its users meet it: the real binary on real files.
 
-#[path = "cli/pictures.rs"]
 mod pictures;
 
 use std::fs;

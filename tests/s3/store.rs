@@ -1,12 +1,12 @@
 //! The S3 module against an S3 over a folder: what arrives, and what remains when requests fail.
 
-mod support;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
+use crate::support::{MIB, TestS3, attributes, destination, eventually, noise, source};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -14,8 +14,6 @@ use karui::s3::{
     Attributes, BucketConfig, Client, Condition, CopyTags, ETag, Head, ObjectRef, Operation, Pair, Presigned, Progress,
     RateLimits, S3Error, S3ErrorKind, TransferConfig, UnorderedReadError, UploadChecksum,
 };
-use support::faults::{Fault, INTERNAL_ERROR, SLOW_DOWN};
-use support::{MIB, TestS3, attributes, destination, eventually, noise, source};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -10,7 +10,7 @@ use karui::dev::server::{ACCESS_KEY_ID, LocalS3, REGION, SECRET_ACCESS_KEY};
 use karui::optimize::{Budget, Options, Outcome, optimize};
 use tempfile::TempDir;
 
-use crate::{pages, read, root};
+use super::{pages, read, root};
 
 /// Says in a block that its commands are not run.
 const NEEDS_AWS: &str = "# needs AWS";
@@ -82,13 +82,12 @@ fn make_targets_of_docs_exist() {
 fn cargo_test_commands_of_docs_select_something() {
     for line in commands_starting("cargo test ") {
         let words: Vec<_> = line.split(' ').skip(2).collect();
-        if let Some(at) = words.iter().position(|word| *word == "--test") {
-            let [file, folder] = [".rs", "/main.rs"].map(|end| root().join(format!("tests/{}{end}", words[at + 1])));
-            assert!(file.is_file() || folder.is_file(), "{line}");
-        }
+        let binary = words.iter().position(|word| *word == "--test").map(|at| format!("tests/{}", words[at + 1]));
+        assert!(binary.iter().all(|binary| root().join(binary).join("main.rs").is_file()), "{line}");
         for module in words.iter().filter(|word| word.contains("::")) {
-            let room = format!("src/{}", module.trim_end_matches("::").replace("::", "/"));
-            assert!(root().join(&room).is_dir() || root().join(format!("{room}.rs")).is_file(), "{line}");
+            let folder = binary.as_deref().unwrap_or("src");
+            let module = format!("{folder}/{}", module.trim_end_matches("::").replace("::", "/"));
+            assert!(root().join(&module).is_dir() || root().join(format!("{module}.rs")).is_file(), "{line}");
         }
     }
 }

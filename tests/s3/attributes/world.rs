@@ -14,7 +14,7 @@ use karui::s3::{
     UploadChecksum,
 };
 
-use crate::rows::{Row, Server, Way};
+use super::rows::{Row, Server, Way};
 use crate::support::ministack::{self, MiniStack};
 use crate::support::recorder::{Asked, Headers, Recorder};
 use crate::support::{DESTINATION, MIB, SOURCE, TestS3, destination, noise, source};
@@ -46,7 +46,7 @@ fn options() -> Options {
 impl Image {
     /// A photograph, and after its end data that Karui keeps: the header's GPS goes, so a new file is written.
     fn with_data_behind(data: &[u8]) -> Self {
-        let photo = include_bytes!("../fixtures/photo-p3-gps.jpg");
+        let photo = include_bytes!("../../fixtures/photo-p3-gps.jpg");
         let source = Bytes::from([photo, data].concat());
         let Ok(Outcome::Optimized(encoded)) = optimize(&source, &options(), Budget::UNLIMITED) else {
             panic!("the photograph is optimized")

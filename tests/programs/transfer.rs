@@ -1,7 +1,4 @@
 //! `karui cp`, `sync`, `uploads` and `policy` as a person meets them: the real binary, against an S3 in this process.
-#![cfg(all(feature = "dev", feature = "transfer"))]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::support::faults::{Fault, INTERNAL_ERROR};
+use crate::support::{DESTINATION, MIB, SOURCE, TestS3, attributes, destination, eventually, noise, source};
 use karui::dev::server::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 use karui::s3::{Attributes, Client, ObjectRef, Operation, Pair, TransferConfig};
 use serde_json::Value;
-use support::faults::{Fault, INTERNAL_ERROR};
-use support::{DESTINATION, MIB, SOURCE, TestS3, attributes, destination, eventually, noise, source};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
@@ -996,7 +993,7 @@ async fn cp_from_stdin_uploads_before_its_end() {
     let mut stdin = child.stdin.take().unwrap();
     let bytes = noise(40 * MIB);
     stdin.write_all(&bytes[..10 * MIB]).await.unwrap();
-    support::eventually("a part is sent", || world.s3.faults.calls(Operation::UploadPart) > 0).await;
+    crate::support::eventually("a part is sent", || world.s3.faults.calls(Operation::UploadPart) > 0).await;
     stdin.write_all(&bytes[10 * MIB..]).await.unwrap();
     drop(stdin);
     Said::from(child.wait_with_output().await.unwrap()).well();
@@ -1037,7 +1034,7 @@ async fn delete_after_broken_listing_deletes_nothing() {
     assert_eq!(world.read("down/zz"), b"perhaps on the next page");
     // A request that fails once is retried.
     world.s3.faults.clear();
-    world.s3.faults.on(Operation::ListObjectsV2, 1, support::faults::SLOW_DOWN);
+    world.s3.faults.on(Operation::ListObjectsV2, 1, crate::support::faults::SLOW_DOWN);
     let said = world.karui("sync --json --delete s3://source down").await.well();
     assert_eq!((said.names("copied"), said.names("deleted")), (vec!["1000".into()], vec!["zz".into()]));
 }

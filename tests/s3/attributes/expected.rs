@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 
-use crate::rows::{LEFT_BEHIND, Proof, Server, Way};
+use super::rows::{LEFT_BEHIND, Proof, Server, Way};
+use super::world::{PART, Tags, World};
 use crate::support::recorder::{Asked, Headers};
-use crate::world::{PART, Tags, World};
 
 /// The headers that are attributes, besides user metadata.
 const ATTRIBUTES: [&str; 8] = [

@@ -1,11 +1,9 @@
 //! A second opinion: the S3 module against `MiniStack`, which has the versions that a folder lacks, and takes keys that no
-//! folder has. What both must do is in `contract.rs`, what it has of attributes in `attributes.rs`.
+//! folder has. What both must do is in `contract.rs`, what it has of attributes in `attributes`.
 
-mod support;
-
+use crate::support::ministack::{self, MiniStack};
+use crate::support::{DESTINATION, MIB, SOURCE, destination, noise, source};
 use karui::s3::{self, Attributes, Condition, CopyTags, Pair, S3ErrorKind, TransferConfig};
-use support::ministack::{self, MiniStack};
-use support::{DESTINATION, MIB, SOURCE, destination, noise, source};
 
 struct World {
     _ministack: MiniStack,

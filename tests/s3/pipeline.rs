@@ -1,11 +1,10 @@
 //! Tests the pipeline against an S3 in this process.
-#![cfg(feature = "dev")]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::support::faults::Fault;
+use crate::support::{DESTINATION, MIB, SOURCE, TestS3};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -15,8 +14,6 @@ use karui::pipeline::report::{Outcome, Report};
 use karui::pipeline::{Job, KeyTemplate, Overwrite, Pipeline, Policy, TagPolicy, Task, Unstrippable};
 use karui::s3::{self, BucketConfig, Caller, ETag, Encryption, ObjectRef, Operation, Pair, TransferConfig};
 use serde_json::{Value, json};
-use support::faults::Fault;
-use support::{DESTINATION, MIB, SOURCE, TestS3};
 
 const DENIED: Fault = Fault::ErrorSaying(403, "AccessDenied", "Access Denied");
 

@@ -1,19 +1,16 @@
 //! What the S3 module expects of any S3, and promises on it: one suite for the folder of `karui dev`, for `MiniStack`, and for
 //! whatever store the environment names (`make test-s3 ENDPOINT=… BUCKETS=source,destination`).
-#![cfg(feature = "dev")]
-
-mod support;
 
 use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::support::ministack::{self, MiniStack};
+use crate::support::{DESTINATION, MIB, SOURCE, TestS3, noise};
 use aws_sdk_s3::Client;
 use karui::s3::{
     self, Attributes, ClientConfig, Condition, CopyTags, ETag, Head, ObjectRef, Pair, S3ErrorKind, TransferConfig,
     UploadChecksum,
 };
-use support::ministack::{self, MiniStack};
-use support::{DESTINATION, MIB, SOURCE, TestS3, noise};
 
 /// Sizes in one request and in parts.
 const SIZES: [usize; 4] = [0, 1000, 6 * MIB, 12 * MIB + 1];
@@ -142,7 +139,7 @@ async fn on_every_store(case: impl AsyncFn(&World)) {
 
 fn attributes() -> Attributes {
     let tags = vec![("kind".to_owned(), "a b+c".to_owned())];
-    Attributes { website_redirect: None, content_encoding: None, tags, ..support::attributes() }
+    Attributes { website_redirect: None, content_encoding: None, tags, ..crate::support::attributes() }
 }
 
 fn without_tags() -> Attributes {

@@ -1,25 +1,18 @@
 //! Every attribute by every way: the table of `docs/attributes.md`, cell by cell.
-#![cfg(feature = "dev")]
 
-mod support;
-
-#[path = "attributes/docs.rs"]
 mod docs;
-#[path = "attributes/expected.rs"]
 mod expected;
-#[path = "attributes/rows.rs"]
 mod rows;
-#[path = "attributes/world.rs"]
 mod world;
 
+use crate::support::recorder::Headers;
+use crate::support::{DESTINATION, SOURCE, destination, source};
 use aws_sdk_s3::types::{BucketVersioningStatus, ObjectOwnership, OwnershipControls, OwnershipControlsRule};
 use aws_sdk_s3::types::{ObjectLockEnabled, VersioningConfiguration};
 use bytes::Bytes;
 use expected::{Expected, ensure, never, never_sent};
 use karui::s3::{Attributes, Condition, CopyTags};
 use rows::{Image, LEFT_BEHIND, Proof, Row, Server, Way, rows};
-use support::recorder::Headers;
-use support::{DESTINATION, SOURCE, destination, source};
 use world::{World, bodies};
 
 async fn by_the_s3_module(world: &World, way: Way, row: &Row) -> Result<(), String> {
