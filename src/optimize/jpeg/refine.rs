@@ -51,6 +51,13 @@ const EXCESS_PER_TRIAL: f64 = 0.8;
 /// Points of score that a level of the whole costs, before it was tried, and what a trial may say of it.
 const PER_LEVEL: f64 = 0.2;
 const PER_LEVEL_RANGE: (f64, f64) = (0.08, 0.8);
+/// Levels that changed the whole by less than so many points each, of so many at the least, are spent.
+const SPENT_PER_LEVEL: f64 = 0.05;
+const LEAST_LEVELS: f64 = 2.0;
+/// Points that everything lies above the target for which a coarser step is tried at once, and the share of these that it is
+/// to take: windows lose more than the whole.
+const FAR: f64 = 2.5;
+const COARSER_SHARE: f64 = 0.4;
 /// Levels that the whole goes by at a time.
 const MOST_LEVELS: f64 = 8.0;
 /// Where more than this share of all cells that are not flat fail, the level of the whole is too high.
@@ -98,6 +105,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         even = vernier.towards(0.0, excess);
     }
     let mut next = Setting { step: setting.step, levels: levels.with_even(even) };
+    let mut steps = Steps { fails_at: i32::MIN, finer: 0 };
     let (mut now, mut failures, mut bias, mut predicted) = (first, 0, 0.0_f64, None::<f64>);
     for left in (0..goal.trials).rev() {
         if next == now.setting {
@@ -116,7 +124,9 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
             bias = (bias + worst - now.score.worst).clamp(0.0, MOST_BIAS);
         }
         let is_stuck = left <= LATE || failures > MOST_NARROWED || failures > 1 && lacking > MUCH;
-        next = if lacking > 0.0 && best.tried.is_none() && is_stuck {
+        next = if let Some(setting) = steps.other(goal, &before, &now, best.tried.as_ref()) {
+            setting
+        } else if lacking > 0.0 && best.tried.is_none() && is_stuck {
             // What narrower dead zones did not mend, and what the last trials are for: a finer step.
             let (setting, windows) = goal.mended(&now, MOST_NARROWED, bias, trials);
             predicted = Some(windows.worst());
@@ -126,6 +136,47 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         };
     }
     best.tried
+}
+
+/// Steps that no level stands in for.
+struct Steps {
+    /// The finest step at which something failed below one that held.
+    fails_at: i32,
+    /// How many times the step became finer for the whole's sake.
+    finer: u32,
+}
+
+impl Steps {
+    /// A finer step where the whole falls short and narrower dead zones bring it nothing more, a coarser one where
+    /// everything lies far above; `None` where levels are what to change.
+    fn other(&mut self, goal: &Goal, before: &Tried, now: &Tried, best: Option<&Tried>) -> Option<Setting> {
+        let surplus = now.score.effective(goal.target) - goal.target;
+        let step = match best {
+            None if goal.excess(now) < 0.0 && is_spent(before, now) => {
+                let steps = ((AIM - goal.excess(now)) / goal.slope).ceil() as i32;
+                self.finer += 1;
+                (now.setting.step + (steps << self.finer)).min(goal.finest)
+            }
+            Some(_) if surplus > FAR || surplus > TOLERANCE && is_spent(before, now) => {
+                let steps = (surplus * COARSER_SHARE / goal.slope).max(1.0) as i32;
+                (now.setting.step - steps).max(self.fails_at.saturating_add(1))
+            }
+            Some(best) if surplus < 0.0 && best.setting.step > now.setting.step => {
+                self.fails_at = self.fails_at.max(now.setting.step);
+                i32::midpoint(best.setting.step, self.fails_at)
+            }
+            _ => return None,
+        };
+        let is_known = step == now.setting.step || best.is_some_and(|best| step == best.setting.step);
+        (!is_known).then(|| Setting { step, levels: now.setting.levels.clone() })
+    }
+}
+
+/// Whether levels between two trials of a step changed the whole by next to nothing.
+fn is_spent(before: &Tried, now: &Tried) -> bool {
+    let levels = (now.setting.levels.even - before.setting.levels.even).abs();
+    let points = (now.score.at_all_scales() - before.score.at_all_scales()).abs();
+    now.setting.step == before.setting.step && levels >= LEAST_LEVELS && points < SPENT_PER_LEVEL * levels
 }
 
 /// One level for the whole, as high as it may be.
@@ -146,6 +197,9 @@ impl Vernier {
     fn learn(&mut self, goal: &Goal, before: &Tried, now: &Tried) {
         let even = now.setting.levels.even;
         let levels = even - before.setting.levels.even;
+        if now.setting.step != before.setting.step {
+            (self.held, self.failed) = (None, None);
+        }
         if levels.abs() >= 0.5 && now.setting.step == before.setting.step {
             let seen = (before.score.whole - now.score.whole) / levels;
             self.per_level = seen.clamp(PER_LEVEL_RANGE.0, PER_LEVEL_RANGE.1);
@@ -360,6 +414,7 @@ mod tests {
     /// A picture whose windows score by the level of their place; the first few lie below the others.
     struct Model {
         lacking: f32,
+        per_level: f32,
         wholes: usize,
         parts: usize,
     }
@@ -372,7 +427,7 @@ mod tests {
                 let pixel = (left * 64 + 64, top * 64 + 64);
                 let level = f32::from(setting.levels.level_at(pixel.0, pixel.1));
                 let below = if left < 2 && top < 2 { self.lacking } else { 0.0 };
-                let score = 74.0 + 0.2 * (setting.step - 250) as f32 - 0.5 * level - below;
+                let score = 74.0 + 0.2 * (setting.step - 250) as f32 - self.per_level * level - below;
                 windows.set(left, top, Some(score));
             }
             windows
@@ -389,11 +444,14 @@ mod tests {
         }
 
         fn refined(lacking: f32, step: i32) -> (Option<Tried>, Self) {
-            let mut model = Self { lacking, wholes: 0, parts: 0 };
+            Self { lacking, per_level: 0.5, wholes: 0, parts: 0 }.refined_from(step)
+        }
+
+        fn refined_from(mut self, step: i32) -> (Option<Tried>, Self) {
             let setting = Setting::of_step(step);
-            let (score, windows) = model.score(&setting);
-            let found = refine(&GOAL, Tried { setting, score, windows }, &mut model);
-            (found, model)
+            let (score, windows) = self.score(&setting);
+            let found = refine(&GOAL, Tried { setting, score, windows }, &mut self);
+            (found, self)
         }
     }
 
@@ -426,7 +484,7 @@ mod tests {
 
     #[test]
     fn near_first_trial_costs_no_other() {
-        let mut model = Model { lacking: 0.0, wholes: 0, parts: 0 };
+        let mut model = Model { lacking: 0.0, per_level: 0.5, wholes: 0, parts: 0 };
         let setting = Setting::of_step(247);
         let windows = model.windows(&setting);
         let first = Tried { setting, score: Score::of_whole(75.2), windows };
@@ -448,6 +506,33 @@ mod tests {
         assert!(found.score.effective(75.0) >= 75.0 && found.setting.step > 250, "{found:?}");
         // The others give back what the step brought them.
         assert!(found.score.whole < 77.0 && found.setting.levels.even > 8.0, "{:?} {}", found.score, model.wholes);
+    }
+
+    #[test]
+    fn short_whole_gets_a_finer_step_where_levels_bring_none() {
+        for step in [238, 242, 246] {
+            let model = Model { lacking: 0.0, per_level: 0.0, wholes: 0, parts: 0 };
+            let found = model.refined_from(step).0.unwrap();
+            assert!((75.0..77.0).contains(&found.score.whole), "{step}: {:?}", found.score);
+        }
+    }
+
+    #[test]
+    fn steps_are_bracketed_where_everything_lies_far_above() {
+        let tried = |step: i32, whole: f64| {
+            let windows = Windows::filled(GRID, 80.0);
+            Tried { setting: Setting::of_step(step), score: Score::of_whole(whole), windows }
+        };
+        let mut steps = Steps { fails_at: i32::MIN, finer: 0 };
+        let mut other = |before: &Tried, now: &Tried, best: &Tried| {
+            steps.other(&GOAL, before, now, Some(best)).map(|setting| setting.step)
+        };
+        let [near, far, fails] = [tried(300, 75.3), tried(300, 82.0), tried(284, 74.0)];
+        assert_eq!(other(&fails, &near, &near), None);
+        assert_eq!(other(&near, &far, &far), Some(284));
+        assert_eq!(other(&far, &fails, &far), Some(292));
+        assert_eq!(other(&fails, &tried(292, 79.0), &tried(292, 79.0)), Some(285));
+        assert_eq!(other(&far, &tried(284, 74.0), &tried(285, 76.0)), None);
     }
 
     #[test]
