@@ -5,6 +5,8 @@
 //! near the target; and a finer step for a few windows makes all others finer, too. Where windows that fall short hold most
 //! of what there is, as an object on a plain ground, a finer step is right all the same.
 
+use std::ops::RangeInclusive;
+
 use super::recompress::Setting;
 use crate::optimize::quality::score::Score;
 use crate::optimize::quality::ssimulacra2::{Grid, Part, Windows};
@@ -16,8 +18,8 @@ pub struct Goal {
     pub target: f64,
     /// EXIF's.
     pub orientation: u8,
-    /// The finest step of the dial, and points of score that a step brings.
-    pub finest: i32,
+    /// The steps of the dial, coarse to fine, and points of score that a step brings.
+    pub steps: RangeInclusive<i32>,
     pub slope: f64,
     /// Trials of the whole at the most, and after how many of them what holds is good enough.
     pub trials: usize,
@@ -105,7 +107,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         even = vernier.towards(0.0, excess);
     }
     let mut next = Setting { step: setting.step, levels: levels.with_even(even) };
-    let mut steps = Steps { fails_at: i32::MIN, finer: 0 };
+    let mut steps = Steps { fails_at: goal.steps.start() - 1, finer: 0 };
     let (mut now, mut failures, mut bias, mut predicted) = (first, 0, 0.0_f64, None::<f64>);
     for left in (0..goal.trials).rev() {
         if next == now.setting {
@@ -140,7 +142,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
 
 /// Steps that no level stands in for.
 struct Steps {
-    /// The finest step at which something failed below one that held.
+    /// The finest step at which something failed below one that held, or the one before the coarsest.
     fails_at: i32,
     /// How many times the step became finer for the whole's sake.
     finer: u32,
@@ -155,11 +157,11 @@ impl Steps {
             None if goal.excess(now) < 0.0 && is_spent(before, now) => {
                 let steps = ((AIM - goal.excess(now)) / goal.slope).ceil() as i32;
                 self.finer += 1;
-                (now.setting.step + (steps << self.finer)).min(goal.finest)
+                (now.setting.step + (steps << self.finer)).min(*goal.steps.end())
             }
             Some(_) if surplus > FAR || surplus > TOLERANCE && is_spent(before, now) => {
                 let steps = (surplus * COARSER_SHARE / goal.slope).max(1.0) as i32;
-                (now.setting.step - steps).max(self.fails_at.saturating_add(1))
+                (now.setting.step - steps).max(self.fails_at + 1)
             }
             Some(best) if surplus < 0.0 && best.setting.step > now.setting.step => {
                 self.fails_at = self.fails_at.max(now.setting.step);
@@ -356,7 +358,7 @@ impl Mending<'_> {
     /// The most promising step that is still open.
     fn next_step(&self) -> Option<i32> {
         let (before, least) = (self.setting.step, self.lacks_at + 1);
-        let most = self.held.as_ref().map_or(self.goal.finest, |(held, _)| held.step - 1);
+        let most = self.held.as_ref().map_or(*self.goal.steps.end(), |(held, _)| held.step - 1);
         let steps = ((AIM - self.surplus) / self.per_step).ceil() as i32;
         let mut step = (before + steps).max(least).min(most);
         if self.held.is_some() {
@@ -408,7 +410,7 @@ mod tests {
     use super::*;
     use crate::optimize::jpeg::levels::Levels;
 
-    const GOAL: Goal = Goal { target: 75.0, orientation: 1, finest: 400, slope: 0.175, trials: 6, enough: 4 };
+    const GOAL: Goal = Goal { target: 75.0, orientation: 1, steps: 20..=400, slope: 0.175, trials: 6, enough: 4 };
     const GRID: Grid = Grid { columns: 12, rows: 10 };
 
     /// A picture whose windows score by the level of their place; the first few lie below the others.
@@ -523,13 +525,14 @@ mod tests {
             let windows = Windows::filled(GRID, 80.0);
             Tried { setting: Setting::of_step(step), score: Score::of_whole(whole), windows }
         };
-        let mut steps = Steps { fails_at: i32::MIN, finer: 0 };
+        let mut steps = Steps { fails_at: 19, finer: 0 };
         let mut other = |before: &Tried, now: &Tried, best: &Tried| {
             steps.other(&GOAL, before, now, Some(best)).map(|setting| setting.step)
         };
         let [near, far, fails] = [tried(300, 75.3), tried(300, 82.0), tried(284, 74.0)];
         assert_eq!(other(&fails, &near, &near), None);
         assert_eq!(other(&near, &far, &far), Some(284));
+        assert_eq!(other(&near, &tried(40, 99.0), &tried(40, 99.0)), Some(20));
         assert_eq!(other(&far, &fails, &far), Some(292));
         assert_eq!(other(&fails, &tried(292, 79.0), &tried(292, 79.0)), Some(285));
         assert_eq!(other(&far, &tried(284, 74.0), &tried(285, 76.0)), None);

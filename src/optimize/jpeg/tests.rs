@@ -96,7 +96,7 @@ fn lossless_rewriting_keeps_every_coefficient() {
 
 #[test]
 fn lower_target_makes_no_larger_file() {
-    for (scale, amplitude) in [(6, 40), (60, 24)] {
+    for (scale, amplitude) in [(6, 40), (60, 24), (140, 60)] {
         let mut planes = picture(400, 300, 2, 2);
         let mut random = random(7);
         // Grain in the right half.
