@@ -9,4 +9,5 @@ mod demo;
 mod docs;
 mod e2e;
 mod kills;
+mod memory;
 mod transfer;
