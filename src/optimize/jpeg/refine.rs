@@ -49,7 +49,7 @@ pub trait Trials {
 const TOLERANCE: f64 = 0.4;
 const AIM: f64 = 0.1;
 /// What holds is not good enough while it lies this much above the target: each such excess is worth another trial.
-const EXCESS_PER_TRIAL: f64 = 0.8;
+const EXCESS_PER_TRIAL: f64 = 1.2;
 /// Points of score that a level of the whole costs, before it was tried, and what a trial may say of it.
 const PER_LEVEL: f64 = 0.2;
 const PER_LEVEL_RANGE: (f64, f64) = (0.08, 0.8);
@@ -540,7 +540,7 @@ mod tests {
 
     #[test]
     fn whole_far_above_is_worth_more_trials() {
-        assert!(GOAL.is_enough(4, 0.5) && !GOAL.is_enough(4, 1.0) && !GOAL.is_enough(5, 2.0));
+        assert!(GOAL.is_enough(4, 1.0) && !GOAL.is_enough(4, 1.5) && !GOAL.is_enough(5, 2.5));
     }
 
     #[test]
