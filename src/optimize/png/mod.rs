@@ -7,6 +7,7 @@ mod classify;
 mod color;
 mod dead_zones;
 mod kept;
+mod lab;
 mod lattice;
 mod lossy;
 mod merge;
@@ -17,6 +18,7 @@ mod quantize;
 mod residuals;
 mod sample_tiles;
 mod samples;
+mod seen;
 mod solid;
 #[cfg(test)]
 mod tests;

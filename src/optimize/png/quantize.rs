@@ -3,11 +3,13 @@
 use imagequant::{Attributes, Histogram, Image};
 use rgb::RGBA8;
 
+use super::lab::{self, Shown};
 use super::pack;
+use super::seen::Seen;
 use super::solid::Solid;
 use crate::optimize::picture::Pixels;
 use crate::optimize::quality::backgrounds::Views;
-use crate::optimize::quality::census::{self, Census, ColorMap, Use};
+use crate::optimize::quality::census::{self, Census, ColorMap};
 use crate::optimize::quality::score::Score;
 use crate::optimize::quality::search::{Search, Verdict};
 
@@ -72,7 +74,7 @@ pub fn to_target(
     trials: usize,
     mut goes_on: impl FnMut() -> Verdict,
 ) -> Found {
-    let Ok(mut quantizer) = Quantizer::new(pixels, census) else { return Found::None };
+    let Ok(mut quantizer) = Quantizer::new(pixels, census, target) else { return Found::None };
     let fixed = quantizer.solid.fixed.len() + OTHERS;
     let fewest = (((fixed as f64).log2() * STEPS_PER_DOUBLING).ceil() as i32).clamp(FEWEST, MOST);
     let mut best: Option<(Indexed, usize)> = None;
@@ -134,6 +136,7 @@ struct Quantizer<'a> {
     pixels: &'a Pixels,
     census: &'a Census,
     solid: Solid,
+    seen: Seen,
     dithering: f32,
     attributes: Attributes,
     image: Image<'a>,
@@ -141,7 +144,7 @@ struct Quantizer<'a> {
 }
 
 impl<'a> Quantizer<'a> {
-    fn new(pixels: &'a Pixels, census: &'a Census) -> Result<Self, imagequant::Error> {
+    fn new(pixels: &'a Pixels, census: &'a Census, target: f64) -> Result<Self, imagequant::Error> {
         let [of_graphics, of_others] = DITHERING;
         let dithering = if census.is_of_graphic() { of_graphics } else { of_others };
         let mut attributes = Attributes::new();
@@ -154,11 +157,12 @@ impl<'a> Quantizer<'a> {
             histogram.add_fixed_color(census::color(*color), 0.0)?;
         }
         histogram.add_image(&attributes, &mut image)?;
-        Ok(Self { pixels, census, solid, dithering, attributes, image, histogram })
+        let seen = Seen::of(census, target);
+        Ok(Self { pixels, census, solid, seen, dithering, attributes, image, histogram })
     }
 
-    /// Gives solid colours their own entries, whatever dithering made of them.
-    fn pin(&self, palette: &mut [RGBA8], indices: &mut [u8]) {
+    /// Gives solid colours their own entries: for each which one that is.
+    fn own_entries(&self, palette: &mut [RGBA8]) -> Vec<u8> {
         let mut is_taken = vec![false; palette.len()];
         let mut take = |key: &u32| {
             let color = census::color(*key);
@@ -169,14 +173,27 @@ impl<'a> Quantizer<'a> {
             palette[index] = color;
             index as u8
         };
-        let entries: Vec<u8> = self.solid.fixed.iter().map(&mut take).collect();
-        let entry = |key: u32| self.solid.entries.get(&key).map(|entry| entries[usize::from(*entry)]);
-        let nearest = |key: u32| {
-            let color = census::color(key);
-            (0..palette.len()).min_by_key(|i| difference(palette[*i], color)).unwrap_or(0) as u8
+        self.solid.fixed.iter().map(&mut take).collect()
+    }
+
+    /// Gives what is drawn the entries that look like it, whatever dithering made of it, and adds those that the palette
+    /// lacks.
+    fn pin(&self, palette: &mut Vec<RGBA8>, indices: &mut [u8]) {
+        let own = self.own_entries(palette);
+        let dithered = palette.len();
+        self.seen.complete(palette);
+        let entries: Vec<Shown> = palette.iter().map(|color| Shown::of(census::key(*color))).collect();
+        let near = |key: u32| {
+            let (color, used) = (Shown::of(key), self.census.uses.get(&key)?);
+            let is_drawn = used.is_flat() || !used.is_step();
+            let is_lacking = || !self.seen.is_near(lab::nearest(&entries[..dithered], &color).1);
+            (is_drawn || is_lacking()).then(|| lab::nearest(&entries, &color).0 as u8)
         };
-        let is_flat = |key: u32| self.census.is_of_graphic() && self.census.uses.get(&key).is_some_and(Use::is_flat);
-        let pinned = |key: u32| entry(key).or_else(|| is_flat(key).then(|| nearest(key)));
+        let pinned = |key: u32| match self.solid.entries.get(&key) {
+            Some(entry) => Some(own[usize::from(*entry)]),
+            None if self.census.is_of_graphic() => near(key),
+            None => None,
+        };
         let mut pins: ColorMap<Option<u8>> = ColorMap::default();
         let mut last = (0, pinned(0));
         for (pixel, index) in self.pixels.rgba.iter().zip(indices) {
