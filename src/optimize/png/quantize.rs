@@ -9,7 +9,7 @@ use super::seen::Seen;
 use super::solid::Solid;
 use crate::optimize::picture::Pixels;
 use crate::optimize::quality::backgrounds::Views;
-use crate::optimize::quality::census::{self, Census, ColorMap};
+use crate::optimize::quality::census::{self, Census, ColorMap, Use};
 use crate::optimize::quality::score::Score;
 use crate::optimize::quality::search::{Search, Verdict};
 
@@ -157,7 +157,7 @@ impl<'a> Quantizer<'a> {
             histogram.add_fixed_color(census::color(*color), 0.0)?;
         }
         histogram.add_image(&attributes, &mut image)?;
-        let seen = Seen::of(census, target);
+        let seen = Seen::of(pixels, census, target);
         Ok(Self { pixels, census, solid, seen, dithering, attributes, image, histogram })
     }
 
@@ -184,22 +184,24 @@ impl<'a> Quantizer<'a> {
         self.seen.complete(palette);
         let entries: Vec<Shown> = palette.iter().map(|color| Shown::of(census::key(*color))).collect();
         let near = |key: u32| {
-            let (color, used) = (Shown::of(key), self.census.uses.get(&key)?);
-            let is_drawn = used.is_flat() || !used.is_step();
+            let color = Shown::of(key);
+            let is_drawn = |used: &Use| used.is_flat() || !used.is_step();
             let is_lacking = || !self.seen.is_near(lab::nearest(&entries[..dithered], &color).1);
-            (is_drawn || is_lacking()).then(|| lab::nearest(&entries, &color).0 as u8)
+            let uses = self.census.is_of_graphic().then_some(&self.census.uses);
+            let is_pinned = uses.and_then(|uses| uses.get(&key)).is_some_and(is_drawn) || is_lacking();
+            is_pinned.then(|| lab::nearest(&entries, &color).0 as u8)
         };
-        let pinned = |key: u32| match self.solid.entries.get(&key) {
-            Some(entry) => Some(own[usize::from(*entry)]),
-            None if self.census.is_of_graphic() => near(key),
-            None => None,
+        let mut groups: ColorMap<Option<u8>> = ColorMap::default();
+        let mut pinned = |key: u32| {
+            let entry = self.solid.entries.get(&key).map(|entry| own[usize::from(*entry)]);
+            let group = self.seen.group(key);
+            entry.or_else(|| *groups.entry(group).or_insert_with(|| near(group)))
         };
-        let mut pins: ColorMap<Option<u8>> = ColorMap::default();
         let mut last = (0, pinned(0));
         for (pixel, index) in self.pixels.rgba.iter().zip(indices) {
             let key = census::key(*pixel);
             if key != last.0 {
-                last = (key, *pins.entry(key).or_insert_with(|| pinned(key)));
+                last = (key, pinned(key));
             }
             *index = last.1.unwrap_or(*index);
         }

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use rgb::RGBA8;
 
 use super::lab::Shown;
-use crate::optimize::quality::census::{self, Census};
+use crate::optimize::picture::Pixels;
+use crate::optimize::quality::census::{self, Census, ColorMap};
 
 /// Colours are seen that have so many pixels, and clusters of near colours that have as many together.
 const LEAST_PIXELS: u32 = 12;
@@ -21,36 +22,35 @@ const LAX: [f32; 5] = [1.14, 1.3, 1.5, 1.75, 2.0];
 const FEW_COLORS: usize = 16;
 const MOST_COLORS: usize = 256;
 
+/// And where grain hides what dithering does.
+const GRAINY: f32 = 2.0;
+/// Colours of pictures with grain are told apart by their upper bits.
+const GROUP: u32 = 0xF8F8_F8F8;
+
 /// Colours that are seen.
 pub struct Seen {
     /// The most frequent first, then one of each cluster.
     colors: Vec<(u32, Shown)>,
     /// How near to an entry each must be.
     near: f32,
+    is_graphic: bool,
 }
 
 impl Seen {
-    /// Of a graphic; nothing of other pictures, whose grain hides what dithering does.
     #[must_use]
-    pub fn of(census: &Census, target: f64) -> Self {
+    pub fn of(pixels: &Pixels, census: &Census, target: f64) -> Self {
         let near = (NEAR_AT_75 - (target - 75.0) * NEAR_PER_POINT).clamp(NEAR[0], NEAR[1]) as f32;
-        let mut seen = Self { colors: Vec::new(), near };
-        if !census.is_of_graphic() || !census.is_complete {
-            return seen;
+        if census.is_of_graphic() && census.is_complete {
+            Self { colors: of_graphic(census, near), near, is_graphic: true }
+        } else {
+            Self { colors: of_groups(pixels), near: near * GRAINY, is_graphic: false }
         }
-        let mut clusters: HashMap<[i16; 6], (u32, u32, Shown)> = HashMap::new();
-        for (key, used) in census.by_count() {
-            let color = Shown::of(key);
-            if used.count >= LEAST_PIXELS {
-                seen.colors.push((key, color));
-            } else if !used.is_step() {
-                clusters.entry(color.cell(near)).or_insert((0, key, color)).0 += used.count;
-            }
-        }
-        let mut clusters: Vec<_> = clusters.into_values().filter(|(count, ..)| *count >= LEAST_PIXELS).collect();
-        clusters.sort_unstable_by_key(|(count, key, _)| (Reverse(*count), *key));
-        seen.colors.extend(clusters.into_iter().map(|(_, key, color)| (key, color)));
-        seen
+    }
+
+    /// The colour that stands for this one.
+    #[must_use]
+    pub fn group(&self, key: u32) -> u32 {
+        if self.is_graphic { key } else { group(key) }
     }
 
     /// Adds the entries that a palette lacks.
@@ -93,10 +93,49 @@ impl Seen {
     }
 }
 
+/// Colours of many pixels, then one for each cluster of those of few.
+fn of_graphic(census: &Census, near: f32) -> Vec<(u32, Shown)> {
+    let mut colors = Vec::new();
+    let mut clusters: HashMap<[i16; 6], (u32, u32, Shown)> = HashMap::new();
+    for (key, used) in census.by_count() {
+        let color = Shown::of(key);
+        if used.count >= LEAST_PIXELS {
+            colors.push((key, color));
+        } else if !used.is_step() {
+            clusters.entry(color.cell(near)).or_insert((0, key, color)).0 += used.count;
+        }
+    }
+    let clusters = clusters.into_values().map(|(count, key, color)| (count, (key, color)));
+    colors.extend(frequent(clusters.collect()));
+    colors
+}
+
+/// One colour for each group.
+fn of_groups(pixels: &Pixels) -> Vec<(u32, Shown)> {
+    let mut groups: ColorMap<(u32, u32)> = ColorMap::default();
+    for run in pixels.rgba.chunk_by(|a, b| a == b) {
+        let key = census::key(run[0]);
+        groups.entry(group(key)).or_insert((0, key)).0 += run.len() as u32;
+    }
+    frequent(groups.into_values().map(|(count, key)| (count, (key, Shown::of(key)))).collect())
+}
+
+/// Clusters of many pixels, the most frequent first.
+fn frequent(mut clusters: Vec<(u32, (u32, Shown))>) -> Vec<(u32, Shown)> {
+    clusters.retain(|(count, _)| *count >= LEAST_PIXELS);
+    clusters.sort_unstable_by_key(|(count, (key, _))| (Reverse(*count), *key));
+    clusters.into_iter().map(|(_, color)| color).collect()
+}
+
+/// The group of a colour, as a colour near all of it; what is opaque or not seen stays so.
+fn group(key: u32) -> u32 {
+    let middle = key & GROUP | 0x0404_0404;
+    if matches!(key & 255, 0 | 255) { middle & !255 | key & 255 } else { middle }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::picture::Pixels;
     use crate::optimize::png::quantize::{Found, to_target};
     use crate::optimize::quality::backgrounds::Views;
     use crate::optimize::quality::search::Verdict;
@@ -193,5 +232,27 @@ mod tests {
                 ([60, 60, 60], &|x, y| text(x, y, 2)),
             ],
         ));
+    }
+
+    #[test]
+    fn seen_labels_on_shaded_ground_keep_their_hue() {
+        let shade = |x: f64, y: f64| 0.25 + ((x / 17.0).sin() * (y / 13.0).cos() + (x * y).sin()) * 0.08;
+        let is_label = |x: f64, y: f64| y > 80.0 && y < 92.0 && x > 40.0 && x < 90.0;
+        let label = |x: f64, y: f64| if is_label(x, y) { (x * 1.3).sin() + (y * 0.9).cos() } else { 0.0 };
+        let pixels = drawing(
+            [222, 232, 200],
+            &[([180, 40, 60], &|x, y| line(9.0, y - x * 0.4)), ([60, 60, 60], &shade), ([130, 30, 140], &label)],
+        );
+        assert!(!pixels.is_graphic());
+        let census = Census::of(&pixels, false);
+        let found = to_target(&pixels, &census, &Views::new(&pixels, 1), 60.0, 4, || Verdict::Continue);
+        let Found::Indexed(found) = found else { panic!("no palette") };
+        let is_seen = |i: &usize| label((i % WIDTH) as f64, (i / WIDTH) as f64) >= 1.0;
+        let distance = |i: usize| {
+            let shown = found.palette[usize::from(found.indices[i])];
+            Shown::of(census::key(pixels.rgba[i])).distance(&Shown::of(census::key(shown)))
+        };
+        let distances: Vec<f32> = (0..WIDTH * HEIGHT).filter(is_seen).map(distance).collect();
+        assert!(distances.len() > 100 && distances.iter().all(|distance| *distance <= 20.0), "{distances:?}");
     }
 }
