@@ -1,11 +1,12 @@
 //! Near colours become one, for drawings of more colours than a palette holds: what is drawn repeats, and repeats pack
 //! well, where rounded residuals do not.
 //!
-//! Colours are put into cells by how they look over black and by their alpha; each cell's most frequent colour stands for
-//! all. Colours of flat areas and of marks stay, and gradients get smaller cells: there a step is seen.
+//! Colours are put into cells by how they look over black and by their alpha; a cell's most frequent colour stands for all
+//! that look like it. Colours of flat areas and of marks stay, and gradients get smaller cells: there a step is seen.
 
 use rgb::RGBA8;
 
+use super::lab::Shown;
 use crate::optimize::picture::Pixels;
 use crate::optimize::quality::backgrounds::Views;
 use crate::optimize::quality::census::{self, Census, ColorMap, Use};
@@ -28,6 +29,8 @@ const SLOPE: f64 = 1.0;
 const TOLERANCE: f64 = 1.0;
 /// Cells of gradients are so many times smaller.
 const GRADIENT: u32 = 3;
+/// Colours of a cell that look further apart, in CIELAB, do not become one.
+const MOST_APART: f32 = 8.0;
 /// Fewer colours than a palette may hold are none of this way's business.
 const LEAST_COLORS: usize = 256;
 
@@ -44,7 +47,7 @@ pub fn to_target(
     if !census.is_complete || census.uses.len() <= LEAST_COLORS {
         return None;
     }
-    let colors = census.by_count();
+    let colors = colors(census);
     let [coarsest, finest] = SIZES;
     let first = coarsest - FIRST + ((target - 75.0) / SLOPE) as i32;
     let search = Search { steps: 0..=coarsest - finest, first, target, tolerance: TOLERANCE, trials, slope: SLOPE };
@@ -68,7 +71,7 @@ pub fn to_target(
     best.map(|(_, merged)| merged)
 }
 
-fn merge(pixels: &Pixels, colors: &[(u32, Use)], size: u32, keeps_steps: bool, views: &Views<'_>) -> Merged {
+fn merge(pixels: &Pixels, colors: &[Color], size: u32, keeps_steps: bool, views: &Views<'_>) -> Merged {
     let pixels = replaced(pixels, &cells(colors, size, keeps_steps).0);
     let score = views.score(|y, row| row.copy_from_slice(pixels.row(y))).unwrap_or(Score::REFUSED);
     Merged { pixels, score }
@@ -85,7 +88,7 @@ pub fn is_merged(census: &Census) -> bool {
     if !census.is_complete || census.uses.len() <= LEAST_COLORS {
         return false;
     }
-    let colors = census.by_count();
+    let colors = colors(census);
     let mut ways = TOLD_BY.flat_map(|size| [(size, false), (size, true)]);
     ways.any(|(size, keeps_steps)| {
         let (into, cells) = cells(&colors, size, keeps_steps);
@@ -122,16 +125,39 @@ fn stays(used: &Use) -> bool {
     used.is_ground() || used.is_mark()
 }
 
-/// What each colour becomes, and how many cells hold any. Wide steps of gradients may stay.
-fn cells(colors: &[(u32, Use)], size: u32, keeps_steps: bool) -> (ColorMap<u32>, usize) {
-    let mut cells: ColorMap<u32> = ColorMap::default();
-    let into = |(key, used): &(u32, Use)| {
+/// A colour, its use, and how it looks.
+struct Color {
+    key: u32,
+    used: Use,
+    shown: Shown,
+}
+
+/// The most frequent first.
+fn colors(census: &Census) -> Vec<Color> {
+    census.by_count().into_iter().map(|(key, used)| Color { key, used, shown: Shown::of(key) }).collect()
+}
+
+/// What each colour becomes, and how many colours there are for those that do not stay. Wide steps of gradients may stay; a
+/// cell has one colour, or several where they look different.
+fn cells(colors: &[Color], size: u32, keeps_steps: bool) -> (ColorMap<u32>, usize) {
+    let mut cells: ColorMap<Vec<&Color>> = ColorMap::default();
+    let mut count = 0;
+    let mut into = |color| {
+        let Color { key, used, shown }: &Color = color;
+        if stays(used) || keeps_steps && used.is_flat() {
+            return (*key, *key);
+        }
         let size = if used.is_step() { (size / GRADIENT).max(1) } else { size };
-        let stays = stays(used) || keeps_steps && used.is_flat();
-        (*key, if stays { *key } else { *cells.entry(cell(*key, size, used.is_step())).or_insert(*key) })
+        let cell = cells.entry(cell(*key, size, used.is_step())).or_default();
+        if let Some(near) = cell.iter().find(|other| other.shown.distance(shown) <= MOST_APART) {
+            return (*key, near.key);
+        }
+        cell.push(color);
+        count += 1;
+        (*key, *key)
     };
-    let into = colors.iter().map(into).collect();
-    (into, cells.len())
+    let into = colors.iter().map(&mut into).collect();
+    (into, count)
 }
 
 /// The cell of a colour: no two kinds share one.
@@ -192,6 +218,8 @@ mod tests {
         assert!(merged.score.effective(75.0) >= 75.0);
         let colors = |pixels: &Pixels| Census::of(pixels, true).uses.len();
         assert!(2 * colors(&merged.pixels) < colors(&source));
+        let shown = |pixels: &Pixels, i: usize| Shown::of(census::key(pixels.rgba[i]));
+        assert!((0..SIZE * SIZE).all(|i| shown(&source, i).distance(&shown(&merged.pixels, i)) <= MOST_APART));
         let is_flat = |i: usize| [i % SIZE % 12, i / SIZE % 12].iter().all(|v| (4..8).contains(v));
         assert!((0..SIZE * SIZE).filter(|i| is_flat(*i)).all(|i| merged.pixels.rgba[i] == source.rgba[i]));
     }
