@@ -55,7 +55,9 @@ pub fn choose(source: Context<'_>, candidates: Vec<Candidate>, options: &Options
         bytes.reserve_exact(tail.len());
         bytes.extend_from_slice(tail);
         let metadata = state(MetadataState::Stripped);
-        let (score, worst) = (score.map(|score| score.whole), score.map(|score| score.worst));
+        // A sample has not seen every window.
+        let worst = score.filter(|_| check != Check::Sampled).map(|score| score.worst);
+        let score = score.map(|score| score.whole);
         return Outcome::Optimized(Encoded { bytes, info, method, score, worst, check, metadata, budget_cut });
     }
     let metadata = state(MetadataState::Kept);
@@ -103,6 +105,18 @@ mod tests {
         assert_eq!(chosen(1000, &[981], false), None);
         assert_eq!(chosen(1000, &[980], false), Some(980));
         assert_eq!(chosen(1000, &[], false), None);
+    }
+
+    #[test]
+    fn worst_window_is_unknown_to_a_sample() {
+        let worst = |check: Check| {
+            let sampled = Candidate { score: Some(Score::IDENTICAL), check, ..candidate(500, Method::JpegTranscode) };
+            match choose(context(1000, false), vec![sampled], &Options::default()) {
+                Outcome::Optimized(encoded) => (encoded.score.is_some(), encoded.worst.is_some()),
+                Outcome::Unchanged(_) => (false, false),
+            }
+        };
+        assert_eq!([worst(Check::Whole), worst(Check::Sampled)], [(true, true), (true, false)]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct Encoded {
     pub method: Method,
     /// SSIMULACRA2 against the source; `None` where it was not measured ([`Effort::Fast`](super::options::Effort)).
     pub score: Option<f64>,
-    /// The lowest score of any window of 128 pixels that is not flat; `None` where the score is.
+    /// The lowest score of any window of 128 pixels that is not flat; `None` where the score is, or is that of a sample.
     pub worst: Option<f64>,
     /// How the score was come by.
     pub check: Check,

@@ -156,7 +156,7 @@ impl Report {
                 bytes_out: Some(bytes.len() as u64),
                 method: Some(Method::Engine(encoded.method)),
                 score: encoded.score,
-                worst: encoded.worst.filter(|_| encoded.check != Check::Sampled),
+                worst: encoded.worst,
                 check: Some(encoded.check),
                 ..Self::new(Outcome::Optimized, None)
             },

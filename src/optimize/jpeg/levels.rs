@@ -7,9 +7,9 @@ use crate::optimize::quality::ssimulacra2::{Grid, Windows};
 
 /// How much wider a cell's dead zone is than usual, in [`UNIT`]s of a step.
 pub type Level = i8;
-/// The levels there are.
+/// The levels there are. Above the highest the low frequencies of a coarse source would go, all at once.
 pub const LOWEST: Level = -16;
-pub const HIGHEST: Level = 16;
+pub const HIGHEST: Level = 24;
 /// What a level changes a dead zone by, in quantization steps.
 pub const UNIT: f64 = 1.0 / 64.0;
 

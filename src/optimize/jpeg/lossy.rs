@@ -370,14 +370,8 @@ impl Trials<'_> {
             (true, false) => REFINING_TRIALS,
             (false, _) => SMALL_REFINING_TRIALS,
         };
-        let goal = Goal {
-            target: aim.target,
-            orientation: self.ways.orientation,
-            finest: *STEPS.end(),
-            slope: SLOPE,
-            trials,
-            enough,
-        };
+        let goal =
+            Goal { target: aim.target, orientation: self.ways.orientation, steps: STEPS, slope: SLOPE, trials, enough };
         (refine(&goal, first, &mut self), self.budget_cut)
     }
 }

@@ -5,6 +5,8 @@
 //! near the target; and a finer step for a few windows makes all others finer, too. Where windows that fall short hold most
 //! of what there is, as an object on a plain ground, a finer step is right all the same.
 
+use std::ops::RangeInclusive;
+
 use super::recompress::Setting;
 use crate::optimize::quality::score::Score;
 use crate::optimize::quality::ssimulacra2::{Grid, Part, Windows};
@@ -16,8 +18,8 @@ pub struct Goal {
     pub target: f64,
     /// EXIF's.
     pub orientation: u8,
-    /// The finest step of the dial, and points of score that a step brings.
-    pub finest: i32,
+    /// The steps of the dial, coarse to fine, and points of score that a step brings.
+    pub steps: RangeInclusive<i32>,
     pub slope: f64,
     /// Trials of the whole at the most, and after how many of them what holds is good enough.
     pub trials: usize,
@@ -46,9 +48,18 @@ pub trait Trials {
 /// A score this much above the target is near enough, and what the vernier aims at.
 const TOLERANCE: f64 = 0.4;
 const AIM: f64 = 0.1;
+/// What holds is not good enough while it lies this much above the target: each such excess is worth another trial.
+const EXCESS_PER_TRIAL: f64 = 1.2;
 /// Points of score that a level of the whole costs, before it was tried, and what a trial may say of it.
 const PER_LEVEL: f64 = 0.2;
 const PER_LEVEL_RANGE: (f64, f64) = (0.08, 0.8);
+/// Levels that changed the whole by less than so many points each, of so many at the least, are spent.
+const SPENT_PER_LEVEL: f64 = 0.05;
+const LEAST_LEVELS: f64 = 2.0;
+/// Points that everything lies above the target for which a coarser step is tried at once, and the share of these that it is
+/// to take: windows lose more than the whole.
+const FAR: f64 = 2.5;
+const COARSER_SHARE: f64 = 0.4;
 /// Levels that the whole goes by at a time.
 const MOST_LEVELS: f64 = 8.0;
 /// Where more than this share of all cells that are not flat fail, the level of the whole is too high.
@@ -96,6 +107,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         even = vernier.towards(0.0, excess);
     }
     let mut next = Setting { step: setting.step, levels: levels.with_even(even) };
+    let mut steps = Steps { fails_at: goal.steps.start() - 1, finer: 0 };
     let (mut now, mut failures, mut bias, mut predicted) = (first, 0, 0.0_f64, None::<f64>);
     for left in (0..goal.trials).rev() {
         if next == now.setting {
@@ -104,7 +116,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         let Some((score, windows)) = trials.whole(&next) else { break };
         let before = std::mem::replace(&mut now, Tried { setting: next, score, windows });
         best.offer(&now);
-        if goal.is_near(&now) || best.tried.is_some() && goal.trials - left >= goal.enough {
+        if goal.is_near(&now) || best.excess().is_some_and(|excess| goal.is_enough(goal.trials - left, excess)) {
             break;
         }
         vernier.learn(goal, &before, &now);
@@ -113,8 +125,10 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         if let Some(worst) = predicted.take() {
             bias = (bias + worst - now.score.worst).clamp(0.0, MOST_BIAS);
         }
-        let is_late = best.tried.is_none() && left <= LATE;
-        next = if lacking > 0.0 && (is_late || failures > MOST_NARROWED || failures > 1 && lacking > MUCH) {
+        let is_stuck = left <= LATE || failures > MOST_NARROWED || failures > 1 && lacking > MUCH;
+        next = if let Some(setting) = steps.other(goal, &before, &now, best.tried.as_ref()) {
+            setting
+        } else if lacking > 0.0 && best.tried.is_none() && is_stuck {
             // What narrower dead zones did not mend, and what the last trials are for: a finer step.
             let (setting, windows) = goal.mended(&now, MOST_NARROWED, bias, trials);
             predicted = Some(windows.worst());
@@ -124,6 +138,47 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         };
     }
     best.tried
+}
+
+/// Steps that no level stands in for.
+struct Steps {
+    /// The finest step at which something failed below one that held, or the one before the coarsest.
+    fails_at: i32,
+    /// How many times the step became finer for the whole's sake.
+    finer: u32,
+}
+
+impl Steps {
+    /// A finer step where the whole falls short and narrower dead zones bring it nothing more, a coarser one where
+    /// everything lies far above; `None` where levels are what to change.
+    fn other(&mut self, goal: &Goal, before: &Tried, now: &Tried, best: Option<&Tried>) -> Option<Setting> {
+        let surplus = now.score.effective(goal.target) - goal.target;
+        let step = match best {
+            None if goal.excess(now) < 0.0 && is_spent(before, now) => {
+                let steps = ((AIM - goal.excess(now)) / goal.slope).ceil() as i32;
+                self.finer += 1;
+                (now.setting.step + (steps << self.finer)).min(*goal.steps.end())
+            }
+            Some(_) if surplus > FAR || surplus > TOLERANCE && is_spent(before, now) => {
+                let steps = (surplus * COARSER_SHARE / goal.slope).max(1.0) as i32;
+                (now.setting.step - steps).max(self.fails_at + 1)
+            }
+            Some(best) if surplus < 0.0 && best.setting.step > now.setting.step => {
+                self.fails_at = self.fails_at.max(now.setting.step);
+                i32::midpoint(best.setting.step, self.fails_at)
+            }
+            _ => return None,
+        };
+        let is_known = step == now.setting.step || best.is_some_and(|best| step == best.setting.step);
+        (!is_known).then(|| Setting { step, levels: now.setting.levels.clone() })
+    }
+}
+
+/// Whether levels between two trials of a step changed the whole by next to nothing.
+fn is_spent(before: &Tried, now: &Tried) -> bool {
+    let levels = (now.setting.levels.even - before.setting.levels.even).abs();
+    let points = (now.score.at_all_scales() - before.score.at_all_scales()).abs();
+    now.setting.step == before.setting.step && levels >= LEAST_LEVELS && points < SPENT_PER_LEVEL * levels
 }
 
 /// One level for the whole, as high as it may be.
@@ -144,29 +199,33 @@ impl Vernier {
     fn learn(&mut self, goal: &Goal, before: &Tried, now: &Tried) {
         let even = now.setting.levels.even;
         let levels = even - before.setting.levels.even;
+        if now.setting.step != before.setting.step {
+            (self.held, self.failed) = (None, None);
+        }
         if levels.abs() >= 0.5 && now.setting.step == before.setting.step {
             let seen = (before.score.whole - now.score.whole) / levels;
             self.per_level = seen.clamp(PER_LEVEL_RANGE.0, PER_LEVEL_RANGE.1);
         }
-        if now.score.effective(goal.target) >= goal.target {
+        if goal.holds(now) {
             self.held = Some(self.held.map_or(even, |held| held.max(even)));
         } else if goal.excess(now) < 0.0 || goal.share_failing(now) > MANY_FAILING {
             self.failed = Some(self.failed.map_or(even, |failed| failed.min(even)));
         }
     }
 
-    /// What to try next: another level for the whole, and narrower dead zones where windows failed.
+    /// What to try next: another level for the whole, narrower dead zones where windows failed, and where none did wider
+    /// ones than were allowed before.
     fn next(&self, goal: &Goal, now: &Tried) -> Setting {
         let levels = &now.setting.levels;
         let mut even = self.towards(levels.even, goal.excess(now));
         match (self.held, self.failed) {
-            (held, Some(failed)) if even >= failed => {
-                even = held.map_or(failed - 1.0, |held| f64::midpoint(held, failed));
-            }
-            (Some(held), Some(_)) if even <= held => even = held,
+            (Some(held), Some(failed)) if even <= held || even >= failed => even = f64::midpoint(held, failed),
+            (None, Some(failed)) if even >= failed => even = failed - 1.0,
             _ => {}
         }
-        let levels = levels.narrowed(&now.windows, goal.floor(now), goal.orientation).with_even(even);
+        let floor = goal.floor(now);
+        let levels = if goal.holds(now) { &levels.freed(&now.windows, floor, goal.orientation) } else { levels };
+        let levels = levels.narrowed(&now.windows, floor, goal.orientation).with_even(even);
         Setting { step: now.setting.step, levels }
     }
 }
@@ -187,7 +246,17 @@ impl Goal {
     }
 
     fn is_near(&self, tried: &Tried) -> bool {
-        tried.score.effective(self.target) >= self.target && self.excess(tried) <= TOLERANCE
+        self.holds(tried) && self.excess(tried) <= TOLERANCE
+    }
+
+    /// Whether what was found in so many trials is good enough.
+    fn is_enough(&self, trials: usize, excess: f64) -> bool {
+        trials >= self.enough + (excess / EXCESS_PER_TRIAL) as usize
+    }
+
+    /// Whether everything reaches what it must.
+    fn holds(&self, tried: &Tried) -> bool {
+        tried.score.effective(self.target) >= self.target
     }
 
     /// How many of the cells that are not flat lack something.
@@ -289,7 +358,7 @@ impl Mending<'_> {
     /// The most promising step that is still open.
     fn next_step(&self) -> Option<i32> {
         let (before, least) = (self.setting.step, self.lacks_at + 1);
-        let most = self.held.as_ref().map_or(self.goal.finest, |(held, _)| held.step - 1);
+        let most = self.held.as_ref().map_or(*self.goal.steps.end(), |(held, _)| held.step - 1);
         let steps = ((AIM - self.surplus) / self.per_step).ceil() as i32;
         let mut step = (before + steps).max(least).min(most);
         if self.held.is_some() {
@@ -323,6 +392,11 @@ struct Best {
 }
 
 impl Best {
+    /// Points of the whole above the target.
+    fn excess(&self) -> Option<f64> {
+        self.tried.as_ref().map(|tried| tried.score.at_all_scales() - self.target)
+    }
+
     fn offer(&mut self, tried: &Tried) {
         let holds = tried.score.effective(self.target) >= self.target;
         if holds && self.tried.as_ref().is_none_or(|best| tried.score.whole < best.score.whole) {
@@ -334,13 +408,15 @@ impl Best {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::jpeg::levels::Levels;
 
-    const GOAL: Goal = Goal { target: 75.0, orientation: 1, finest: 400, slope: 0.175, trials: 6, enough: 4 };
+    const GOAL: Goal = Goal { target: 75.0, orientation: 1, steps: 20..=400, slope: 0.175, trials: 6, enough: 4 };
     const GRID: Grid = Grid { columns: 12, rows: 10 };
 
     /// A picture whose windows score by the level of their place; the first few lie below the others.
     struct Model {
         lacking: f32,
+        per_level: f32,
         wholes: usize,
         parts: usize,
     }
@@ -353,7 +429,7 @@ mod tests {
                 let pixel = (left * 64 + 64, top * 64 + 64);
                 let level = f32::from(setting.levels.level_at(pixel.0, pixel.1));
                 let below = if left < 2 && top < 2 { self.lacking } else { 0.0 };
-                let score = 74.0 + 0.2 * (setting.step - 250) as f32 - 0.5 * level - below;
+                let score = 74.0 + 0.2 * (setting.step - 250) as f32 - self.per_level * level - below;
                 windows.set(left, top, Some(score));
             }
             windows
@@ -370,11 +446,14 @@ mod tests {
         }
 
         fn refined(lacking: f32, step: i32) -> (Option<Tried>, Self) {
-            let mut model = Self { lacking, wholes: 0, parts: 0 };
+            Self { lacking, per_level: 0.5, wholes: 0, parts: 0 }.refined_from(step)
+        }
+
+        fn refined_from(mut self, step: i32) -> (Option<Tried>, Self) {
             let setting = Setting::of_step(step);
-            let (score, windows) = model.score(&setting);
-            let found = refine(&GOAL, Tried { setting, score, windows }, &mut model);
-            (found, model)
+            let (score, windows) = self.score(&setting);
+            let found = refine(&GOAL, Tried { setting, score, windows }, &mut self);
+            (found, self)
         }
     }
 
@@ -407,7 +486,7 @@ mod tests {
 
     #[test]
     fn near_first_trial_costs_no_other() {
-        let mut model = Model { lacking: 0.0, wholes: 0, parts: 0 };
+        let mut model = Model { lacking: 0.0, per_level: 0.5, wholes: 0, parts: 0 };
         let setting = Setting::of_step(247);
         let windows = model.windows(&setting);
         let first = Tried { setting, score: Score::of_whole(75.2), windows };
@@ -429,6 +508,68 @@ mod tests {
         assert!(found.score.effective(75.0) >= 75.0 && found.setting.step > 250, "{found:?}");
         // The others give back what the step brought them.
         assert!(found.score.whole < 77.0 && found.setting.levels.even > 8.0, "{:?} {}", found.score, model.wholes);
+    }
+
+    #[test]
+    fn short_whole_gets_a_finer_step_where_levels_bring_none() {
+        for step in [238, 242, 246] {
+            let model = Model { lacking: 0.0, per_level: 0.0, wholes: 0, parts: 0 };
+            let found = model.refined_from(step).0.unwrap();
+            assert!((75.0..77.0).contains(&found.score.whole), "{step}: {:?}", found.score);
+        }
+    }
+
+    #[test]
+    fn steps_are_bracketed_where_everything_lies_far_above() {
+        let tried = |step: i32, whole: f64| {
+            let windows = Windows::filled(GRID, 80.0);
+            Tried { setting: Setting::of_step(step), score: Score::of_whole(whole), windows }
+        };
+        let mut steps = Steps { fails_at: 19, finer: 0 };
+        let mut other = |before: &Tried, now: &Tried, best: &Tried| {
+            steps.other(&GOAL, before, now, Some(best)).map(|setting| setting.step)
+        };
+        let [near, far, fails] = [tried(300, 75.3), tried(300, 82.0), tried(284, 74.0)];
+        assert_eq!(other(&fails, &near, &near), None);
+        assert_eq!(other(&near, &far, &far), Some(284));
+        assert_eq!(other(&near, &tried(40, 99.0), &tried(40, 99.0)), Some(20));
+        assert_eq!(other(&far, &fails, &far), Some(292));
+        assert_eq!(other(&fails, &tried(292, 79.0), &tried(292, 79.0)), Some(285));
+        assert_eq!(other(&far, &tried(284, 74.0), &tried(285, 76.0)), None);
+    }
+
+    #[test]
+    fn whole_far_above_is_worth_more_trials() {
+        assert!(GOAL.is_enough(4, 1.0) && !GOAL.is_enough(4, 1.5) && !GOAL.is_enough(5, 2.5));
+    }
+
+    #[test]
+    fn vernier_tries_between_what_held_and_failed() {
+        let tried = |even: f64, whole: f64| {
+            let setting = Setting { step: 250, levels: Levels::over((768, 640), even) };
+            Tried { setting, score: Score::of_whole(whole), windows: Windows::filled(GRID, 80.0) }
+        };
+        let mut vernier = Vernier { per_level: 0.1, held: Some(4.0), failed: Some(8.0) };
+        let next = |vernier: &Vernier, even, whole| vernier.next(&GOAL, &tried(even, whole)).levels.even.round() as i32;
+        assert_eq!(next(&vernier, 8.0, 74.0), 6);
+        vernier.failed = None;
+        assert_eq!(next(&vernier, 4.0, 75.3), 6);
+    }
+
+    #[test]
+    fn levels_go_further_where_everything_held() {
+        let levels = Levels::over((768, 640), 8.0).freed(&Windows::filled(GRID, 69.7), 69.0, 1);
+        let setting = Setting { step: 250, levels: levels.with_even(20.0) };
+        let next = |whole: f64, windows: f32| {
+            let now = Tried {
+                setting: setting.clone(),
+                score: Score::of_whole(whole),
+                windows: Windows::filled(GRID, windows),
+            };
+            let next = Vernier { per_level: 0.2, held: None, failed: None }.next(&GOAL, &now).levels.level_at(0, 0);
+            next - now.setting.levels.level_at(0, 0)
+        };
+        assert!(next(78.0, 73.0) > 3 && next(74.0, 73.0) <= 0);
     }
 
     #[test]

@@ -9,7 +9,11 @@ mod jpeg_file;
 
 use jpeg_file::{Jpeg, adobe, jfif};
 
-use super::libjpeg::{Coded, Script};
+use super::about::About;
+use super::libjpeg::tests::picture;
+use super::libjpeg::{Coded, Script, encode};
+use super::lossy;
+use super::orientation::UPRIGHT;
 use crate::optimize::jpeg::dct::coefficients::{Blocks, ColorModel};
 use crate::optimize::{Budget, MetadataPolicy, Options, Outcome, Quality};
 
@@ -88,4 +92,26 @@ fn lossless_rewriting_keeps_every_coefficient() {
         }
     }
     assert!(rewritten > 100, "{rewritten}");
+}
+
+#[test]
+fn lower_target_makes_no_larger_file() {
+    for (scale, amplitude) in [(6, 40), (60, 24), (140, 60)] {
+        let mut planes = picture(400, 300, 2, 2);
+        let mut random = random(7);
+        // Grain in the right half.
+        for (i, sample) in planes.planes[0].samples.iter_mut().enumerate().filter(|(i, _)| i % 400 >= 200) {
+            *sample = (i16::from(*sample) + random(amplitude) - amplitude / 2 + (i % 3) as i16).clamp(0, 255) as u8;
+        }
+        let file = encode(&planes, scale).unwrap();
+        let about = About { file: &file, max_scans: 100, bytes: file.len(), orientation: UPRIGHT, to_srgb: None };
+        let size = |target: f64| {
+            let source = Coded::read(&file, 100).unwrap();
+            let found = lossy::to_target(source, about, target, Budget::UNLIMITED).unwrap().candidate;
+            assert!(found.as_ref().is_none_or(|found| found.score.unwrap().effective(target) >= target));
+            found.map_or(file.len(), |found| found.bytes.len())
+        };
+        let sizes = [50.0, 60.0, 70.0, 75.0, 80.0, 90.0].map(size);
+        assert!(sizes.is_sorted() && sizes[0] < file.len(), "{scale}: {sizes:?}");
+    }
 }

@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::classify::Kind;
 use super::merge::{self, Merged};
-use super::near_lossless::{self, Kept, Rounded};
+use super::near_lossless;
 use super::pack::{self, Known};
 use super::pixels::Channels;
 use super::quantize::{self, Found, Indexed};
+use super::residuals::{Kept, Rounded};
 use crate::optimize::color::ToSrgb;
 use crate::optimize::quality::backgrounds::Views;
 use crate::optimize::quality::census::Census;
-use crate::optimize::quality::score::{ROUNDING, Score};
+use crate::optimize::quality::higher_targets::{higher_targets, is_too_high};
+use crate::optimize::quality::score::Score;
 use crate::optimize::quality::search::Verdict;
 use crate::optimize::{Budget, Effort, Method};
 
@@ -59,28 +61,14 @@ pub const NOTHING: Lossy = Lossy { coded: None, budget_cut: false };
 /// Of a picture this small both ways are tried: neither costs much.
 const SMALL_PIXELS: usize = 1 << 16;
 
-/// A search that ends so many points too high is followed by those for higher targets: finer steps are not always larger,
-/// and no lower target may make a larger file. The default target itself is searched for once.
-const TOO_HIGH: f64 = 1.5;
-/// Higher targets below the default, with it; and by how much one above lies higher.
-const RUNGS: [f64; 2] = [60.0, 75.0];
-const HIGHER: f64 = 5.0;
-
-/// Which higher targets may find smaller files.
-fn rungs(target: f64) -> impl Iterator<Item = f64> {
-    let below = RUNGS.map(|rung| rung + ROUNDING).into_iter().filter(move |rung| *rung > target);
-    let is_above = RUNGS.iter().all(|rung| rung + ROUNDING < target);
-    below.chain(is_above.then_some(target + HIGHER))
-}
-
 /// The smallest file found that reaches the target.
 ///
 /// # Errors
 /// oxipng's own words.
 pub fn to_target(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, String> {
     let mut best = search(known, aim, budget)?;
-    let is_too_high = |coded: &Coded| coded.score.effective(aim.target) > aim.target + TOO_HIGH;
-    for target in rungs(aim.target) {
+    let is_too_high = |coded: &Coded| is_too_high(coded.score, aim.target);
+    for target in higher_targets(aim.target) {
         if best.budget_cut || !best.coded.as_ref().is_some_and(is_too_high) {
             break;
         }

@@ -5,55 +5,17 @@
 //! the filters because half of each error is gone at the next pixel. Of residuals that are nearly zero all channels
 //! become zero together: runs of zeros cost next to nothing. How nearly depends on how busy the place is.
 
-use std::collections::HashSet;
-use std::hash::BuildHasherDefault;
-
 use rgb::RGBA8;
 
-use super::lattice::{FRACTION, Lattice, MOST_CARRIED};
+use super::dead_zones::DeadZones;
 use super::pixels::Channels;
+use super::residuals::{Kept, Places, Rounded, round};
 use super::sample_tiles;
 use crate::optimize::picture::Pixels;
 use crate::optimize::quality::backgrounds::Views;
-use crate::optimize::quality::census::{self, Census, ColorHasher, Use};
 use crate::optimize::quality::score::Score;
 use crate::optimize::quality::search::{Search, Trial, Verdict};
-
-/// Colours that stay exact, since eyes hold them beside what is like them: in drawings those of flat areas, in any picture
-/// those of thin lines, dots and text.
-#[derive(Default)]
-pub struct Kept {
-    colors: HashSet<u32, BuildHasherDefault<ColorHasher>>,
-    /// Whether flat pixels stay, of whatever colour: steps of gradients above all.
-    flat: bool,
-}
-
-impl Kept {
-    #[must_use]
-    pub fn new(census: &Census, is_graphic: bool) -> Self {
-        let is_kept =
-            |used: &Use| used.is_mark() && used.is_clean() || is_graphic && (used.is_ground() || used.is_mark());
-        let colors = census.uses.iter().filter(|(_, used)| is_kept(used)).map(|(key, _)| *key).collect();
-        Self { colors, flat: false }
-    }
-
-    fn has(&self, pixels: &Pixels, x: usize, y: usize) -> bool {
-        let is_of_color = || self.colors.contains(&census::key(pixels.row(y)[x]));
-        !self.colors.is_empty() && is_of_color() || self.flat && pixels.is_flat(x, y)
-    }
-}
-
-/// A picture whose residuals were rounded.
-pub struct Rounded {
-    /// Pixels.
-    pub width: usize,
-    pub height: usize,
-    pub channels: Channels,
-    /// Row by row, as many to a pixel as it has channels.
-    pub samples: Vec<u8>,
-    /// Against the source.
-    pub score: Score,
-}
+use crate::optimize::quality::ssimulacra2::Windows;
 
 /// Finest and coarsest distance between the values that a residual can take, in levels of 255: below the one nothing is
 /// saved that counts, above the other no target is reached.
@@ -61,8 +23,9 @@ const FINEST: f64 = 2.0;
 const COARSEST: f64 = 64.0;
 /// Steps of the search are 48ths of a power of two, from coarse to fine.
 const STEPS_PER_OCTAVE: f64 = 48.0;
-/// Points of score that a step brings near the usual targets.
+/// Points of score that a step brings near the usual targets, and below the default: there dead zones reach texture.
 const SLOPE: f64 = 0.33;
+const SLOPE_BELOW: f64 = 0.6;
 /// The step that reaches a score of 75, over photographs.
 const FIRST: f64 = 99.0;
 const TOLERANCE: f64 = 0.6;
@@ -70,48 +33,119 @@ const TOLERANCE: f64 = 0.6;
 const SAMPLE_TRIALS: usize = 6;
 /// A sample scores higher than the picture it is from, by this much on average.
 const SAMPLE_BIAS: f64 = 3.0;
+/// Points above the target that a search aims at.
+const MARGIN: f64 = 0.25;
+/// From so many points above the target on, coarser residuals come before narrower dead zones: windows of now tell little
+/// of those then.
+const FAR_ABOVE: f64 = 3.0;
+/// Points that single windows lose for each one that the whole loses.
+const WINDOWS_LOSE: f64 = 1.3;
+
 /// The picture with the coarsest residuals found that reach the target; `None` where none do. At most `trials` are made
 /// of the whole, fewer where `goes_on` says so; where to begin is searched for on a sample.
 pub fn to_target(
     pixels: &Pixels,
-    mut kept: Kept,
+    kept: Kept,
     channels: Channels,
     views: &Views<'_>,
     target: f64,
     trials: usize,
-    mut goes_on: impl FnMut() -> Verdict,
+    goes_on: impl FnMut() -> Verdict,
 ) -> Option<Rounded> {
-    let first = (FIRST + (target - 75.0) / SLOPE).round() as i32;
-    let search = |target, first, trials| {
-        let steps = 0..=((COARSEST / FINEST).log2() * STEPS_PER_OCTAVE) as i32;
-        Search { steps, first, target, tolerance: TOLERANCE, trials, slope: SLOPE }
-    };
-    // Colours and little rounding leave most graphics flat; else each flat pixel must stay, which costs bytes.
-    let mut scored = |pixels: &Pixels, views: &Views<'_>, step| {
-        let rounded = round(pixels, &kept, channels, distance(step)).scored(views);
-        if kept.flat || rounded.score.keeps_flat() {
-            return rounded;
-        }
-        kept.flat = true;
-        round(pixels, &kept, channels, distance(step)).scored(views)
-    };
-    let mut by_sample = || {
+    let mut rounding = Rounding { kept, zones: DeadZones::default(), channels };
+    let first = rounding.first_by_sample(pixels, views, target).unwrap_or_else(|| usual_step(target));
+    rounding.coarsest(pixels, views, target, first, trials, goes_on)
+}
+
+/// How a picture is rounded, as far as trials have told.
+struct Rounding {
+    kept: Kept,
+    zones: DeadZones,
+    channels: Channels,
+}
+
+impl Rounding {
+    /// The step that reaches the target on a sample of a large picture.
+    fn first_by_sample(&mut self, pixels: &Pixels, views: &Views<'_>, target: f64) -> Option<i32> {
         let sample = sample_tiles::of(pixels)?;
         let views = views.of_sample(&sample);
-        let mut score = |step| scored(&sample, &views, step).score.whole;
-        run(&search(target + SAMPLE_BIAS, first, SAMPLE_TRIALS), |step| (score(step), Verdict::Continue))
-    };
-    let first = by_sample().map_or(first, |trial| trial.step);
-    let mut best: Option<(f64, Rounded)> = None;
-    run(&search(target, first, trials), |step| {
-        let rounded = scored(pixels, views, step);
-        let score = rounded.score.effective(target);
-        if score >= target && best.as_ref().is_none_or(|(best, _)| score <= *best) {
-            best = Some((score, rounded));
+        let search = search(target + SAMPLE_BIAS, usual_step(target), SAMPLE_TRIALS);
+        let score = |step| (self.scored(&sample, &views, step).0.score.whole, Verdict::Continue);
+        run(&search, score).map(|trial| trial.step)
+    }
+
+    /// Searches from a step on. Where single windows fail that the whole does not need, dead zones become narrower there,
+    /// and the search begins anew.
+    fn coarsest(
+        &mut self,
+        pixels: &Pixels,
+        views: &Views<'_>,
+        target: f64,
+        mut first: i32,
+        mut trials: usize,
+        mut goes_on: impl FnMut() -> Verdict,
+    ) -> Option<Rounded> {
+        let mut best: Option<(f64, Rounded)> = None;
+        loop {
+            let mut next = None;
+            run(&search(target, first, trials), |step| {
+                trials -= 1;
+                let (rounded, windows) = self.scored(pixels, views, step);
+                let score = rounded.score;
+                let effective = score.effective(target);
+                if effective >= target && best.as_ref().is_none_or(|(best, _)| effective <= *best) {
+                    best = Some((effective, rounded));
+                }
+                let verdict = goes_on();
+                if trials == 0 || verdict == Verdict::Stop {
+                    return (effective, Verdict::Stop);
+                }
+                let excess = score.without_windows(target) - target - MARGIN;
+                let floor = Score::floor(target) + excess * WINDOWS_LOSE;
+                if score.is_bound_by_windows(target)
+                    && excess < FAR_ABOVE
+                    && self.zones.narrow(&windows, (pixels.width, pixels.height), floor)
+                {
+                    next = Some(step - (excess / slope(target)).round() as i32);
+                    return (effective, Verdict::Stop);
+                }
+                (effective, verdict)
+            });
+            match next {
+                Some(step) => first = step,
+                None => return best.map(|(_, rounded)| rounded),
+            }
         }
-        (score, goes_on())
-    });
-    best.map(|(_, rounded)| rounded)
+    }
+
+    /// The picture with residuals of this step. Colours and little rounding leave most graphics flat; else each flat pixel
+    /// must stay, which costs bytes.
+    fn scored(&mut self, pixels: &Pixels, views: &Views<'_>, step: i32) -> (Rounded, Vec<Windows>) {
+        let round = |kept: &Kept| {
+            let places = Places { kept, zones: &self.zones };
+            round(pixels, places, self.channels, distance(step)).scored(views)
+        };
+        let rounded = round(&self.kept);
+        if self.kept.flat || rounded.0.score.keeps_flat() {
+            return rounded;
+        }
+        self.kept.flat = true;
+        round(&self.kept)
+    }
+}
+
+/// The step that reaches the target, over photographs.
+fn usual_step(target: f64) -> i32 {
+    (FIRST + (target - 75.0) / slope(target)).round() as i32
+}
+
+fn slope(target: f64) -> f64 {
+    if target < 75.0 { SLOPE_BELOW } else { SLOPE }
+}
+
+fn search(target: f64, first: i32, trials: usize) -> Search {
+    let steps = 0..=((COARSEST / FINEST).log2() * STEPS_PER_OCTAVE) as i32;
+    Search { steps, first, target, tolerance: TOLERANCE, trials, slope: slope(target) }
 }
 
 fn run(search: &Search, mut trial: impl FnMut(i32) -> (f64, Verdict)) -> Option<Trial> {
@@ -125,176 +159,23 @@ fn distance(step: i32) -> f64 {
 }
 
 impl Rounded {
-    /// Refused where the picture is too small for a score.
-    fn scored(mut self, views: &Views<'_>) -> Self {
+    /// With its score, refused where the picture is too small for one, and the windows over each background.
+    fn scored(mut self, views: &Views<'_>) -> (Self, Vec<Windows>) {
         let score = match self.channels.count() {
-            1 => views.score(|y, row| self.fill::<1>(y, row)),
-            2 => views.score(|y, row| self.fill::<2>(y, row)),
-            3 => views.score(|y, row| self.fill::<3>(y, row)),
-            _ => views.score(|y, row| self.fill::<4>(y, row)),
+            1 => views.score_with_windows(|y, row| self.fill::<1>(y, row)),
+            2 => views.score_with_windows(|y, row| self.fill::<2>(y, row)),
+            3 => views.score_with_windows(|y, row| self.fill::<3>(y, row)),
+            _ => views.score_with_windows(|y, row| self.fill::<4>(y, row)),
         };
-        self.score = score.unwrap_or(Score::REFUSED);
-        self
+        let (score, windows) = score.unwrap_or((Score::REFUSED, Vec::new()));
+        self.score = score;
+        (self, windows)
     }
 
     /// A row of the picture as it is shown.
     fn fill<const N: usize>(&self, y: usize, row: &mut [RGBA8]) {
         let samples = self.samples[y * self.width * N..].as_chunks::<N>().0;
         row.iter_mut().zip(samples).for_each(|(pixel, samples)| *pixel = pixel_of(*samples));
-    }
-}
-
-fn round(pixels: &Pixels, kept: &Kept, channels: Channels, distance: f64) -> Rounded {
-    let samples = match channels {
-        Channels::Gray => round_channels::<1>(pixels, kept, distance),
-        Channels::GrayAlpha => round_channels::<2>(pixels, kept, distance),
-        Channels::Rgb => round_channels::<3>(pixels, kept, distance),
-        Channels::Rgba => round_channels::<4>(pixels, kept, distance),
-    };
-    Rounded { width: pixels.width, height: pixels.height, channels, samples, score: Score::REFUSED }
-}
-
-fn round_channels<const N: usize>(pixels: &Pixels, kept: &Kept, distance: f64) -> Vec<u8> {
-    let mut samples = Vec::with_capacity(pixels.rgba.len() * N);
-    let mut rounder = Rounder::<N>::new(pixels, kept, distance);
-    for y in 0..pixels.height {
-        rounder.round_row(y);
-        samples.extend(rounder.row.iter().flat_map(|pixel| pixel.map(|v| v as u8)));
-    }
-    samples
-}
-
-/// Each of four neighbours gets so many 32nds of an error, 5/8 of it in all: with less, areas change their mean; with
-/// more, grain costs more than it brings.
-const SHARE: i32 = 5;
-/// Where neighbours differ by fewer levels than this, a place is smooth.
-const SMOOTH: i32 = 3;
-/// Of the smoothest places the dead zone is this share of the distance: more shows as scales on a sky, less costs bytes.
-const FINEST_DEAD_ZONE: f64 = 0.25;
-/// Below this distance a quarter of it would leave so many values that nothing tells the picture from any other.
-const LEAST_HALVED: f64 = 8.0;
-/// Rounds one picture, row by row.
-struct Rounder<'a, const N: usize> {
-    pixels: &'a Pixels,
-    coarse: Lattice,
-    /// Half as coarse, for smooth places: there a step is seen.
-    fine: Lattice,
-    /// Half as coarse again, for skies: where neighbours are the same but for a level a step shows as a scale.
-    finest: Lattice,
-    finest_dead_zone: i32,
-    /// The last row, rounded.
-    row: Vec<[i32; N]>,
-    /// What the row above carries to each pixel, and what this one carries on.
-    carried: Vec<[i32; N]>,
-    carrying: Vec<[i32; N]>,
-    /// How much neighbours differ around each pixel, in 16ths of a level.
-    business: Vec<i32>,
-    kept: &'a Kept,
-}
-
-impl<'a, const N: usize> Rounder<'a, N> {
-    /// Channels that hold colour; one more is alpha, which stays as it is.
-    const COLORS: usize = if N.is_multiple_of(2) { N - 1 } else { N };
-
-    fn new(pixels: &'a Pixels, kept: &'a Kept, distance: f64) -> Self {
-        let width = pixels.width;
-        Self {
-            pixels,
-            coarse: Lattice::new(distance),
-            fine: Lattice::new(distance / 2.0),
-            finest: Lattice::new(if distance < LEAST_HALVED { distance / 2.0 } else { distance / 4.0 }),
-            finest_dead_zone: (distance * FINEST_DEAD_ZONE * f64::from(1 << FRACTION)) as i32,
-            row: vec![[0; N]; width],
-            carried: vec![[0; N]; width + 2],
-            carrying: vec![[0; N]; width + 2],
-            business: vec![0; width],
-            kept,
-        }
-    }
-
-    fn round_row(&mut self, y: usize) {
-        let source = self.pixels.row(y);
-        let above = self.pixels.row(y.saturating_sub(1));
-        self.watch(y);
-        std::mem::swap(&mut self.carried, &mut self.carrying);
-        self.carrying.fill([0; N]);
-        let (mut left, mut ahead) = ([0; N], [0; N]);
-        for (x, pixel) in source.iter().enumerate() {
-            let predicted: [i32; N] = std::array::from_fn(|c| (left[c] + self.row[x][c]) >> 1);
-            let samples = samples::<N>(*pixel);
-            let wanted: [i32; N] =
-                std::array::from_fn(|c| (samples[c] << FRACTION) + ahead[c] + self.carried[x + 1][c]);
-            let is_kept = pixel.a != 0 && self.kept.has(self.pixels, x, y);
-            let rounded = if pixel.a == 0 {
-                // Not seen: colours cost nothing as foretold.
-                std::array::from_fn(|c| if c < Self::COLORS { predicted[c] } else { samples[c] })
-            } else if is_kept {
-                samples
-            } else {
-                let neighbours = [source[x.saturating_sub(1)], above[x]];
-                self.round_pixel(x, predicted, wanted, samples, clipped(samples, neighbours))
-            };
-            ahead = [0; N];
-            if pixel.a != 0 && !is_kept {
-                for c in 0..Self::COLORS {
-                    let most = MOST_CARRIED << FRACTION;
-                    let error = wanted[c] - (rounded[c] << FRACTION);
-                    let share = (error.clamp(-most, most) * SHARE) >> 5;
-                    ahead[c] = share;
-                    (x..x + 3).for_each(|x| self.carrying[x][c] += share);
-                }
-            }
-            self.row[x] = rounded;
-            left = rounded;
-        }
-    }
-
-    /// One pixel, rounded: what is clipped stays; then its residuals are all zero, or each the nearest value.
-    fn round_pixel(
-        &self,
-        x: usize,
-        predicted: [i32; N],
-        wanted: [i32; N],
-        samples: [i32; N],
-        clipped: [bool; N],
-    ) -> [i32; N] {
-        let residual: [i32; N] = std::array::from_fn(|c| wanted[c] - (predicted[c] << FRACTION));
-        let business = self.business[x] >> FRACTION;
-        let (lattice, dead_zone) = match business {
-            0 => (&self.finest, self.finest_dead_zone),
-            1..SMOOTH => (&self.fine, self.coarse.dead_zone[business as usize]),
-            _ => (&self.coarse, self.coarse.dead_zone[business as usize]),
-        };
-        let is_dead = |c: usize| residual[c].abs() <= dead_zone && (!clipped[c] || predicted[c] == samples[c]);
-        let dead = (0..Self::COLORS).all(is_dead);
-        std::array::from_fn(|c| {
-            if c >= Self::COLORS || clipped[c] {
-                samples[c]
-            } else if dead {
-                predicted[c]
-            } else {
-                lattice.round(predicted[c], (residual[c] + (1 << (FRACTION - 1))) >> FRACTION)
-            }
-        })
-    }
-
-    /// Notes how busy each place of a row is.
-    fn watch(&mut self, y: usize) {
-        let row = self.pixels.row(y);
-        let above = self.pixels.row(y.saturating_sub(1));
-        let difference = |a: RGBA8, b: RGBA8| {
-            let of = |a: u8, b: u8| i32::from(a.abs_diff(b));
-            of(a.r, b.r).max(of(a.g, b.g)).max(of(a.b, b.b))
-        };
-        let (mut left, mut before) = (row[0], 0);
-        for (x, pixel) in row.iter().enumerate() {
-            let right = *row.get(x + 1).unwrap_or(pixel);
-            let sum = difference(left, *pixel) + difference(above[x], *pixel) + difference(right, *pixel);
-            let here = (sum << FRACTION) / 3;
-            before = (2 * self.business[x] + here + before) >> 2;
-            self.business[x] = before;
-            left = *pixel;
-        }
     }
 }
 
@@ -308,23 +189,12 @@ fn pixel_of<const N: usize>(samples: [u8; N]) -> RGBA8 {
     }
 }
 
-/// Which channels are at an end of their range, as both neighbours are: in an area that is clipped, where no grain hides
-/// a shift.
-fn clipped<const N: usize>(pixel: [i32; N], neighbours: [RGBA8; 2]) -> [bool; N] {
-    let [left, above] = neighbours.map(samples::<N>);
-    std::array::from_fn(|c| matches!(pixel[c], 0 | 255) && left[c] == pixel[c] && above[c] == pixel[c])
-}
-
-/// The channels of a pixel: gray or red, green, blue; then alpha, where there is one.
-fn samples<const N: usize>(pixel: RGBA8) -> [i32; N] {
-    let all = if N > 2 { [pixel.r, pixel.g, pixel.b, pixel.a] } else { [pixel.r, pixel.a, 0, 0] };
-    std::array::from_fn(|c| all[c].into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimize::quality::census::Census;
     use crate::optimize::quality::gates::tests::flat_share;
+    use crate::optimize::quality::ssimulacra2::Grid;
 
     /// Waves under grain, which fade out towards the right.
     fn picture() -> Pixels {
@@ -395,7 +265,8 @@ mod tests {
     /// Rounds opaque pixels coarsely, as a photograph or a graphic.
     fn rounded_rgb(pixels: &Pixels, is_graphic: bool) -> Vec<[u8; 3]> {
         let kept = Kept::new(&Census::of(pixels, is_graphic), is_graphic);
-        round(pixels, &kept, Channels::Rgb, 24.0).samples.as_chunks::<3>().0.to_vec()
+        let places = Places { kept: &kept, zones: &DeadZones::default() };
+        round(pixels, places, Channels::Rgb, 24.0).samples.as_chunks::<3>().0.to_vec()
     }
 
     fn opaque(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Pixels {
@@ -421,6 +292,27 @@ mod tests {
         let rgba = rounded.samples.as_chunks::<3>().0.iter().map(|samples| pixel_of(*samples)).collect();
         let rounded = Pixels { rgba, ..pixels.clone() };
         assert!(views.is_flat() && flat_share(&pixels, &rounded) >= 0.99 && rounded.rgba != pixels.rgba);
+    }
+
+    #[test]
+    fn narrower_dead_zones_keep_faint_texture_in_their_place() {
+        let texture = |x: usize, y: usize| [90 + x as u8 / 4 + grain(x, y) / 2; 3];
+        let rgba =
+            (0..256 * 128).map(|i| texture(i % 256, i / 256)).map(|[r, g, b]| RGBA8::new(r, g, b, 255)).collect();
+        let pixels = Pixels { width: 256, height: 128, rgba };
+        let mut zones = DeadZones::default();
+        let changes = |zones: &DeadZones| {
+            let rounded = round(&pixels, Places { kept: &Kept::default(), zones }, Channels::Gray, 24.0).samples;
+            let is_step = |i: &usize| rounded[*i].abs_diff(rounded[i - 1]) > 4;
+            let is_right = |i: &usize| i % 256 >= 192;
+            [false, true].map(|right| (1..256 * 128).filter(|i| is_right(i) == right).filter(is_step).count())
+        };
+        let whole = changes(&zones);
+        let mut windows = Windows::filled(Grid::over(256, 128), 75.0);
+        windows.set(2, 0, Some(66.0));
+        assert!(zones.narrow(&[windows], (256, 128), 69.0));
+        let narrowed = changes(&zones);
+        assert!(narrowed[1] > 2 * whole[1] && narrowed[0] < 2 * whole[0], "{whole:?} {narrowed:?}");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, Options, PngError, RawImage};
 
 use super::classify::{Classification, Kind};
-use super::near_lossless::Rounded;
 use super::pixels::Channels;
 use super::quantize::Indexed;
+use super::residuals::Rounded;
 use crate::optimize::Effort;
 use crate::optimize::picture::Pixels;
 

@@ -8,7 +8,8 @@ use rgb::RGBA8;
 use super::census::Census;
 use super::gates::Watch;
 use super::insets::{Inset, InsetFinder};
-use super::score::{Judge, Score, judge};
+use super::score::{Judge, Score, insets};
+use super::ssimulacra2::Windows;
 use crate::optimize::color::ToSrgb;
 use crate::optimize::picture::{BLACK, Pixels, WHITE, planes};
 
@@ -19,7 +20,7 @@ pub struct Views<'a> {
     /// EXIF's.
     orientation: u8,
     backgrounds: &'static [u8],
-    /// Over each background, as stored.
+    /// Over each background, as shown; in the colours stored.
     insets: Vec<Vec<Inset>>,
     /// How colours are shown, where it is not as sRGB.
     to_srgb: Option<Arc<ToSrgb>>,
@@ -40,9 +41,15 @@ const MAX_DRIFT: f64 = 3.0;
 impl<'a> Views<'a> {
     #[must_use]
     pub fn new(pixels: &'a Pixels, orientation: u8) -> Self {
+        let views = Self::without_insets(pixels, orientation);
+        let insets = views.backgrounds.iter().map(|background| insets_over(pixels, *background, orientation)).collect();
+        Self { insets, ..views }
+    }
+
+    fn without_insets(pixels: &'a Pixels, orientation: u8) -> Self {
         let backgrounds: &[u8] = if pixels.is_transparent() { &[BLACK, WHITE] } else { &[BLACK] };
         let census = pixels.is_graphic().then(|| Census::of(pixels, true));
-        let insets = backgrounds.iter().map(|background| insets_over(pixels, *background)).collect();
+        let insets = vec![Vec::new(); backgrounds.len()];
         let is_flat = census.as_ref().is_some_and(|census| census.is_drawn(pixels.rgba.len()));
         Self { pixels, orientation, backgrounds, insets, to_srgb: None, census, is_flat }
     }
@@ -53,10 +60,10 @@ impl<'a> Views<'a> {
         Self { to_srgb, ..self }
     }
 
-    /// Scores a sample of the picture, upright, in the same colours.
+    /// Scores a sample of the picture, upright, in the same colours: tiles side by side, whose edges are no insets.
     #[must_use]
     pub fn of_sample<'b>(&self, sample: &'b Pixels) -> Views<'b> {
-        let views = Views::new(sample, 1).shown_by(self.to_srgb.clone());
+        let views = Views::without_insets(sample, 1).shown_by(self.to_srgb.clone());
         Views { is_flat: self.is_flat && views.census.is_some(), ..views }
     }
 
@@ -83,25 +90,44 @@ impl<'a> Views<'a> {
     /// The lower scores of both backgrounds, at most 0 where colours drift; `None` where the picture is too small
     /// for a score. `fill` writes one row of the candidate, from the first to the last.
     #[must_use]
-    pub fn score(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
+    pub fn score(&self, fill: impl FnMut(usize, &mut [RGBA8])) -> Option<Score> {
+        Some(self.score_with_windows(fill)?.0)
+    }
+
+    /// The score, and those of all windows over each background, of a picture that is not turned.
+    pub fn score_with_windows(&self, mut fill: impl FnMut(usize, &mut [RGBA8])) -> Option<(Score, Vec<Windows>)> {
         let mut watch = Watch::new(self.pixels.width, self.is_flat, self.backgrounds.len() > 1);
         let watched = |y: usize, row: &mut [RGBA8]| {
             fill(y, row);
             watch.push(self.pixels.row(y), row);
         };
-        let score = self.score_shown(watched, self.to_srgb.as_deref())?.gated(watch.finish());
-        match &self.to_srgb {
+        let (score, windows) = self.score_shown(watched, self.to_srgb.as_deref())?;
+        let score = score.gated(watch.finish());
+        let score = match &self.to_srgb {
             // Programs that ignore profiles show, and score, samples as they are stored.
-            Some(to_srgb) if to_srgb.is_far() => Some(score.with(self.score_shown(fill, None)?)),
-            _ => Some(score),
+            Some(to_srgb) if to_srgb.is_far() => score.with(self.score_shown(fill, None)?.0),
+            _ => score,
+        };
+        Some((score, windows))
+    }
+
+    fn score_shown(
+        &self,
+        fill: impl FnMut(usize, &mut [RGBA8]),
+        to_srgb: Option<&ToSrgb>,
+    ) -> Option<(Score, Vec<Windows>)> {
+        if self.orientation == 1 {
+            self.score_rows(fill, to_srgb)
+        } else {
+            Some((self.score_upright(fill, to_srgb)?, Vec::new()))
         }
     }
 
-    fn score_shown(&self, fill: impl FnMut(usize, &mut [RGBA8]), to_srgb: Option<&ToSrgb>) -> Option<Score> {
-        if self.orientation == 1 { self.score_rows(fill, to_srgb) } else { self.score_upright(fill, to_srgb) }
-    }
-
-    fn score_rows(&self, mut fill: impl FnMut(usize, &mut [RGBA8]), to_srgb: Option<&ToSrgb>) -> Option<Score> {
+    fn score_rows(
+        &self,
+        mut fill: impl FnMut(usize, &mut [RGBA8]),
+        to_srgb: Option<&ToSrgb>,
+    ) -> Option<(Score, Vec<Windows>)> {
         let Pixels { width, height, .. } = *self.pixels;
         let new_judge = |(background, insets): (&u8, &Vec<Inset>)| {
             Some((*background, Judge::new(width, height)?.with_insets(insets.iter().cloned())))
@@ -120,7 +146,9 @@ impl<'a> Views<'a> {
                 judge.push(reference.each_ref().map(Vec::as_slice), candidate.each_ref().map(Vec::as_slice));
             }
         }
-        Some(judges.into_iter().map(|(_, judge)| judge.finish(MAX_DRIFT)).fold(Score::IDENTICAL, Score::min))
+        let (scores, windows): (Vec<_>, Vec<_>) =
+            judges.into_iter().map(|(_, judge)| judge.finish_with_windows(MAX_DRIFT)).unzip();
+        Some((scores.into_iter().fold(Score::IDENTICAL, Score::min), windows))
     }
 
     /// The same for what viewers turn: whole pictures are needed for that.
@@ -133,13 +161,25 @@ impl<'a> Views<'a> {
             None => (Cow::Borrowed(self.pixels), candidate),
             Some(to_srgb) => (Cow::Owned(to_srgb.convert(self.pixels.clone())), to_srgb.convert(candidate)),
         };
-        let over = |pixels: &Pixels, background| pixels.over(background).upright(self.orientation);
-        let score = |background: &u8| judge(&over(&reference, *background), &over(&candidate, *background), MAX_DRIFT);
-        self.backgrounds.iter().map(score).try_fold(Score::IDENTICAL, |lowest, score| Some(lowest.min(score?)))
+        let score = |(background, insets): (&u8, &Vec<Inset>)| {
+            let [reference, candidate] =
+                [&*reference, &candidate].map(|pixels| pixels.over(*background).upright(self.orientation));
+            let mut judge = Judge::new(reference.width, reference.height)?.with_insets(insets.iter().cloned());
+            judge.push_all(&reference, &candidate);
+            Some(judge.finish(MAX_DRIFT))
+        };
+        self.backgrounds
+            .iter()
+            .zip(&self.insets)
+            .map(score)
+            .try_fold(Score::IDENTICAL, |lowest, score| Some(lowest.min(score?)))
     }
 }
 
-fn insets_over(pixels: &Pixels, background: u8) -> Vec<Inset> {
+fn insets_over(pixels: &Pixels, background: u8, orientation: u8) -> Vec<Inset> {
+    if orientation != 1 {
+        return insets(&pixels.over(background).upright(orientation));
+    }
     let mut finder = InsetFinder::new(pixels.width, pixels.height);
     let rows = (0..pixels.height).map(|y| planes(pixels.row(y), background));
     rows.for_each(|row| finder.push(row.each_ref().map(Vec::as_slice)));
@@ -179,6 +219,20 @@ mod tests {
             assert!(views.is_flat());
             assert_eq!(views.with_flat_grounds().is_flat(), is_flat);
         }
+    }
+
+    #[test]
+    fn insets_are_those_of_the_picture_as_shown() {
+        let grain = |i: usize| (90 + ((i * 2_654_435_761) >> 9 & 63)) as u8;
+        let is_inside = |i: usize| (40..120).contains(&(i % 300)) && (100..180).contains(&(i / 300));
+        let level = |i: usize| if is_inside(i) { grain(i) } else { 250 };
+        let rgba = (0..300 * 400).map(|i| RGBA8::new(level(i), level(i), level(i), 255)).collect();
+        let picture = Pixels { width: 300, height: 400, rgba };
+        let inset = |across, down| vec![vec![Inset { across, down }]];
+        let views = Views::new(&picture, 1);
+        assert_eq!(views.insets, inset(40..120, 100..180));
+        assert_eq!(Views::new(&picture, 6).insets, inset(220..300, 40..120));
+        assert_eq!(views.of_sample(&picture).insets, [[]]);
     }
 
     #[test]

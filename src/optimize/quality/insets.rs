@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::ssimulacra2::{Comparison, IDENTICAL, Mirrored};
+use super::ssimulacra2::AllScales;
 use crate::optimize::picture::Row;
 
 /// Side of the tiles that are told apart, in pixels.
@@ -56,17 +56,15 @@ impl Inset {
 /// Compares an inset of two pictures.
 pub struct InsetComparison {
     inset: Inset,
-    comparison: Comparison,
-    mirrored: Option<Mirrored>,
+    pair: AllScales,
 }
 
 impl InsetComparison {
     /// `None` where a side is too small for a score.
     #[must_use]
     pub fn new(inset: Inset) -> Option<Self> {
-        let (width, height) = (inset.across.len(), inset.down.len());
-        let (comparison, mirrored) = (Comparison::new(width, height)?, Mirrored::new(width, height));
-        Some(Self { inset, comparison, mirrored })
+        let pair = AllScales::new(inset.across.len(), inset.down.len())?;
+        Some(Self { inset, pair })
     }
 
     /// Row `y` of both whole pictures.
@@ -76,17 +74,14 @@ impl InsetComparison {
         }
         let [reference, distorted] =
             [reference, distorted].map(|row| row.map(|plane| &plane[self.inset.across.clone()]));
-        self.comparison.push(reference, distorted);
-        if let Some(mirrored) = &mut self.mirrored {
-            mirrored.push(reference, distorted);
-        }
+        self.pair.push(reference, distorted);
     }
 
     /// The inset and its own score.
     #[must_use]
     pub fn finish(self) -> (Inset, f64) {
-        let mirrored = self.mirrored.map_or(IDENTICAL, |mirrored| mirrored.finish().0);
-        (self.inset, self.comparison.finish().0.min(mirrored))
+        let (whole, mirrored, _) = self.pair.finish();
+        (self.inset, whole.min(mirrored))
     }
 }
 

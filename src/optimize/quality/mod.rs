@@ -3,6 +3,7 @@
 pub mod backgrounds;
 pub mod census;
 pub mod gates;
+pub mod higher_targets;
 pub mod insets;
 pub mod score;
 pub mod search;

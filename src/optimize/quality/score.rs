@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::gates::Gates;
 use super::insets::{Inset, InsetComparison, InsetFinder};
-use super::ssimulacra2::{Comparison, Mirrored, Windows};
+use super::ssimulacra2::{AllScales, Windows};
 use crate::optimize::color::ToSrgb;
 use crate::optimize::picture::{Rgb, Row};
 
@@ -53,6 +53,18 @@ impl Score {
     pub fn effective(self, target: f64) -> f64 {
         let windows = self.worst + slack(target);
         self.whole.min(self.mirrored).min(windows).min(self.busy + busy_slack(target)).min(self.gates.cap(target))
+    }
+
+    /// The number that reaches the target where all does but single windows.
+    #[must_use]
+    pub fn without_windows(self, target: f64) -> f64 {
+        Self { worst: IDENTICAL, ..self }.effective(target)
+    }
+
+    /// Whether single windows fail, or lie nearer to their floor than all else to the target.
+    #[must_use]
+    pub fn is_bound_by_windows(self, target: f64) -> bool {
+        self.effective(target) < self.without_windows(target)
     }
 
     /// The whole's score, at all scales: of a small picture not above that of the mirrored one.
@@ -138,8 +150,7 @@ pub fn memory(width: u64) -> u64 {
 /// Judges one picture by another, row by row.
 pub struct Judge {
     width: usize,
-    comparison: Comparison,
-    mirrored: Option<Mirrored>,
+    pair: AllScales,
     insets: Vec<InsetComparison>,
     /// Rows pushed.
     rows: usize,
@@ -152,15 +163,14 @@ impl Judge {
     /// For pictures of this size, in pixels; `None` where one side is too small to be judged.
     #[must_use]
     pub fn new(width: usize, height: usize) -> Option<Self> {
-        let comparison = Comparison::new(width, height)?;
-        let (mirrored, drift) = (Mirrored::new(width, height), Drift::new(width, height));
-        Some(Self { width, comparison, mirrored, insets: Vec::new(), rows: 0, drift, to_srgb: None })
+        let (pair, drift) = (AllScales::new(width, height)?, Drift::new(width, height));
+        Some(Self { width, pair, insets: Vec::new(), rows: 0, drift, to_srgb: None })
     }
 
     /// Scores these insets by themselves as well.
     #[must_use]
     pub fn with_insets(self, insets: impl IntoIterator<Item = Inset>) -> Self {
-        let is_small = self.mirrored.is_some();
+        let is_small = self.pair.are_small();
         let insets = insets.into_iter().filter(|_| !is_small).filter_map(InsetComparison::new).collect();
         Self { insets, ..self }
     }
@@ -180,10 +190,7 @@ impl Judge {
     }
 
     fn push_shown(&mut self, reference: Row<'_>, distorted: Row<'_>) {
-        self.comparison.push(reference, distorted);
-        if let Some(mirrored) = &mut self.mirrored {
-            mirrored.push(reference, distorted);
-        }
+        self.pair.push(reference, distorted);
         for inset in &mut self.insets {
             inset.push(self.rows, reference, distorted);
         }
@@ -210,8 +217,7 @@ impl Judge {
     #[must_use]
     pub fn finish_with_windows(self, max_drift: f64) -> (Score, Windows) {
         let drifts = self.drift.mean() > max_drift;
-        let (whole, windows) = self.comparison.finish();
-        let (mirrored, mut windows) = self.mirrored.map_or((IDENTICAL, windows), Mirrored::finish);
+        let (whole, mirrored, mut windows) = self.pair.finish();
         for (inset, own) in self.insets.into_iter().map(InsetComparison::finish) {
             windows.cap(&inset.across, &inset.down, as_window(own));
         }
@@ -222,7 +228,8 @@ impl Judge {
 }
 
 /// The insets of a picture.
-fn insets(picture: &Rgb) -> Vec<Inset> {
+#[must_use]
+pub fn insets(picture: &Rgb) -> Vec<Inset> {
     let mut finder = InsetFinder::new(picture.width, picture.height);
     (0..picture.height).for_each(|y| finder.push(picture.row(y).each_ref().map(Vec::as_slice)));
     finder.finish()

@@ -10,6 +10,7 @@ use crate::optimize::Budget;
 use crate::optimize::color::ToSrgb;
 use crate::optimize::picture::Pixels;
 use crate::optimize::quality::backgrounds::Views;
+use crate::optimize::quality::higher_targets::{higher_targets, is_too_high};
 use crate::optimize::quality::score::{ROUNDING, Score};
 use crate::optimize::quality::search::{Search, Verdict};
 
@@ -56,8 +57,10 @@ pub const FINEST: u8 = 97;
 /// Points of score that a step brings near the usual targets.
 const SLOPE: f64 = 0.7;
 const TOLERANCE: f64 = 0.7;
-/// More trials where none held yet or all were too large: a search of two goes from too coarse to too large.
+/// More trials where none held yet, all were too large, or the one that holds is far above the target: a search of two
+/// goes from too coarse to too fine.
 const LAST_TRIALS: usize = 2;
+const FAR: f64 = 3.0;
 /// The sharpest loop filter: 0.5–1 % fewer bytes at the same score. No preset of libwebp has it, so that what went
 /// through this is told by it.
 const SHARPNESS: u8 = 7;
@@ -77,16 +80,29 @@ pub fn quality_of(index: u8) -> u8 {
     (quality * 100.0).round() as u8
 }
 
-/// Searches; every file that counts was scored whole, and has its alpha exact.
+/// The smallest file found that reaches the target; it was scored whole, and has its alpha exact.
 ///
 /// # Errors
 /// libwebp's own words.
 pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -> Result<Lossy, String> {
-    let Pixels { width, height, .. } = picture.pixels;
-    let mut lossy = Lossy { found: None, budget_cut: false };
-    let target = aim.target + ROUNDING;
     let views = Views::new(&picture.pixels, orientation).shown_by(picture.to_srgb.clone());
     let views = if picture.yuv.is_some() { views.with_flat_grounds() } else { views };
+    let target = aim.target + ROUNDING;
+    let mut best = search(picture, &views, target, aim, budget)?;
+    for higher in higher_targets(target).filter(|_| aim.trials > 1) {
+        if best.budget_cut || !best.found.as_ref().is_some_and(|(_, score)| is_too_high(*score, target)) {
+            break;
+        }
+        let first = aim.first.saturating_add((higher - target) as u8).min(FINEST);
+        let finer = search(picture, &views, higher, Aim { first, ..aim }, budget)?;
+        let found = best.found.into_iter().chain(finer.found).min_by_key(|(file, _)| file.len());
+        best = Lossy { found, budget_cut: finer.budget_cut };
+    }
+    Ok(best)
+}
+
+fn search(picture: &Picture, views: &Views<'_>, target: f64, aim: Aim, budget: Budget) -> Result<Lossy, String> {
+    let mut lossy = Lossy { found: None, budget_cut: false };
     let source = match &picture.yuv {
         Some(yuv) => Source::Yuv(yuv, picture.alpha.as_deref()),
         None => Source::Pixels(&picture.pixels),
@@ -103,15 +119,8 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
     search.run(|step| {
         tried += 1;
         let begun = Instant::now();
-        let way = Way::Lossy { quality: step as u8, sharpness: SHARPNESS };
-        let file = encode(&source, way)?;
-        let decoded = decode(&file, width, height)?;
-        let exact = decoded.rgba.iter().map(|pixel| pixel.a).eq(picture.pixels.rgba.iter().map(|pixel| pixel.a));
-        let score = views
-            .score(|y, row| row.copy_from_slice(decoded.row(y)))
-            .filter(|_| exact)
-            .unwrap_or(Score::REFUSED)
-            .with_shift(ANY);
+        let file = encode(&source, Way::Lossy { quality: step as u8, sharpness: SHARPNESS })?;
+        let score = score(picture, views, &file)?;
         let effective = score.effective(target);
         let is_of_use = file.len() < aim.most;
         if is_of_use && effective >= target && lossy.found.as_ref().is_none_or(|(best, _)| file.len() < best.len()) {
@@ -120,10 +129,20 @@ pub fn to_target(picture: &Picture, orientation: u8, aim: Aim, budget: Budget) -
         lossy.budget_cut = !budget.allows(begun.elapsed());
         // Finer ones are larger still.
         let is_hopeless = !is_of_use && effective < target;
-        let is_over = lossy.budget_cut || is_hopeless || tried >= aim.trials && lossy.found.is_some();
+        let is_near = lossy.found.as_ref().is_some_and(|(_, score)| score.effective(target) < target + FAR);
+        let is_over = lossy.budget_cut || is_hopeless || tried >= aim.trials && is_near;
         Ok::<_, String>((effective, if is_over { Verdict::Stop } else { Verdict::Continue }))
     })?;
     Ok(lossy)
+}
+
+/// Refused where alpha is not exact.
+fn score(picture: &Picture, views: &Views<'_>, file: &[u8]) -> Result<Score, String> {
+    let Pixels { width, height, ref rgba } = picture.pixels;
+    let decoded = decode(file, width, height)?;
+    let exact = decoded.rgba.iter().map(|pixel| pixel.a).eq(rgba.iter().map(|pixel| pixel.a));
+    let score = views.score(|y, row| row.copy_from_slice(decoded.row(y))).filter(|_| exact);
+    Ok(score.unwrap_or(Score::REFUSED).with_shift(ANY))
 }
 
 #[cfg(test)]

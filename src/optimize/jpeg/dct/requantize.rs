@@ -37,11 +37,17 @@ pub fn coarsened(wanted: &Table, source: &Table) -> Table {
 /// What must be exceeded, in steps above the next smaller level, to be rounded up: one half for the mean, and
 /// 0.5 to 0.95 for frequencies, a little less where quality is high, and wider or narrower by the level.
 fn dead_zone(q: f64, level: Level) -> [f64; 64] {
+    least_kept(q, level).map(|zone| zone.min(0.95))
+}
+
+/// The smallest magnitude, in steps, that is not zeroed. Above 1 it takes single levels of steps that are kept, too,
+/// where no dead zone reaches.
+fn least_kept(q: f64, level: Level) -> [f64; 64] {
     let at_all = 0.62 - 0.08 * ((q - 60.0) / 15.0).clamp(0.0, 1.2);
     let mut zone = [0.5; 64];
     for (k, zone) in zone.iter_mut().enumerate().skip(1) {
         *zone = (at_all + 0.2 * (frequency(k) - 0.3)).clamp(0.5, 0.95);
-        *zone = (*zone + f64::from(level) * UNIT).clamp(0.5, 0.95);
+        *zone = (*zone + f64::from(level) * UNIT).max(0.5);
     }
     zone
 }
@@ -50,8 +56,22 @@ fn dead_zone(q: f64, level: Level) -> [f64; 64] {
 pub struct Requantizer {
     /// Source step / new step, in units of [`ONE`]; `ONE` itself where the step is kept.
     ratios: [u16; 64],
-    /// What is added before the fraction is cut off, for each level: `ONE` less the dead zone.
-    offsets: ByLevel<[u16; 64]>,
+    /// For each level.
+    zones: ByLevel<Zones<u16>>,
+}
+
+/// The dead zones of a level.
+struct Zones<T> {
+    /// What is added before the fraction is cut off: 1 less the dead zone.
+    offsets: [T; 64],
+    /// What becomes 0 below.
+    least: [T; 64],
+}
+
+impl<T> Zones<T> {
+    fn new(q: f64, level: Level, number: impl Fn(f64) -> T) -> Self {
+        Self { offsets: dead_zone(q, level).map(|zone| number(1.0 - zone)), least: least_kept(q, level).map(&number) }
+    }
 }
 
 /// Something for each level.
@@ -86,22 +106,23 @@ impl Requantizer {
         for (ratio, (&from, &to)) in ratios.iter_mut().zip(source.iter().zip(new)) {
             *ratio = (f64::from(from) / f64::from(to.max(1)) * f64::from(ONE)).round().min(ONE.into()) as u16;
         }
-        let offset = |zone: f64| ((1.0 - zone) * f64::from(ONE)).round() as u16;
-        Self { ratios, offsets: ByLevel::new(|level| dead_zone(q, level).map(offset)) }
+        let number = |zone: f64| (zone * f64::from(ONE)).round() as u16;
+        Self { ratios, zones: ByLevel::new(|level| Zones::new(q, level, number)) }
     }
 
     /// Requantizes blocks in place; `levels` has one for each, or none where all are usual.
     pub fn apply(&self, blocks: &mut [Block], levels: &[Level]) {
-        self.offsets.each(blocks, levels, |blocks, offsets| requantize(blocks, &self.ratios, offsets));
+        self.zones.each(blocks, levels, |blocks, zones| requantize(blocks, &self.ratios, zones));
     }
 }
 
 #[autoversion(v3, neon)]
-fn requantize(blocks: &mut [Block], ratios: &[u16; 64], offsets: &[u16; 64]) {
+fn requantize(blocks: &mut [Block], ratios: &[u16; 64], zones: &Zones<u16>) {
     for block in blocks {
         for k in 0..64 {
-            let scaled = u32::from(block[k].unsigned_abs()) * u32::from(ratios[k]) + u32::from(offsets[k]);
-            let level = (scaled >> SHIFT) as i16;
+            let scaled = u32::from(block[k].unsigned_abs()) * u32::from(ratios[k]);
+            let level = ((scaled + u32::from(zones.offsets[k])) >> SHIFT) as i16;
+            let level = if scaled < u32::from(zones.least[k]) { 0 } else { level };
             block[k] = if block[k] < 0 { level.wrapping_neg() } else { level };
         }
     }
@@ -111,7 +132,7 @@ fn requantize(blocks: &mut [Block], ratios: &[u16; 64], offsets: &[u16; 64]) {
 pub struct Quantizer {
     /// 1 / step.
     inverse: [f32; 64],
-    offsets: ByLevel<[f32; 64]>,
+    zones: ByLevel<Zones<f32>>,
 }
 
 impl Quantizer {
@@ -119,24 +140,26 @@ impl Quantizer {
     pub fn new(table: &Table, q: f64) -> Self {
         Self {
             inverse: table.map(|step| 1.0 / f32::from(step.max(1))),
-            offsets: ByLevel::new(|level| dead_zone(q, level).map(|zone| (1.0 - zone) as f32)),
+            zones: ByLevel::new(|level| Zones::new(q, level, |zone| zone as f32)),
         }
     }
 
     /// Quantizes blocks, `levels` being as for [`Requantizer::apply`].
     pub fn apply(&self, mut from: &[[f32; 64]], to: &mut [Block], levels: &[Level]) {
-        self.offsets.each(to, levels, |to, offsets| {
-            quantize(from, to, &self.inverse, offsets);
+        self.zones.each(to, levels, |to, zones| {
+            quantize(from, to, &self.inverse, zones);
             from = &from[to.len()..];
         });
     }
 }
 
 #[autoversion(v3, neon)]
-fn quantize(from: &[[f32; 64]], to: &mut [Block], inverse: &[f32; 64], offsets: &[f32; 64]) {
+fn quantize(from: &[[f32; 64]], to: &mut [Block], inverse: &[f32; 64], zones: &Zones<f32>) {
     for (from, to) in from.iter().zip(to) {
         for k in 0..64 {
-            let level = (from[k].abs() * inverse[k] + offsets[k]).min(MAX_COEFFICIENT) as i16;
+            let scaled = from[k].abs() * inverse[k];
+            let level = (scaled + zones.offsets[k]).min(MAX_COEFFICIENT) as i16;
+            let level = if scaled < zones.least[k] { 0 } else { level };
             to[k] = if from[k] < 0.0 { -level } else { level };
         }
     }
@@ -209,6 +232,23 @@ mod tests {
                 assert!(out[k] == 0 || (out[k] < 0) == (block[k] < 0));
             }
         }
+    }
+
+    #[test]
+    fn wide_zones_take_single_levels_of_kept_steps() {
+        let steps = [20; 64];
+        let requantizer = Requantizer::new(&steps, &steps, 40.0);
+        let made = |level: Level| {
+            let mut blocks = [[1; 64], [-2; 64]];
+            requantizer.apply(&mut blocks, &[level; 2]);
+            assert_eq!(blocks[1], [-2; 64]);
+            blocks[0]
+        };
+        assert_eq!([made(0), made(LOWEST), made(14)], [[1; 64]; 3]);
+        // The highest frequencies go first; the lowest stay.
+        let (some, most) = (made(18), made(HIGHEST));
+        assert!(some[63] == 0 && some[27] == 1 && most[45] == 0 && most[..3] == [1; 3]);
+        assert!(some.iter().sum::<i16>() > most.iter().sum::<i16>());
     }
 
     #[test]

@@ -3,15 +3,52 @@
 //! Below 113 pixels a side the metric leaves out its coarse scales, and reads the weights of the others from the wrong
 //! rows of its table: strips and icons then score 75 to 92 that score 33 to 73 when there is more of the same.
 
-use super::{Comparison, Windows};
+use super::{Comparison, IDENTICAL, Windows};
 
 /// Pixels each way from which on the metric has all its scales (`Comparison::new`).
 const LEAST_SIDE: usize = 113;
 /// Pixels of a side that was below that: two cells.
 const MIRRORED_SIDE: usize = 128;
 
+/// Compares two pictures, small ones mirrored as well.
+pub struct AllScales {
+    comparison: Comparison,
+    mirrored: Option<Mirrored>,
+}
+
+impl AllScales {
+    /// For pictures of this size, in pixels; `None` where one side is too small for a score.
+    #[must_use]
+    pub fn new(width: usize, height: usize) -> Option<Self> {
+        Some(Self { comparison: Comparison::new(width, height)?, mirrored: Mirrored::new(width, height) })
+    }
+
+    /// Whether the pictures are mirrored as well.
+    #[must_use]
+    pub fn are_small(&self) -> bool {
+        self.mirrored.is_some()
+    }
+
+    /// The next row of both, as long as the pictures are wide.
+    pub fn push(&mut self, reference: [&[u8]; 3], distorted: [&[u8]; 3]) {
+        self.comparison.push(reference, distorted);
+        if let Some(mirrored) = &mut self.mirrored {
+            mirrored.push(reference, distorted);
+        }
+    }
+
+    /// The scores of the pictures as they are and mirrored, [`IDENTICAL`] where they are not small, and of the windows of the
+    /// latter.
+    #[must_use]
+    pub fn finish(self) -> (f64, f64, Windows) {
+        let (whole, windows) = self.comparison.finish();
+        let (mirrored, windows) = self.mirrored.map_or((IDENTICAL, windows), Mirrored::finish);
+        (whole, mirrored, windows)
+    }
+}
+
 /// Compares two small pictures, mirrored.
-pub struct Mirrored {
+struct Mirrored {
     width: usize,
     height: usize,
     comparison: Comparison,
@@ -22,8 +59,7 @@ pub struct Mirrored {
 
 impl Mirrored {
     /// For pictures of this size, in pixels; `None` where they are empty, or large enough as they are.
-    #[must_use]
-    pub fn new(width: usize, height: usize) -> Option<Self> {
+    fn new(width: usize, height: usize) -> Option<Self> {
         if width.min(height) >= LEAST_SIDE {
             return None;
         }
@@ -34,7 +70,7 @@ impl Mirrored {
     }
 
     /// The next row of both, as long as the pictures are wide.
-    pub fn push(&mut self, reference: [&[u8]; 3], distorted: [&[u8]; 3]) {
+    fn push(&mut self, reference: [&[u8]; 3], distorted: [&[u8]; 3]) {
         let across = |row: &[u8]| (0..self.width).map(|x| row[mirrored(x, row.len())]).collect::<Vec<_>>();
         let rows = [reference, distorted].map(|row| row.map(across));
         self.compare(&rows);
@@ -51,8 +87,7 @@ impl Mirrored {
     }
 
     /// The scores of the whole and of its windows.
-    #[must_use]
-    pub fn finish(mut self) -> (f64, Windows) {
+    fn finish(mut self) -> (f64, Windows) {
         let rows = std::mem::take(&mut self.rows);
         if !rows.is_empty() {
             (self.pushed..self.height).for_each(|y| self.compare(&rows[mirrored(y, rows.len())]));
@@ -92,6 +127,21 @@ mod tests {
         }
         let (small, large) = (small.finish().0, large.finish().0);
         assert!(small < 95.0 && small.to_bits() == large.to_bits(), "{small} {large}");
+    }
+
+    #[test]
+    fn all_scales_are_mirrored_where_small() {
+        for (length, is_small) in [(64, true), (160, false)] {
+            let mut pair = AllScales::new(length, length).unwrap();
+            assert_eq!(pair.are_small(), is_small);
+            let row = |y: usize, coarse: usize| {
+                (0..length).map(|x| (x * y % 200 / coarse * coarse) as u8).collect::<Vec<_>>()
+            };
+            (0..length).for_each(|y| pair.push([&row(y, 1); 3], [&row(y, 16); 3]));
+            let (whole, mirrored, windows) = pair.finish();
+            assert!(whole < 99.0 && (mirrored < 99.0) == is_small && windows.worst() < 99.0, "{whole} {mirrored}");
+        }
+        assert!(AllScales::new(7, 90).is_none());
     }
 
     #[test]

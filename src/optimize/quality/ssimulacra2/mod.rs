@@ -19,7 +19,7 @@ mod scale;
 mod weights;
 mod windows;
 
-pub use mirrored::Mirrored;
+pub use mirrored::AllScales;
 pub use parts::Part;
 use scale::Scale;
 pub use windows::{Grid, Windows};
