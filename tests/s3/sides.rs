@@ -138,3 +138,16 @@ async fn relay_of_unchanged_image_fits_into_any_memory() {
     let moved = tokio::time::timeout(Duration::from_secs(30), pipeline.run_move(&moving)).await.unwrap();
     assert_eq!((moved.report.outcome, moved.report.method), (Outcome::Unchanged, Some(Method::Relay)));
 }
+
+#[tokio::test]
+async fn store_without_conditional_writes_is_written_to() {
+    let world = World::new().await;
+    let (file, to) = (world.file("a.tif"), World::object(DESTINATION, "a.tif"));
+    world.put(&file, TIFF).await;
+    world.s3.faults.on(Operation::PutObject, 1, Fault::Error(501, "NotImplemented"));
+    let report = world.run(quick(), &file, &to, Task::Optimize).await.report;
+    assert_eq!(report.outcome, Outcome::Unchanged, "{report:?}");
+    let sent = world.s3.faults.seen(Operation::PutObject);
+    let conditions: Vec<_> = sent.iter().map(|seen| seen.header("if-none-match")).collect();
+    assert_eq!(conditions, [Some("*"), None]);
+}
