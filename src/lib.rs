@@ -24,7 +24,7 @@
 //! - `report`: what became of one object, typed, and its only serialization.
 //! - `s3`: the only caller of S3; knows nothing of images.
 //! - `pipeline`: moves one object from any side to any side, and reports it.
-//! - `config`: one table of environment variables, parsed and validated at cold start.
+//! - `config`: tables of environment variables, parsed and validated at cold start.
 //! - `lambda`: the function: parses an envelope, answers with the reports of its records.
 //! - `cli`: the `karui` program for files, folders and transfers.
 //! - `dev`: an S3 over a folder, and the function behind cargo-lambda, on loopback.

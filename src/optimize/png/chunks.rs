@@ -163,7 +163,7 @@ impl Chunk<'_> {
         let data = match &self.kind {
             b"eXIf" => filter_exif(&self.data, policy)?.into(),
             b"tEXt" | b"zTXt" | b"iTXt" => text::filter(self.kind, &self.data, policy)?.into_owned().into(),
-            b"pHYs" if policy == MetadataPolicy::Safe => self.data.clone(),
+            b"pHYs" | b"sCAL" if policy == MetadataPolicy::Safe => self.data.clone(),
             b"orNT" | b"caNv" | b"vpAg" if self.is_placed(header) => self.data.clone(),
             kind if LOOK.contains(&kind) => self.data.clone(),
             _ => return None,
@@ -405,6 +405,7 @@ pub mod tests {
         let source = picture(&[
             (b"iCCP", b"profile"),
             (b"pHYs", &[0; 9]),
+            (b"sCAL", b"\x011\02"),
             (b"tIME", &[0; 7]),
             (b"tEXt", b"Author\0Anna"),
             (b"tEXt", b"Comment\0Paris"),
@@ -415,7 +416,7 @@ pub mod tests {
             (b"tRNS", &[0; 6]),
         ]);
         let (stripped, safe) = filtered(&source, Safe);
-        assert_eq!(kinds(&safe), ["IHDR", "iCCP", "pHYs", "tEXt", "eXIf", "tRNS", "IDAT", "IEND"]);
+        assert_eq!(kinds(&safe), ["IHDR", "iCCP", "pHYs", "sCAL", "tEXt", "eXIf", "tRNS", "IDAT", "IEND"]);
         assert!(stripped && !safe.windows(8).any(|window| window == b"latitude"));
         assert_eq!(filtered(&safe, Safe), (false, safe));
         let (_, look) = filtered(&source, Nothing);

@@ -26,7 +26,7 @@ pub struct Bitstream {
     pub has_alpha: bool,
     /// Whether it ends with [`MARK`].
     pub is_marked: bool,
-    /// Of a lossy one.
+    /// Settings of a lossy image; `None` if it is lossless.
     pub settings: Option<Settings>,
 }
 
@@ -35,7 +35,7 @@ pub struct Bitstream {
 pub struct Settings {
     /// The finest quantizer index of its segments, 0 (fine) to 127.
     pub finest: u8,
-    /// The loop filter's, 0 to 7.
+    /// Sharpness of the loop filter, 0 to 7.
     pub sharpness: u8,
 }
 
