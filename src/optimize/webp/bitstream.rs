@@ -1,7 +1,7 @@
 //! What the coded image itself says: size, alpha, and how coarse a lossy one is.
 
-use super::malformed;
 use crate::optimize::error::ImageError;
+use crate::optimize::format::Format;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
@@ -178,6 +178,11 @@ impl<'a> Bits<'a> {
             self.optional_signed(bits);
         }
     }
+}
+
+/// The error of a damaged file.
+pub fn malformed(detail: impl Into<String>) -> ImageError {
+    ImageError::malformed(Format::WebP, detail)
 }
 
 #[cfg(test)]
