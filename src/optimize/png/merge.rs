@@ -30,7 +30,7 @@ const TOLERANCE: f64 = 1.0;
 /// Cells of gradients are so many times smaller.
 const GRADIENT: u32 = 3;
 /// Colours of a cell that look further apart, in CIELAB, do not become one.
-const MOST_APART: f32 = 8.0;
+const MOST_APART: f32 = 10.0;
 /// Fewer colours than a palette may hold are none of this way's business.
 const LEAST_COLORS: usize = 256;
 
