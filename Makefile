@@ -77,6 +77,7 @@ check: system $(CARGO_DENY) ## check formatting, lints, docs, licences, and that
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features --lib --test engine --test rooms -- -D warnings
 	cargo clippy --locked --no-default-features --features lambda -- -D warnings
 	cargo clippy --locked --no-default-features --features cli -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps

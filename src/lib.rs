@@ -23,8 +23,8 @@
 //! - `memory`: one budget for all images that are optimized at once.
 //! - `report`: what became of one object, typed, and its only serialization.
 //! - `s3`: the only caller of S3; knows nothing of images.
-//! - `pipeline`: turns an event into jobs, and a job into an object at the destination and a report.
-//! - `config`: one table of environment variables, parsed and validated at cold start.
+//! - `pipeline`: moves one object from any side to any side, and reports it.
+//! - `config`: tables of environment variables, parsed and validated at cold start.
 //! - `lambda`: the function: parses an envelope, answers with the reports of its records.
 //! - `cli`: the `karui` program for files, folders and transfers.
 //! - `dev`: an S3 over a folder, and the function behind cargo-lambda, on loopback.

@@ -11,10 +11,7 @@ use super::walk::{FileJob, Unreadable};
 use crate::local::state::FileState;
 use crate::local::write;
 use crate::memory::MemoryBudget;
-use crate::optimize::{
-    Format, ImageError, ImageInfo, Limit, Limits, MetadataState, Outcome, PROBE_BYTES, Reason, Unchanged, optimize,
-    probe,
-};
+use crate::optimize::{Outcome, PROBE_BYTES, decide_unread, optimize, probe};
 use crate::report::{Body, Report, millis};
 
 /// Processes all jobs in parallel, and passes each row to `done` as soon as it is complete.
@@ -66,7 +63,7 @@ fn optimize_file(
     let probe = probe(&first_bytes(&mut file)?, about.len());
     let format = probe.map(|probe| probe.format);
     let outcome = if let Some(answer) = decide_unread(format, about.len(), &request.options.limits) {
-        answer
+        answer.map(Outcome::Unchanged)
     } else {
         let _permit = memory_budget.acquire_blocking(probe.map_or(0, |probe| probe.memory));
         optimize(&read(&mut file, about.len())?, &request.options, request.budget(threads))
@@ -103,22 +100,6 @@ fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
     file.take(PROBE_BYTES as u64).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(head)
-}
-
-/// Decides about a file without reading it: a file that is no image to rewrite must not be loaded into memory.
-fn decide_unread(format: Option<Format>, length: u64, limits: &Limits) -> Option<Result<Outcome, ImageError>> {
-    let unchanged = |reason, info| {
-        Ok(Outcome::Unchanged(Unchanged { reason, info, metadata: MetadataState::Kept, budget_cut: false }))
-    };
-    let Some(format) = format else {
-        let reason = if length == 0 { Reason::Empty } else { Reason::NotAnImage };
-        return Some(unchanged(reason, None));
-    };
-    if let Err(error) = Limits::check(Limit::Bytes, length, limits.bytes) {
-        return Some(Err(error));
-    }
-    let info = ImageInfo { format, width: 0, height: 0 };
-    (!format.is_rewritten()).then(|| unchanged(Reason::FormatNotRewritten, Some(info)))
 }
 
 fn read(file: &mut File, length: u64) -> io::Result<Vec<u8>> {

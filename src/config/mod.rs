@@ -1,7 +1,8 @@
 //! Settings: parses the environment by tables of variables into typed, validated values.
 //!
-//! One table per program: [`function`] and, shared with `karui cp` and `karui sync`, [`transfer`]. To add a variable, add
-//! a row to its table. Owns names, defaults and their rules. Pure: receives names and values, never reads `std::env`.
+//! Two tables: [`function`], and [`transfer`], which `karui cp` and `karui sync` share with the function. To add a
+//! variable, add a row to its table. Owns names, defaults and their rules. Pure: receives names and values, never reads
+//! `std::env`.
 
 mod environment;
 pub mod function;

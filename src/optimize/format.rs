@@ -71,7 +71,17 @@ impl Format {
     /// Whether the engine rewrites images of this format. Others are copied unread.
     #[must_use]
     pub fn is_rewritten(self) -> bool {
-        matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::WebP)
+        match self {
+            Self::Jpeg | Self::Png | Self::Gif | Self::WebP => true,
+            Self::Avif
+            | Self::Heic
+            | Self::JpegXl
+            | Self::Jpeg2000
+            | Self::Tiff
+            | Self::Bmp
+            | Self::Ico
+            | Self::Svg => false,
+        }
     }
 
     /// Short lower-case name, as the report writes it.

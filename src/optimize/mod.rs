@@ -68,31 +68,35 @@ pub use quality::score::Score;
 /// # Errors
 /// [`ImageError`] if the image is malformed, over a limit, or breaks a codec. The source is then the best there is.
 pub fn optimize(source: &[u8], options: &Options, budget: Budget) -> Result<Outcome, ImageError> {
-    if source.is_empty() {
-        let empty = Unchanged { reason: Reason::Empty, info: None, metadata: MetadataState::Clean, budget_cut: false };
-        return Ok(Outcome::Unchanged(empty));
+    let format = Format::sniff(source);
+    if let Some(answer) = decide_unread(format, source.len() as u64, &options.limits) {
+        return answer.map(Outcome::Unchanged);
     }
-    let Some(format) = Format::sniff(source) else {
-        return Ok(left_alone(Reason::NotAnImage, None));
-    };
-    let within_limits = || Limits::check(Limit::Bytes, source.len() as u64, options.limits.bytes);
     match format {
-        Format::Jpeg => within_limits().and_then(|()| guarded(|| jpeg::optimize(source, options, budget))),
-        Format::Png => within_limits().and_then(|()| guarded(|| png::optimize(source, options, budget))),
-        Format::Gif => within_limits().and_then(|()| guarded(|| gif::optimize(source, options, budget))),
-        Format::WebP => within_limits().and_then(|()| guarded(|| webp::optimize(source, options, budget))),
-        Format::Avif
-        | Format::Heic
-        | Format::JpegXl
-        | Format::Jpeg2000
-        | Format::Tiff
-        | Format::Bmp
-        | Format::Ico
-        | Format::Svg => {
-            let info = ImageInfo { format, width: 0, height: 0 };
-            Ok(left_alone(Reason::FormatNotRewritten, Some(info)))
-        }
+        Some(Format::Jpeg) => guarded(|| jpeg::optimize(source, options, budget)),
+        Some(Format::Png) => guarded(|| png::optimize(source, options, budget)),
+        Some(Format::Gif) => guarded(|| gif::optimize(source, options, budget)),
+        Some(Format::WebP) => guarded(|| webp::optimize(source, options, budget)),
+        _ => Ok(left_alone(Reason::FormatNotRewritten, None)),
     }
+}
+
+/// Decides about a file by its format and its length in bytes. `None` means that [`optimize`] has to read it.
+///
+/// # Errors
+/// In the answer: [`ImageError::LimitExceeded`] if an image is longer than the limit.
+#[must_use]
+pub fn decide_unread(format: Option<Format>, length: u64, limits: &Limits) -> Option<Result<Unchanged, ImageError>> {
+    let unchanged = |reason, info, metadata| Some(Ok(Unchanged { reason, info, metadata, budget_cut: false }));
+    if length == 0 {
+        return unchanged(Reason::Empty, None, MetadataState::Clean);
+    }
+    let Some(format) = format else { return unchanged(Reason::NotAnImage, None, MetadataState::Kept) };
+    if !format.is_rewritten() {
+        let info = ImageInfo { format, width: 0, height: 0 };
+        return unchanged(Reason::FormatNotRewritten, Some(info), MetadataState::Kept);
+    }
+    Limits::check(Limit::Bytes, length, limits.bytes).err().map(Err)
 }
 
 /// Scores a JPEG, PNG or still WebP file against its source by SSIMULACRA2: the whole picture and its worst window. 100 is

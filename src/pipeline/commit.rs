@@ -58,6 +58,10 @@ impl Pipeline {
         let mut writes = 1;
         loop {
             let error = match Box::pin(self.write_or_relay(moving, head, write.clone())).await {
+                Err(Error::S3(error)) if self.may_drop_condition(&error, &write) => {
+                    write.condition = Condition::None;
+                    continue;
+                }
                 Err(Error::S3(error)) if lost_to_concurrent_write(&error, &moving.to) => error,
                 written => return written,
             };
@@ -76,6 +80,13 @@ impl Pipeline {
             writes += 1;
             write.condition = self.condition(&existing);
         }
+    }
+
+    /// Whether a store without conditional writes refused one: what is there may be replaced all the same.
+    fn may_drop_condition(&self, error: &S3Error, write: &Write) -> bool {
+        let is_repeatable = !matches!(write.content, Content::Stream(_));
+        let is_refused = error.kind == S3ErrorKind::NotSupported && write.condition != Condition::None;
+        is_refused && is_repeatable && self.policy.overwrite == Overwrite::IfOlder
     }
 
     /// Writes an object. One that S3 may not copy is relayed through this process, since no principal may read the source

@@ -1,7 +1,7 @@
 //! Decides by an object's headers and first bytes whether to copy it unread, and with which attributes. Pure.
 
 use super::marker::Marker;
-use crate::optimize::{Format, Limits, Reason};
+use crate::optimize::{Format, Limits, decide_unread};
 use crate::report::{Body, CopyReason};
 use crate::s3::{Attributes, Head};
 
@@ -10,11 +10,11 @@ pub(crate) fn from_first_bytes(head: &Head, format: Option<Format>, limits: &Lim
     if has_encoding(&head.attributes) {
         return Some(CopyReason::ContentEncoding);
     }
-    CopyReason::from_size(head.size, limits).or(match format {
-        None => Some(CopyReason::Unchanged(Reason::NotAnImage)),
-        Some(Format::Jpeg | Format::Png | Format::Gif | Format::WebP) => None,
-        Some(_) => Some(CopyReason::Unchanged(Reason::FormatNotRewritten)),
-    })
+    match decide_unread(format, head.size, limits) {
+        Some(Ok(unchanged)) => Some(CopyReason::Unchanged(unchanged.reason)),
+        Some(Err(error)) => Some(CopyReason::Image(error)),
+        None => CopyReason::from_size(head.size, limits),
+    }
 }
 
 /// Attributes of the result: the source's headers, with the true Content-Type of a recognized image, and the marker.
@@ -61,7 +61,7 @@ fn has_encoding(attributes: &Attributes) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimize::{ImageError, Limit};
+    use crate::optimize::{ImageError, Limit, Reason};
     use crate::s3::ETag;
 
     fn head(size: u64, encoding: Option<&str>) -> Head {
@@ -85,6 +85,7 @@ mod tests {
         assert_eq!(reason(9, None, Some(Format::WebP)), None);
         assert_eq!(reason(9, None, Some(Format::Tiff)), Some(CopyReason::Unchanged(Reason::FormatNotRewritten)));
         assert_eq!(reason(9, None, None), Some(CopyReason::Unchanged(Reason::NotAnImage)));
+        assert_eq!(reason(1001, None, None), Some(CopyReason::Unchanged(Reason::NotAnImage)));
         assert_eq!(reason(0, None, None), Some(CopyReason::Unchanged(Reason::Empty)));
         let over = ImageError::LimitExceeded { limit: Limit::Bytes, value: 1001, max: 1000 };
         assert_eq!(reason(1001, None, Some(Format::Png)), Some(CopyReason::Image(over)));

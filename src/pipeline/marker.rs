@@ -1,4 +1,4 @@
-//! The marker: user metadata that Karui adds to every object it stores, to recognize it later. Pure.
+//! The marker: user metadata that Karui adds to the objects that it optimizes or copies by an event, to recognize them later. Pure.
 //!
 //! A marker is trusted only at the destination. On a source, anyone may have written it, or it came with a copy from
 //! elsewhere; it is dropped.
@@ -22,7 +22,7 @@ const SCORE: &str = "karui-score";
 const METHOD: &str = "karui-method";
 const SEQUENCER: &str = "karui-sequencer";
 
-/// Limit of all user metadata, names and values together:
+/// S3's limit of all user metadata, names and values together.
 const MAX_METADATA_BYTES: usize = 2048;
 
 /// Origin of a stored object, and how it was made.

@@ -255,10 +255,14 @@ impl Pipeline {
             (Read { content: Content::Bytes(bytes), permit }, None) if moving.task == Task::Optimize => (bytes, permit),
             (read, None) => return Ok((None, read)),
         };
-        let unchanged = if self.may_copy_on_server(moving) { Content::OnServer } else { Content::Bytes(bytes.clone()) };
+        let kept = (!self.may_copy_on_server(moving)).then(|| bytes.clone());
         let (body, permit) = optimize_blocking(bytes, permit, self.policy.options.clone(), budget).await;
-        let content = body.bytes().map_or(unchanged, |bytes| Content::Bytes(bytes.clone()));
-        Ok((Some(body), Read { content, permit }))
+        let read = match body.bytes().cloned().or(kept) {
+            Some(bytes) => Read { content: Content::Bytes(bytes), permit },
+            // Its memory is free again, for a relay too.
+            None => Read { content: Content::OnServer, permit: None },
+        };
+        Ok((Some(body), read))
     }
 
     /// Skips the object if the result would contain metadata that the policy removes, and must be withheld.

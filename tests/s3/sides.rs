@@ -1,8 +1,12 @@
 //! Moves objects between any two sides by the one pipeline, with the engine and without it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use karui::memory::MemoryBudget;
 use karui::optimize::{Effort, Options};
 use karui::pipeline::{Location, Move, Moved, Overwrite, Pipeline, Policy, Task, Unstrippable};
-use karui::report::{Outcome, Reason, Skip};
+use karui::report::{Method, Outcome, Reason, Skip};
 use karui::s3::{ObjectRef, Operation};
 use tempfile::TempDir;
 
@@ -116,6 +120,34 @@ async fn upload_overtaken_by_another_looks_again() {
     world.s3.faults.on(Operation::PutObject, 1, Fault::Error(412, "PreconditionFailed"));
     let moved = world.run(quick(), &file, &to, Task::Optimize).await;
     assert_eq!(moved.report.outcome, Outcome::Unchanged, "{:?}", moved.report);
-    assert_eq!(world.s3.faults.calls(Operation::HeadObject), 2);
+    assert_eq!(world.s3.faults.calls(Operation::PutObject), 2);
     assert_eq!(world.bytes(&to).await, TIFF);
+}
+
+/// The memory of an image that stays as it is is free before its relay needs some.
+#[tokio::test]
+async fn relay_of_unchanged_image_fits_into_any_memory() {
+    let world = World::new().await;
+    let (from, to) = (World::object(SOURCE, "a.jpg"), World::object(DESTINATION, "a.jpg"));
+    world.put(&from, &std::fs::read("tests/fixtures/photo-420.jpg").unwrap()).await;
+    world.s3.faults.always(Operation::CopyObject, Fault::Error(403, "AccessDenied"));
+    let options = Options { min_savings: 100.0, ..quick().options };
+    let pipeline = Pipeline::new(world.s3.store(2), Policy { options, ..quick() })
+        .with_memory_budget(Arc::new(MemoryBudget::new(1)));
+    let moving = Move::new(from, to, Task::Optimize);
+    let moved = tokio::time::timeout(Duration::from_secs(30), pipeline.run_move(&moving)).await.unwrap();
+    assert_eq!((moved.report.outcome, moved.report.method), (Outcome::Unchanged, Some(Method::Relay)));
+}
+
+#[tokio::test]
+async fn store_without_conditional_writes_is_written_to() {
+    let world = World::new().await;
+    let (file, to) = (world.file("a.tif"), World::object(DESTINATION, "a.tif"));
+    world.put(&file, TIFF).await;
+    world.s3.faults.on(Operation::PutObject, 1, Fault::Error(501, "NotImplemented"));
+    let report = world.run(quick(), &file, &to, Task::Optimize).await.report;
+    assert_eq!(report.outcome, Outcome::Unchanged, "{report:?}");
+    let sent = world.s3.faults.seen(Operation::PutObject);
+    let conditions: Vec<_> = sent.iter().map(|seen| seen.header("if-none-match")).collect();
+    assert_eq!(conditions, [Some("*"), None]);
 }

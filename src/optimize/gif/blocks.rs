@@ -5,8 +5,7 @@
 
 use super::canvas::{Disposal, Rect};
 use super::extension::{CONTROL, EXTENSION, Extension, PLAIN_TEXT};
-use super::malformed;
-use super::reader::{sub_blocks, take, take_array, truncated};
+use super::reader::{malformed, sub_blocks, take, take_array, truncated};
 use crate::optimize::error::ImageError;
 use crate::optimize::options::MetadataPolicy;
 

@@ -6,7 +6,7 @@
 use weezl::decode::Configuration;
 use weezl::{BitOrder, LzwStatus};
 
-use super::malformed;
+use super::reader::malformed;
 use crate::optimize::error::ImageError;
 
 /// Marks a pixel that may show the alternative index instead.

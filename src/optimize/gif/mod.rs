@@ -15,6 +15,7 @@ mod verify;
 use std::time::Duration;
 
 use blocks::File;
+use reader::malformed;
 
 use super::candidate::{Candidate, Context, choose};
 use super::outcome::left_alone;
@@ -91,10 +92,6 @@ fn check(file: &File<'_>, bytes: usize, limits: &Limits) -> Result<(), ImageErro
     Limits::check(Limit::Pixels, file.drawn_pixels(), limits.pixels.saturating_mul(DRAWN_FACTOR))?;
     Limits::check(Limit::Frames, file.images().count() as u64, limits.frames.into())?;
     Limits::check(Limit::Memory, cost.required, limits.memory)
-}
-
-fn malformed(detail: impl Into<String>) -> ImageError {
-    ImageError::malformed(Format::Gif, detail)
 }
 
 #[cfg(test)]

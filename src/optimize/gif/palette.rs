@@ -57,9 +57,9 @@ impl Shared {
 /// The colours that a frame needs.
 pub struct Used<'c> {
     colours: &'c [Pixel],
-    /// Those that some pixel cannot do without.
+    /// Colours of pixels that must be drawn.
     needed: [bool; MOST],
-    /// Those of pixels that may be left out as well.
+    /// Colours of pixels that may also be left transparent.
     wanted: [bool; MOST],
     /// Whether pixels are left out, or may be.
     pub leaves_out: bool,

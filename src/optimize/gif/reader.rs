@@ -33,3 +33,8 @@ pub fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N]
 pub fn truncated() -> ImageError {
     ImageError::truncated(Format::Gif, "cut short")
 }
+
+/// The error of a damaged file.
+pub fn malformed(detail: impl Into<String>) -> ImageError {
+    ImageError::malformed(Format::Gif, detail)
+}

@@ -12,7 +12,7 @@ pub struct About<'a> {
     pub max_scans: u32,
     /// Bytes that the coded image takes, without metadata.
     pub bytes: usize,
-    /// EXIF's.
+    /// Orientation by EXIF, 1 to 8.
     pub orientation: u8,
     /// How colours are shown, where it is not as sRGB.
     pub to_srgb: Option<&'a Arc<ToSrgb>>,

@@ -231,5 +231,4 @@ fn check_size(segments: &Segments<'_>, cost: Cost, limits: &Limits) -> Result<()
 }
 
 #[cfg(test)]
-#[cfg(test)]
 mod tests;

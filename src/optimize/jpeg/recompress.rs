@@ -167,7 +167,7 @@ impl<'a> Recompressor<'a> {
         (self.layout.width, self.layout.height)
     }
 
-    /// Where a score is to be expected.
+    /// The step at which this score is expected, to begin the search with.
     #[must_use]
     pub fn first_step(&self, target: f64) -> i32 {
         let step = ((self.guess + (target - GUESS_TARGET) * GUESS_SLOPE) * GRAIN).round() as i32;

@@ -16,7 +16,7 @@ use crate::optimize::quality::ssimulacra2::{Grid, Part, Windows};
 pub struct Goal {
     /// Score to reach, rounding included.
     pub target: f64,
-    /// EXIF's.
+    /// Orientation by EXIF, 1 to 8.
     pub orientation: u8,
     /// The steps of the dial, coarse to fine, and points of score that a step brings.
     pub steps: RangeInclusive<i32>,

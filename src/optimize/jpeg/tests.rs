@@ -115,3 +115,20 @@ fn lower_target_makes_no_larger_file() {
         assert!(sizes.is_sorted() && sizes[0] < file.len(), "{scale}: {sizes:?}");
     }
 }
+
+/// Readers take the inks of CMYK as inverted where Adobe's marker stands.
+#[test]
+fn cmyk_gets_no_adobe_marker_that_it_had_not() {
+    let with = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/cmyk.jpg")).unwrap();
+    assert!(with[2..].starts_with(&[0xFF, 0xEE, 0, 14]), "Adobe's marker is the first");
+    let without = [&with[..2], &with[18..]].concat();
+    for (source, markers) in [(with, 1), (without, 0)] {
+        for metadata in [MetadataPolicy::All, MetadataPolicy::Safe, MetadataPolicy::None] {
+            let options = Options { metadata, min_savings: 0.0, ..Options::default() };
+            let outcome = super::optimize(&source, &options, Budget::UNLIMITED).unwrap();
+            let Outcome::Optimized(encoded) = outcome else { panic!("{metadata}: {outcome:?}") };
+            let found = encoded.bytes.windows(9).filter(|window| window.starts_with(b"\xFF\xEE\0\x0EAdobe")).count();
+            assert_eq!(found, markers, "{metadata}, {}", encoded.method);
+        }
+    }
+}

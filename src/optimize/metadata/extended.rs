@@ -7,11 +7,9 @@ use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
 
-use super::{Filtered, xmp};
+use super::Filtered;
+use super::xmp::{self, NOTE, PROMISE};
 use crate::optimize::options::MetadataPolicy;
-
-pub(super) const NOTE: &str = "http://ns.adobe.com/xmp/note/";
-pub(super) const PROMISE: &str = "HasExtendedXMP";
 
 /// Hexadecimal digits of an MD5 sum.
 const GUID_BYTES: usize = 32;

@@ -1,4 +1,5 @@
-//! Photoshop image resources and the IPTC record among them: keeps resolution, copyright and profile.
+//! Photoshop image resources and the IPTC record among them: keeps resolution, copyright, profile and
+//! clipping paths.
 //!
 //! Sources: Adobe Photoshop File Formats Specification, "Image Resource Blocks", and `ExifTool`,
 //! `Image::ExifTool::Photoshop`, for the signatures; IPTC-NAA IIM 4.2, chapter 3.
@@ -15,6 +16,8 @@ const IPTC_NAA: u16 = 0x0404;
 const COPYRIGHT_FLAG: u16 = 0x040A;
 const URL: u16 = 0x040B;
 const ICC_PROFILE: u16 = 0x040F;
+/// Paths 1 to 999, and the name of the one that layout programs and `ImageMagick -clip` cut the picture out by.
+const PATHS: std::ops::RangeInclusive<u16> = 2000..=2999;
 
 /// Filters a sequence of resources (without JPEG's `Photoshop 3.0\0`).
 #[must_use]
@@ -30,6 +33,7 @@ pub fn filter(resources: &[u8], policy: MetadataPolicy) -> Filtered {
             (ICC_PROFILE, _) | (RESOLUTION | COPYRIGHT_FLAG | URL, MetadataPolicy::Safe) => {
                 out.extend_from_slice(resource.raw);
             }
+            (id, MetadataPolicy::Safe) if PATHS.contains(&id) => out.extend_from_slice(resource.raw),
             (IPTC_NAA, MetadataPolicy::Safe) => match filter_records(resource.data) {
                 Filtered::Keep => out.extend_from_slice(resource.raw),
                 Filtered::Replace(records) => write_iptc(&mut out, &records),
@@ -164,9 +168,11 @@ pub(in crate::optimize) mod tests {
             resource(COPYRIGHT_FLAG, &[1]),
             resource(ICC_PROFILE, b"profile"),
             resource(URL, b"https://example.org"),
+            resource(2000, b"path"),
+            resource(2999, b"\x06Path 1"),
         ]
         .concat();
-        let dropped = [0x0409, 0x040C, 0x0422, 0x0423, 0x0424, 0x0425, 0x07D0].map(|id| resource(id, b"GPS?")).concat();
+        let dropped = [0x0409, 0x040C, 0x0422, 0x0423, 0x0424, 0x0425, 0x0BB8].map(|id| resource(id, b"GPS?")).concat();
         assert_eq!(filter(&[dropped, kept.clone()].concat(), Safe), Filtered::Replace(kept.clone()));
         assert_eq!(filter(&kept, Safe), Filtered::Keep);
         assert_eq!(filter(&kept, Nothing), Filtered::Replace(resource(ICC_PROFILE, b"profile")));

@@ -12,11 +12,13 @@ use quick_xml::reader::NsReader;
 
 use super::Filtered;
 use super::container::{CAMERA, CONTAINER, DEPTH_CONTAINER, DEPTH_ITEM, ITEM};
-use super::extended;
 use crate::optimize::options::MetadataPolicy;
 
 pub(super) const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 pub(super) const X_META: &str = "adobe:ns:meta/";
+/// The property in which a packet names its extended packet: its namespace and name (XMP Part 3, 1.1.3.1).
+pub(super) const NOTE: &str = "http://ns.adobe.com/xmp/note/";
+pub(super) const PROMISE: &str = "HasExtendedXMP";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 const TIFF: &str = "http://ns.adobe.com/tiff/1.0/";
 /// Namespaces of files inside of a packet: `GImage`, `GAudio`, `GDepth`.
@@ -175,7 +177,7 @@ enum Part {
 
 fn part(namespace: &ResolveResult<'_>, name: &str, policy: MetadataPolicy, keeps_extended: bool) -> Part {
     let &ResolveResult::Bound(Namespace(uri)) = namespace else { return Part::Unwanted };
-    if (uri, name) == (extended::NOTE, extended::PROMISE) {
+    if (uri, name) == (NOTE, PROMISE) {
         return if keeps_extended { Part::Property } else { Part::Unwanted };
     }
     let wanted = TABLE
@@ -268,7 +270,7 @@ impl Rewriter {
             let attribute = attribute.ok()?;
             let keep = if attribute.key.as_namespace_binding().is_some() {
                 let uri = attribute.value.as_ref();
-                let is_promise = self.keeps_extended && uri == extended::NOTE;
+                let is_promise = self.keeps_extended && uri == NOTE;
                 is_promise || matches!(uri, RDF | X_META) || TABLE.iter().any(|row| row.uri == uri)
             } else {
                 let (namespace, name) = reader.resolver().resolve_attribute(attribute.key);

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use super::kept::Kept;
 use super::text;
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
@@ -140,30 +139,15 @@ impl<'a> Chunks<'a> {
     pub fn pixels(&self) -> Vec<u8> {
         self.parts.iter().filter(|chunk| chunk.kind == *b"IDAT").flat_map(|chunk| &*chunk.data).copied().collect()
     }
-
-    /// What the policy keeps.
-    #[must_use]
-    pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
-        let keeps_all = policy == MetadataPolicy::All;
-        let pinned = keeps_all && self.parts.iter().any(|chunk| chunk.is_bound_to_pixels(self.header));
-        let chunks = Vec::with_capacity(self.parts.len());
-        let mut kept = Kept { stripped: false, pinned, header: self.header, chunks };
-        for chunk in &self.parts {
-            let filtered = if keeps_all { Some(chunk.clone()) } else { chunk.filter(policy, self.header) };
-            kept.stripped |= filtered.as_ref() != Some(chunk);
-            kept.chunks.extend(filtered);
-        }
-        kept
-    }
 }
 
 impl Chunk<'_> {
     /// `None` where nothing of it is kept.
-    fn filter(&self, policy: MetadataPolicy, header: Header) -> Option<Self> {
+    pub(super) fn filter(&self, policy: MetadataPolicy, header: Header) -> Option<Self> {
         let data = match &self.kind {
             b"eXIf" => filter_exif(&self.data, policy)?.into(),
             b"tEXt" | b"zTXt" | b"iTXt" => text::filter(self.kind, &self.data, policy)?.into_owned().into(),
-            b"pHYs" if policy == MetadataPolicy::Safe => self.data.clone(),
+            b"pHYs" | b"sCAL" if policy == MetadataPolicy::Safe => self.data.clone(),
             b"orNT" | b"caNv" | b"vpAg" if self.is_placed(header) => self.data.clone(),
             kind if LOOK.contains(&kind) => self.data.clone(),
             _ => return None,
@@ -185,7 +169,7 @@ impl Chunk<'_> {
 
     /// Whether it may mean something else once pixels change, or are stored otherwise: chunks that are unsafe to copy and
     /// unknown, and a palette that is only suggested.
-    fn is_bound_to_pixels(&self, header: Header) -> bool {
+    pub(super) fn is_bound_to_pixels(&self, header: Header) -> bool {
         let is_unsafe = self.kind[3].is_ascii_uppercase() && !UNDERSTOOD.contains(&&self.kind);
         is_unsafe || self.kind == *b"PLTE" && header.color != Color::Indexed
     }
@@ -405,6 +389,7 @@ pub mod tests {
         let source = picture(&[
             (b"iCCP", b"profile"),
             (b"pHYs", &[0; 9]),
+            (b"sCAL", b"\x011\x002"),
             (b"tIME", &[0; 7]),
             (b"tEXt", b"Author\0Anna"),
             (b"tEXt", b"Comment\0Paris"),
@@ -415,7 +400,7 @@ pub mod tests {
             (b"tRNS", &[0; 6]),
         ]);
         let (stripped, safe) = filtered(&source, Safe);
-        assert_eq!(kinds(&safe), ["IHDR", "iCCP", "pHYs", "tEXt", "eXIf", "tRNS", "IDAT", "IEND"]);
+        assert_eq!(kinds(&safe), ["IHDR", "iCCP", "pHYs", "sCAL", "tEXt", "eXIf", "tRNS", "IDAT", "IEND"]);
         assert!(stripped && !safe.windows(8).any(|window| window == b"latitude"));
         assert_eq!(filtered(&safe, Safe), (false, safe));
         let (_, look) = filtered(&source, Nothing);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::chunks::{Chunk, Chunks, Color, Header, write};
 use super::samples::Storage;
 use crate::optimize::error::ImageError;
+use crate::optimize::options::MetadataPolicy;
 
 /// Part of how the pixels are coded, or an index of it (Apple's `iDOT`): a new encoding has its own.
 #[rustfmt::skip]
@@ -21,6 +22,23 @@ pub struct Kept<'a> {
     pub pinned: bool,
     pub(super) header: Header,
     pub(super) chunks: Vec<Chunk<'a>>,
+}
+
+impl<'a> Chunks<'a> {
+    /// What the policy keeps.
+    #[must_use]
+    pub fn filter(&self, policy: MetadataPolicy) -> Kept<'a> {
+        let keeps_all = policy == MetadataPolicy::All;
+        let pinned = keeps_all && self.parts.iter().any(|chunk| chunk.is_bound_to_pixels(self.header));
+        let chunks = Vec::with_capacity(self.parts.len());
+        let mut kept = Kept { stripped: false, pinned, header: self.header, chunks };
+        for chunk in &self.parts {
+            let filtered = if keeps_all { Some(chunk.clone()) } else { chunk.filter(policy, self.header) };
+            kept.stripped |= filtered.as_ref() != Some(chunk);
+            kept.chunks.extend(filtered);
+        }
+        kept
+    }
 }
 
 impl Kept<'_> {

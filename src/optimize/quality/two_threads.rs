@@ -14,7 +14,7 @@ const BATCH: usize = 16;
 /// Batches that wait at the most: making rows takes about as long as judging them.
 const WAITING: usize = 2;
 
-/// Has the rows judged that `rows` makes, from the top; `None` where it does not make them.
+/// Scores the rows that `rows` produces, top to bottom; `None` if it fails.
 pub fn judged(
     mut judge: Judge,
     threads: usize,

@@ -1,7 +1,7 @@
 //! What the coded image itself says: size, alpha, and how coarse a lossy one is.
 
-use super::malformed;
 use crate::optimize::error::ImageError;
+use crate::optimize::format::Format;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
@@ -26,7 +26,7 @@ pub struct Bitstream {
     pub has_alpha: bool,
     /// Whether it ends with [`MARK`].
     pub is_marked: bool,
-    /// Of a lossy one.
+    /// Settings of a lossy image; `None` if it is lossless.
     pub settings: Option<Settings>,
 }
 
@@ -35,7 +35,7 @@ pub struct Bitstream {
 pub struct Settings {
     /// The finest quantizer index of its segments, 0 (fine) to 127.
     pub finest: u8,
-    /// The loop filter's, 0 to 7.
+    /// Sharpness of the loop filter, 0 to 7.
     pub sharpness: u8,
 }
 
@@ -178,6 +178,11 @@ impl<'a> Bits<'a> {
             self.optional_signed(bits);
         }
     }
+}
+
+/// The error of a damaged file.
+pub fn malformed(detail: impl Into<String>) -> ImageError {
+    ImageError::malformed(Format::WebP, detail)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::bitstream::{Bitstream, Coding, MARK};
-use super::malformed;
+use super::bitstream::{Bitstream, Coding, MARK, malformed};
 use crate::optimize::error::ImageError;
 use crate::optimize::format::Format;
 use crate::optimize::metadata::{exif, xmp};

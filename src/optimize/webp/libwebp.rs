@@ -67,7 +67,7 @@ pub enum Way {
     Lossy {
         /// libwebp's, 0 to 100.
         quality: u8,
-        /// Of the loop filter, 0 to 7.
+        /// Sharpness of the loop filter, 0 to 7.
         sharpness: u8,
     },
     /// To the last of its bits, hidden ones included.
@@ -78,7 +78,7 @@ pub enum Way {
     /// Without loss after some samples were rounded, where pixels differ from their neighbours; what is opaque stays so, and
     /// hidden pixels get any colour.
     NearLossless {
-        /// As above.
+        /// libwebp's `-z`, 0 (fast) to 9.
         level: u8,
         /// The lower bits that libwebp rounds away: up to 5. With none of them hidden pixels alone change.
         bits: u8,

@@ -9,7 +9,7 @@ mod yuv;
 
 use std::time::Duration;
 
-use bitstream::{Bitstream, Coding};
+use bitstream::{Bitstream, Coding, malformed};
 use chunks::{Alpha, Chunks, Kept, marked};
 use graphics::Promise;
 use libwebp::{Source, Way};
@@ -320,10 +320,6 @@ fn decode_as_announced(file: &[u8], still: Bitstream, alpha: Alpha) -> Result<Pi
         pixels.rgba.iter_mut().for_each(|pixel| pixel.a = u8::MAX);
     }
     Ok(pixels)
-}
-
-fn malformed(detail: impl Into<String>) -> ImageError {
-    ImageError::malformed(Format::WebP, detail)
 }
 
 /// Cost of a file of `bytes`.

@@ -62,9 +62,9 @@ pub struct Requantizer {
 
 /// The dead zones of a level.
 struct Zones<T> {
-    /// What is added before the fraction is cut off: 1 less the dead zone.
+    /// Added before the fraction is cut off: 1 less the dead zone.
     offsets: [T; 64],
-    /// What becomes 0 below.
+    /// The smallest coefficient that is kept; smaller ones become 0.
     least: [T; 64],
 }
 

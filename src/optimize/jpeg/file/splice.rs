@@ -42,9 +42,12 @@ pub fn assemble(encoded: &[u8], kept: &Kept<'_>) -> Result<Vec<u8>, ImageError> 
     let others = kept.segments.iter().filter(|s| !matches!(s.kind, Kind::Jfif | Kind::Adobe)).map(Metadata::borrowed);
     // The source's says more, and stays where all does, if it says the same of the samples.
     let transform = own(Kind::Adobe).map_or(1, |adobe| adobe.payload[TRANSFORM_AT]);
-    let adobe = of_source(Kind::Adobe)
-        .filter(|adobe| kept.policy == MetadataPolicy::All && adobe.payload[TRANSFORM_AT] == transform);
-    let metadata: Vec<_> = jfif.into_iter().chain(others).chain(adobe.or_else(|| own(Kind::Adobe))).collect();
+    let source_adobe = of_source(Kind::Adobe);
+    // To many readers it means that the inks of CMYK are inverted, so such files never get one that they did not have.
+    let encoders = own(Kind::Adobe).filter(|_| image.frame.components.len() != 4 || source_adobe.is_some());
+    let says_the_same = |adobe: &Metadata<'_>| adobe.payload[TRANSFORM_AT] == transform;
+    let adobe = source_adobe.filter(|adobe| kept.policy == MetadataPolicy::All && says_the_same(adobe));
+    let metadata: Vec<_> = jfif.into_iter().chain(others).chain(adobe.or(encoders)).collect();
     write(&metadata, &image, kept)
 }
 

@@ -1,4 +1,4 @@
-//! The only door to mozjpeg's C library, and the only `unsafe` code of the crate.
+//! The only caller of mozjpeg's C library. Beside `webp::libwebp`, the only `unsafe` code of the crate.
 //!
 //! libjpeg reports errors by a callback that must not return. Ours unwinds with a [`Fault`] through the C frames (the
 //! `unwinding` feature of mozjpeg-sys compiles them for that) into [`guarded`], while drop guards free what libjpeg
