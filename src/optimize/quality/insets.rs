@@ -138,7 +138,8 @@ struct Tile {
     all_repeats: u32,
     repeats: u32,
     is_textured: bool,
-    has_strokes: bool,
+    /// Luma of the ground, where this holds strokes.
+    ground: Option<i16>,
 }
 
 impl Tile {
@@ -173,8 +174,10 @@ impl InsetFinder {
         let is_in_tile = self.rows / TILE < self.height / TILE;
         if is_in_tile {
             self.add_texture(&shown, row);
-            self.add_sums(&shown);
+            let columns = &mut self.columns[self.rows / TILE * self.width..][..self.width];
+            columns.iter_mut().zip(&shown).for_each(|(sum, level)| *sum += level.unsigned_abs());
         }
+        self.add_line(&shown);
         let last = self.rows % TILE;
         self.band[last] = shown;
         if is_in_tile && last + 1 == TILE {
@@ -215,13 +218,12 @@ impl InsetFinder {
             let near = (high - low) / 4;
             let dark = pixels().filter(|level| **level <= low + near).count();
             let light = pixels().filter(|level| **level >= high - near).count();
-            tile.has_strokes = high - low >= STROKE && dark.max(light) >= TILE * TILE / 2;
+            let is_clear = high - low >= STROKE && dark.max(light) >= TILE * TILE / 2;
+            tile.ground = is_clear.then_some(if dark > light { low } else { high });
         }
     }
 
-    fn add_sums(&mut self, luma: &[i16]) {
-        let columns = &mut self.columns[self.rows / TILE * self.width..][..self.width];
-        columns.iter_mut().zip(luma).for_each(|(sum, level)| *sum += level.unsigned_abs());
+    fn add_line(&mut self, luma: &[i16]) {
         let tiles = self.width / TILE;
         let lines = self.lines[self.rows * tiles..].iter_mut().zip(luma.chunks_exact(TILE));
         lines.for_each(|(sum, pixels)| *sum = pixels.iter().map(|level| level.unsigned_abs()).sum());
@@ -293,13 +295,13 @@ impl InsetFinder {
             && pixels <= MOST_AREA * (self.width * self.height) as f64
             && filled >= LEAST_FILLED * pixels
             && f64::from(repeats) <= MOST_REPEATS * compared
-            && !self.is_text(tiles, &inset);
+            && !self.is_text(tiles, &inset, &rim);
         is_inset.then_some(inset)
     }
 
     /// The rectangle around tiles that are no page; `None` where these are no photograph.
     fn inset_on_page(&self, tiles: &[usize]) -> Option<Inset> {
-        let (inset, _) = self.rectangle(tiles, LEAST_SIDE_ON_PAGE, OUTERMOST)?;
+        let (inset, rim) = self.rectangle(tiles, LEAST_SIDE_ON_PAGE, OUTERMOST)?;
         let pixels = inset.pixels() as f64;
         let repeats: u32 = tiles.iter().map(|i| self.tiles[*i].all_repeats).sum();
         let distinct = tiles.len() * TILE * TILE - repeats as usize;
@@ -307,14 +309,16 @@ impl InsetFinder {
         let is_inset = pixels <= MOST_AREA_ON_PAGE * (self.width * self.height) as f64
             && distinct as f64 >= LEAST_DISTINCT * pixels
             && textured as f64 >= LEAST_TEXTURED_ON_PAGE * pixels
-            && !self.is_text(tiles, &inset);
+            && !self.is_text(tiles, &inset, &rim);
         is_inset.then_some(inset)
     }
 
-    /// Whether what lies inside is strokes on a ground. Tiles at an edge look like these, too.
-    fn is_text(&self, tiles: &[usize], inset: &Inset) -> bool {
+    /// Whether what lies inside is strokes on the ground around. Tiles at an edge look like these, too.
+    fn is_text(&self, tiles: &[usize], inset: &Inset, rim: &Rim) -> bool {
+        let is_ground =
+            |level: i16| rim.grounds.iter().any(|ground| ground.abs_diff(level) < STROKE.unsigned_abs() / 2);
         let inside: Vec<_> = tiles.iter().filter(|i| self.lies_in(**i, inset)).map(|i| &self.tiles[*i]).collect();
-        let strokes = inside.iter().filter(|tile| tile.has_strokes).count();
+        let strokes = inside.iter().filter(|tile| tile.ground.is_some_and(is_ground)).count();
         !inset.is_icon() && strokes as f64 > MOST_STROKES * inside.len() as f64
     }
 
@@ -351,25 +355,31 @@ struct Rim {
     /// Of these the segments, of a tile's length each, and how many of them differ from the ground.
     segments: usize,
     sharp: usize,
+    /// Luma of the ground of each side.
+    grounds: Vec<i16>,
 }
 
 impl Rim {
     /// From tiles to pixels, in one direction. Near the outer edge of the first tile and of the last one lies the line at
-    /// which the picture departs most from its ground. A picture's own edges stay.
+    /// which the picture departs most from its ground. A picture's own edges stay, but for a narrow strip of ground.
     fn edges(&mut self, tiles: &Range<usize>, length: usize, line: impl Fn(usize) -> Vec<u16>) -> Range<usize> {
         let (first, last) = (tiles.start * TILE, tiles.end * TILE);
         let mut range = 0..length;
+        let ground = line(if tiles.start > 0 { first - BESIDE - 1 } else { 0 });
+        let rise = |at: usize| departure(&line(at), &ground) - departure(&line(at - 1), &ground);
         if tiles.start > 0 {
-            let ground = line(first - BESIDE - 1);
-            let rise = |at: usize| departure(&line(at), &ground) - departure(&line(at - 1), &ground);
             range.start = self.edge(first - BESIDE..first + RIM, rise).unwrap_or(first);
             self.add(&line(range.start + 1), &ground);
+        } else if is_even(&ground) {
+            range.start = self.edge(1..RIM.min(length), rise).unwrap_or(0);
         }
+        let ground = line(if tiles.end < length / TILE { last + BESIDE } else { length - 1 });
+        let fall = |at: usize| departure(&line(at - 1), &ground) - departure(&line(at), &ground);
         if tiles.end < length / TILE {
-            let ground = line(last + BESIDE);
-            let fall = |at: usize| departure(&line(at - 1), &ground) - departure(&line(at), &ground);
             range.end = self.edge((last + 1 - RIM..last + 1 + BESIDE).rev(), fall).unwrap_or(last);
             self.add(&line(range.end - 2), &ground);
+        } else if is_even(&ground) {
+            range.end = self.edge((length.saturating_sub(RIM).max(1)..length).rev(), fall).unwrap_or(length);
         }
         range
     }
@@ -384,6 +394,8 @@ impl Rim {
     fn add(&mut self, inside: &[u16], ground: &[u16]) {
         self.sides += 1;
         self.segments += ground.len();
+        let sum: usize = ground.iter().map(|sum| usize::from(*sum)).sum();
+        self.grounds.push((sum / (ground.len() * TILE).max(1)) as i16);
         self.sharp += inside.iter().zip(ground).filter(|(a, b)| a.abs_diff(**b) >= SHARP).count();
     }
 
@@ -391,6 +403,12 @@ impl Rim {
     fn is_sharp(&self) -> bool {
         self.sides >= LEAST_SIDES && self.sharp as f64 >= LEAST_SHARP * self.segments as f64
     }
+}
+
+/// Whether a line is of one colour.
+fn is_even(line: &[u16]) -> bool {
+    let [least, most] = [line.iter().min(), line.iter().max()].map(|sum| sum.copied().unwrap_or_default());
+    most - least < TILE as u16
 }
 
 /// How much sums of luma differ.
@@ -448,6 +466,14 @@ mod tests {
             let small = Inset { across: left..left + 24, down: 43..67 };
             assert_eq!(on_page(&small), [small]);
         }
+    }
+
+    #[test]
+    fn strip_of_page_beside_the_picture_is_no_part() {
+        let corner = Inset { across: 372..397, down: 4..28 };
+        assert_eq!(on_page(&corner), [corner]);
+        let at_border = Inset { across: 360..400, down: 0..40 };
+        assert_eq!(on_page(&at_border), [at_border]);
     }
 
     #[test]

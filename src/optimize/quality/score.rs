@@ -38,7 +38,7 @@ const WINDOW_SLACK: f64 = 0.24;
 impl Score {
     /// Of a picture beside itself.
     pub const IDENTICAL: Self =
-        Self { whole: IDENTICAL, worst: None, busy: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN };
+        Self { whole: IDENTICAL, worst: Some(IDENTICAL), busy: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN };
     /// Of what must not be kept.
     pub const REFUSED: Self = Self { whole: 0.0, worst: Some(0.0), busy: 0.0, mirrored: 0.0, gates: Gates::OPEN };
 
