@@ -138,8 +138,8 @@ struct Tile {
     all_repeats: u32,
     repeats: u32,
     is_textured: bool,
-    /// Luma of the ground, where this holds strokes.
-    ground: Option<i16>,
+    /// Luma of strokes and of their ground, the darker first.
+    strokes: Option<[i16; 2]>,
 }
 
 impl Tile {
@@ -209,7 +209,7 @@ impl InsetFinder {
         }
     }
 
-    /// Tells strokes of a row of tiles: most of such a tile is ground, as light or dark as any of it.
+    /// Tells strokes of a row of tiles: most of such a tile is as light or as dark as any of it.
     fn add_strokes(&mut self) {
         let first = self.rows / TILE * (self.width / TILE);
         for (i, tile) in self.tiles[first..][..self.width / TILE].iter_mut().enumerate() {
@@ -218,8 +218,8 @@ impl InsetFinder {
             let near = (high - low) / 4;
             let dark = pixels().filter(|level| **level <= low + near).count();
             let light = pixels().filter(|level| **level >= high - near).count();
-            let is_clear = high - low >= STROKE && dark.max(light) >= TILE * TILE / 2;
-            tile.ground = is_clear.then_some(if dark > light { low } else { high });
+            let is_clear = high - low >= STROKE && 4 * (dark + light) >= 3 * TILE * TILE;
+            tile.strokes = is_clear.then_some([low, high]);
         }
     }
 
@@ -295,7 +295,7 @@ impl InsetFinder {
             && pixels <= MOST_AREA * (self.width * self.height) as f64
             && filled >= LEAST_FILLED * pixels
             && f64::from(repeats) <= MOST_REPEATS * compared
-            && !self.is_text(tiles, &inset, &rim);
+            && !self.is_drawing(tiles, &inset, &rim);
         is_inset.then_some(inset)
     }
 
@@ -309,17 +309,20 @@ impl InsetFinder {
         let is_inset = pixels <= MOST_AREA_ON_PAGE * (self.width * self.height) as f64
             && distinct as f64 >= LEAST_DISTINCT * pixels
             && textured as f64 >= LEAST_TEXTURED_ON_PAGE * pixels
-            && !self.is_text(tiles, &inset, &rim);
+            && !self.is_drawing(tiles, &inset, &rim);
         is_inset.then_some(inset)
     }
 
-    /// Whether what lies inside is strokes on the ground around. Tiles at an edge look like these, too.
-    fn is_text(&self, tiles: &[usize], inset: &Inset, rim: &Rim) -> bool {
+    /// Whether what lies inside is strokes on the ground around, or a dot. Tiles at an edge look like strokes, too.
+    fn is_drawing(&self, tiles: &[usize], inset: &Inset, rim: &Rim) -> bool {
         let is_ground =
             |level: i16| rim.grounds.iter().any(|ground| ground.abs_diff(level) < STROKE.unsigned_abs() / 2);
         let inside: Vec<_> = tiles.iter().filter(|i| self.lies_in(**i, inset)).map(|i| &self.tiles[*i]).collect();
-        let strokes = inside.iter().filter(|tile| tile.ground.is_some_and(is_ground)).count();
-        !inset.is_icon() && strokes as f64 > MOST_STROKES * inside.len() as f64
+        let strokes = inside.iter().filter(|tile| tile.strokes.is_some_and(|levels| levels.into_iter().any(is_ground)));
+        if inset.is_icon() {
+            return !inside.iter().any(|tile| tile.is_textured);
+        }
+        strokes.count() as f64 > MOST_STROKES * inside.len() as f64
     }
 
     fn lies_in(&self, tile: usize, inset: &Inset) -> bool {
