@@ -496,7 +496,7 @@ mod tests {
     #[test]
     fn text_on_page_is_no_inset() {
         // Strokes in the noise of a coding.
-        let text = |x: usize, y: usize| if (x / 2 + y / 9) % 4 == 0 { 30 } else { 250 };
+        let text = |x: usize, y: usize| if (x / 2 + y / 9).is_multiple_of(4) { 30 } else { 250 };
         let level = |x: usize, y: usize| if is_inside(x, y) { text(x, y) + (grain(x, y) & 3) } else { 255 };
         assert!(found(level).is_empty());
     }

@@ -210,15 +210,17 @@ impl Windows {
         self.scores[top * across + left] = score;
     }
 
-    /// Lowers the scores of the windows over a rectangle of pixels to `most`.
+    /// Lowers the scores of the windows over a rectangle of pixels to `most`; flat ones have that.
     pub fn cap(&mut self, across: &Range<usize>, down: &Range<usize>, most: f64) {
         let (columns, _) = self.grid.windows();
-        let is_over = |first: usize, range: &Range<usize>| {
-            let (start, end) = ((first * CELL).max(range.start), ((first + WINDOW) * CELL).min(range.end));
+        let is_over = |first: usize, cells: usize, range: &Range<usize>| {
+            // The last cell takes the rest of the pixels.
+            let end = if first + WINDOW < cells { (first + WINDOW) * CELL } else { usize::MAX };
+            let (start, end) = ((first * CELL).max(range.start), end.min(range.end));
             end.saturating_sub(start) >= LEAST_OVERLAP.min(range.len())
         };
         for (i, score) in self.scores.iter_mut().enumerate() {
-            if is_over(i % columns, across) && is_over(i / columns, down) {
+            if is_over(i % columns, self.grid.columns, across) && is_over(i / columns, self.grid.rows, down) {
                 *score = Some(score.map_or(most as f32, |score| score.min(most as f32)));
             }
         }
@@ -308,6 +310,16 @@ mod tests {
                 + Area { left: 2, top: 0 }.pixels(grid, (width, height), scale);
             assert!((all - (halved(width) * halved(height)) as f64).abs() < 1e-9, "{scale}");
         }
+    }
+
+    #[test]
+    fn cap_holds_for_the_rest_in_the_last_cell_and_for_flat_windows() {
+        let mut windows = Windows { grid: Grid::over(191, 191), scores: vec![None], busy: IDENTICAL };
+        windows.cap(&(165..189), &(4..28), 60.0);
+        assert_eq!(windows.worst(), Some(60.0));
+        let mut windows = Windows { grid: Grid::over(192, 64), scores: vec![Some(80.0); 2], busy: IDENTICAL };
+        windows.cap(&(10..40), &(4..28), 60.0);
+        assert_eq!(windows.scores, [Some(60.0), Some(80.0)]);
     }
 
     #[test]
