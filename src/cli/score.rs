@@ -44,7 +44,7 @@ struct ScoreReport {
     reference: String,
     distorted: String,
     score: f64,
-    worst: f64,
+    worst: Option<f64>,
     butteraugli_max: Option<f64>,
     butteraugli_3norm: Option<f64>,
 }
@@ -121,7 +121,8 @@ impl ScoreReport {
 
     /// Puts the score alone on the first line, for scripts.
     fn text(&self) -> String {
-        let score = format!("{:.4}\nworst window: {:.4}", self.score, self.worst);
+        let worst = self.worst.map_or_else(|| "-".to_owned(), |worst| format!("{worst:.4}"));
+        let score = format!("{:.4}\nworst window: {worst}", self.score);
         match (self.butteraugli_max, self.butteraugli_3norm) {
             (Some(max), Some(norm)) => format!("{score}\nbutteraugli: {max:.4} max, {norm:.4} 3-norm"),
             _ => score,
@@ -136,12 +137,20 @@ mod tests {
 
     fn report() -> ScoreReport {
         let (reference, distorted) = ("a.png".into(), "b.jpg".into());
-        ScoreReport { reference, distorted, score: 84.5, worst: 71.25, butteraugli_max: None, butteraugli_3norm: None }
+        ScoreReport {
+            reference,
+            distorted,
+            score: 84.5,
+            worst: Some(71.25),
+            butteraugli_max: None,
+            butteraugli_3norm: None,
+        }
     }
 
     #[test]
     fn text_has_score_on_the_first_line() {
         assert_eq!(report().text(), "84.5000\nworst window: 71.2500");
+        assert_eq!(ScoreReport { worst: None, ..report() }.text(), "84.5000\nworst window: -");
         let both = ScoreReport { butteraugli_max: Some(1.25), butteraugli_3norm: Some(0.5), ..report() };
         assert_eq!(both.text(), "84.5000\nworst window: 71.2500\nbutteraugli: 1.2500 max, 0.5000 3-norm");
     }

@@ -156,7 +156,7 @@ impl Check {
         }
         match optimize::score(&sample.source, result) {
             Ok(score) if score.effective(target) < target => {
-                Self::Below { score: score.whole.min(score.worst), target }
+                Self::Below { score: score.whole.min(score.lowest()), target }
             }
             Ok(score) => Self::Scored(score.whole),
             Err(error) => Self::Unreadable(error.to_string()),

@@ -56,7 +56,7 @@ pub fn choose(source: Context<'_>, candidates: Vec<Candidate>, options: &Options
         bytes.extend_from_slice(tail);
         let metadata = state(MetadataState::Stripped);
         // A sample has not seen every window.
-        let worst = score.filter(|_| check != Check::Sampled).map(|score| score.worst);
+        let worst = score.filter(|_| check != Check::Sampled).and_then(|score| score.worst);
         let score = score.map(|score| score.whole);
         return Outcome::Optimized(Encoded { bytes, info, method, score, worst, check, metadata, budget_cut });
     }

@@ -122,10 +122,10 @@ impl Pair {
     /// # Errors
     /// [`CompareError::Metric`] where a side is below 8 pixels.
     pub fn ssimulacra2(&self) -> Result<Score, CompareError> {
-        self.views.iter().try_fold(Score::IDENTICAL, |lowest, (reference, distorted)| {
-            let score = judge(reference, distorted, f64::INFINITY).ok_or_else(too_small)?;
-            Ok(lowest.min(score))
-        })
+        let score =
+            |(reference, distorted): &(Rgb, Rgb)| judge(reference, distorted, f64::INFINITY).ok_or_else(too_small);
+        let scores: Result<Vec<_>, _> = self.views.iter().map(score).collect();
+        Ok(scores?.into_iter().reduce(Score::min).unwrap_or(Score::IDENTICAL))
     }
 
     /// Butteraugli's distances over the background on which each is larger.

@@ -108,7 +108,7 @@ pub fn decide_unread(format: Option<Format>, length: u64, limits: &Limits) -> Op
 /// ```
 /// # let source = include_bytes!("../../tests/fixtures/photo-444.jpg");
 /// let score = karui::optimize::score(source, source)?;
-/// assert!(score.whole > 99.9 && score.worst > 99.9);
+/// assert!(score.whole > 99.9 && score.worst > Some(99.9));
 /// # Ok::<(), karui::optimize::CompareError>(())
 /// ```
 ///

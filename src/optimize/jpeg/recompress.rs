@@ -474,7 +474,7 @@ mod tests {
             let recompressor = Recompressor::new(&source, chroma, 1.0).unwrap();
             let usual = Setting::of_step(200);
             let (even, windows) = recompressor.score(&usual, orientation, 1).unwrap();
-            let levels = usual.levels.narrowed(&windows, windows.worst() + 2.0, orientation).with_even(4.0);
+            let levels = usual.levels.narrowed(&windows, windows.lowest() + 2.0, orientation).with_even(4.0);
             let placed = Setting { step: 200, levels };
             let [file, other] = [&placed, &usual].map(|s| recompressor.encode(s).unwrap().proven().unwrap());
             assert_ne!(file.len(), other.len());
@@ -490,11 +490,11 @@ mod tests {
                 assert!(coded.is_ok());
             }
             // A part by itself scores nearly as it does in the whole.
-            let parts = Part::below(&windows, windows.worst() + 0.01);
+            let parts = Part::below(&windows, windows.lowest() + 0.01);
             let cells: usize = parts.iter().map(|part| part.cells()).sum();
             assert!(cells > 0);
             let alone = recompressor.score_parts(&placed, orientation, 1, &windows, &parts).unwrap();
-            assert!((alone.worst() - windows.worst()).abs() < 1.0, "{} {}", alone.worst(), windows.worst());
+            assert!((alone.lowest() - windows.lowest()).abs() < 1.0, "{} {}", alone.lowest(), windows.lowest());
         }
     }
 

@@ -123,7 +123,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         let lacking = goal.lacking(&now);
         failures = if lacking > 0.0 { failures + 1 } else { 0 };
         if let Some(worst) = predicted.take() {
-            bias = (bias + worst - now.score.worst).clamp(0.0, MOST_BIAS);
+            bias = (bias + worst - now.score.lowest()).clamp(0.0, MOST_BIAS);
         }
         let is_stuck = left <= LATE || failures > MOST_NARROWED || failures > 1 && lacking > MUCH;
         next = if let Some(setting) = steps.other(goal, &before, &now, best.tried.as_ref()) {
@@ -131,7 +131,7 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         } else if lacking > 0.0 && best.tried.is_none() && is_stuck {
             // What narrower dead zones did not mend, and what the last trials are for: a finer step.
             let (setting, windows) = goal.mended(&now, MOST_NARROWED, bias, trials);
-            predicted = Some(windows.worst());
+            predicted = Some(windows.lowest());
             setting
         } else {
             vernier.next(goal, &now)
@@ -236,7 +236,7 @@ impl Goal {
         let floor = Score::floor(self.target);
         match tried.score.busy_lacking(self.target) {
             0.0 => floor,
-            lacking => floor.max(tried.score.worst) + RAISED_BY * lacking,
+            lacking => floor.max(tried.score.lowest()) + RAISED_BY * lacking,
         }
     }
 
@@ -272,7 +272,7 @@ impl Goal {
 
     /// Points that the worst window lacks.
     fn lacking(&self, tried: &Tried) -> f64 {
-        (self.floor(tried) - tried.score.worst).max(0.0)
+        (self.floor(tried) - tried.score.lowest()).max(0.0)
     }
 
     /// A setting at which windows that lack some reach their floor, found on parts of the picture, and what is then known
@@ -372,10 +372,10 @@ impl Mending<'_> {
     fn learn(&mut self, setting: Setting, seen: Windows) {
         let steps = setting.step - self.setting.step;
         if steps != 0 {
-            let per = (seen.worst() - self.windows.worst()) / f64::from(steps);
+            let per = (seen.lowest() - self.windows.lowest()) / f64::from(steps);
             self.per_step = per.clamp(PER_STEP_RANGE.0, PER_STEP_RANGE.1);
         }
-        self.surplus = seen.worst() - self.floor;
+        self.surplus = seen.lowest() - self.floor;
         (self.setting, self.windows) = (setting, seen);
     }
 

@@ -289,7 +289,7 @@ mod tests {
             RGBA8::new(if is_speckled { grain } else { 60 + step }, 90 + step / 2, 220 - step, 255)
         };
         let pixels = Pixels { width: 640, height: 240, rgba: (0..640 * 240).map(pixel).collect() };
-        let Found::Indexed(found) = found(&pixels, 60.0) else { panic!("no palette") };
+        let Found::Indexed(found) = found(&pixels, 50.0) else { panic!("no palette") };
         let rgba = found.indices.iter().map(|index| found.palette[usize::from(*index)]).collect();
         assert!(flat_share(&pixels, &Pixels { rgba, ..pixels.clone() }) >= 0.99);
     }

@@ -148,7 +148,7 @@ impl<'a> Views<'a> {
         }
         let (scores, windows): (Vec<_>, Vec<_>) =
             judges.into_iter().map(|(_, judge)| judge.finish_with_windows(MAX_DRIFT)).unzip();
-        Some((scores.into_iter().fold(Score::IDENTICAL, Score::min), windows))
+        Some((scores.into_iter().reduce(Score::min)?, windows))
     }
 
     /// The same for what viewers turn: whole pictures are needed for that.
@@ -168,11 +168,8 @@ impl<'a> Views<'a> {
             judge.push_all(&reference, &candidate);
             Some(judge.finish(MAX_DRIFT))
         };
-        self.backgrounds
-            .iter()
-            .zip(&self.insets)
-            .map(score)
-            .try_fold(Score::IDENTICAL, |lowest, score| Some(lowest.min(score?)))
+        let scores: Option<Vec<_>> = self.backgrounds.iter().zip(&self.insets).map(score).collect();
+        scores?.into_iter().reduce(Score::min)
     }
 }
 

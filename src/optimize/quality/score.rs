@@ -16,8 +16,8 @@ pub struct Score {
     /// SSIMULACRA2 of the whole picture.
     pub whole: f64,
     /// The lowest score of any window of 128 pixels that is not flat, every 64 pixels; of a picture with a side below 113
-    /// pixels of the picture mirrored at its edges, and not above the score of that.
-    pub worst: f64,
+    /// pixels of the picture mirrored at its edges, and not above the score of that. `None` where all are flat.
+    pub worst: Option<f64>,
     /// The score of all windows together that are not flat.
     busy: f64,
     /// The score of the picture mirrored at its edges, where the metric misses scales for want of pixels, and of the samples as
@@ -38,9 +38,9 @@ const WINDOW_SLACK: f64 = 0.24;
 impl Score {
     /// Of a picture beside itself.
     pub const IDENTICAL: Self =
-        Self { whole: IDENTICAL, worst: IDENTICAL, busy: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN };
+        Self { whole: IDENTICAL, worst: Some(IDENTICAL), busy: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN };
     /// Of what must not be kept.
-    pub const REFUSED: Self = Self { whole: 0.0, worst: 0.0, busy: 0.0, mirrored: 0.0, gates: Gates::OPEN };
+    pub const REFUSED: Self = Self { whole: 0.0, worst: Some(0.0), busy: 0.0, mirrored: 0.0, gates: Gates::OPEN };
 
     /// What no window that is not flat may score below, for a target of the whole.
     #[must_use]
@@ -51,14 +51,20 @@ impl Score {
     /// The number that reaches the target where the whole does and every window reaches its floor.
     #[must_use]
     pub fn effective(self, target: f64) -> f64 {
-        let windows = self.worst + slack(target);
+        let windows = self.lowest() + slack(target);
         self.whole.min(self.mirrored).min(windows).min(self.busy + busy_slack(target)).min(self.gates.cap(target))
+    }
+
+    /// What the worst window scores; [`IDENTICAL`] where all are flat.
+    #[must_use]
+    pub fn lowest(self) -> f64 {
+        self.worst.unwrap_or(IDENTICAL)
     }
 
     /// The number that reaches the target where all does but single windows.
     #[must_use]
     pub fn without_windows(self, target: f64) -> f64 {
-        Self { worst: IDENTICAL, ..self }.effective(target)
+        Self { worst: None, ..self }.effective(target)
     }
 
     /// Whether single windows fail, or lie nearer to their floor than all else to the target.
@@ -90,7 +96,7 @@ impl Score {
     pub fn min(self, other: Self) -> Self {
         Self {
             whole: self.whole.min(other.whole),
-            worst: self.worst.min(other.worst),
+            worst: [self.worst, other.worst].into_iter().flatten().reduce(f64::min),
             busy: self.busy.min(other.busy),
             mirrored: self.mirrored.min(other.mirrored),
             gates: self.gates.min(other.gates),
@@ -118,7 +124,7 @@ impl Score {
     /// With the whole's score alone, where nothing is known of windows.
     #[must_use]
     pub fn of_whole(whole: f64) -> Self {
-        Self { whole, worst: whole, busy: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN }
+        Self { whole, worst: Some(whole), busy: IDENTICAL, mirrored: IDENTICAL, gates: Gates::OPEN }
     }
 }
 
@@ -170,9 +176,7 @@ impl Judge {
     /// Scores these insets by themselves as well.
     #[must_use]
     pub fn with_insets(self, insets: impl IntoIterator<Item = Inset>) -> Self {
-        let is_small = self.pair.are_small();
-        let insets = insets.into_iter().filter(|_| !is_small).filter_map(InsetComparison::new).collect();
-        Self { insets, ..self }
+        Self { insets: insets.into_iter().filter_map(InsetComparison::new).collect(), ..self }
     }
 
     /// Judges both pictures as this conversion shows them.
@@ -221,8 +225,9 @@ impl Judge {
         for (inset, own) in self.insets.into_iter().map(InsetComparison::finish) {
             windows.cap(&inset.across, &inset.down, as_window(own));
         }
-        let score =
-            Score { whole, worst: windows.worst().min(mirrored), busy: windows.busy, mirrored, gates: Gates::OPEN };
+        let worst = windows.worst().into_iter().chain(mirrored).reduce(f64::min);
+        let mirrored = mirrored.unwrap_or(IDENTICAL);
+        let score = Score { whole, worst, busy: windows.busy, mirrored, gates: Gates::OPEN };
         (if drifts { score.min(Score::REFUSED) } else { score }, windows)
     }
 }
@@ -366,7 +371,7 @@ mod tests {
     fn worst_window_tells_what_the_whole_forgives() {
         let [source, without] = object(1200, 100);
         let score = judge(&source, &without, ANY_DRIFT).unwrap();
-        assert!(score.whole > score.worst + 30.0, "{score:?}");
+        assert!(score.whole > score.lowest() + 30.0, "{score:?}");
         assert!(score.effective(75.0) < 50.0 && Score::IDENTICAL.effective(75.0) >= 100.0);
         assert!((Score::floor(75.0) - 69.0).abs() < 1e-9 && Score::floor(90.0) > 87.0);
     }
@@ -381,7 +386,7 @@ mod tests {
         };
         let own = judge(&crop(&source), &crop(&without), ANY_DRIFT).unwrap().at_all_scales();
         let score = judge(&source, &without, ANY_DRIFT).unwrap();
-        assert!((score.worst - as_window(own)).abs() < 1e-3, "{score:?} {own}");
+        assert!((score.lowest() - as_window(own)).abs() < 1e-3, "{score:?} {own}");
         // The demand is the same on both at every target.
         assert!((as_window(75.0 - busy_slack(75.0)) - Score::floor(75.0)).abs() < 1e-9);
     }
@@ -389,9 +394,36 @@ mod tests {
     #[test]
     fn worst_window_of_an_even_coding_is_near_the_whole() {
         let score = judge(&waves(640, 480, 0), &waves(640, 480, 12), ANY_DRIFT).unwrap();
-        assert!((score.whole - score.worst).abs() < 8.0, "{score:?}");
+        assert!((score.whole - score.lowest()).abs() < 8.0, "{score:?}");
         let flat = |level| Rgb { width: 300, height: 200, samples: vec![level; 300 * 200 * 3] };
-        assert!((judge(&flat(90), &flat(91), ANY_DRIFT).unwrap().worst - IDENTICAL).abs() < 1e-9);
+        assert_eq!(judge(&flat(90), &flat(91), ANY_DRIFT).unwrap().worst, None);
+    }
+
+    #[test]
+    fn window_of_equally_light_colours_is_not_flat() {
+        // Y, in linear light about .29 · red + .69 · green + .02 · blue, is the same of both.
+        let colors = [[200, 100, 100], [60, 143, 100]];
+        let picture = |coarse: usize| Rgb {
+            width: 256,
+            height: 256,
+            samples: (0..256 * 256).flat_map(|i| colors[(i % 256 / coarse + i / 256 / coarse) % 2]).collect(),
+        };
+        assert!(judge(&picture(4), &picture(8), ANY_DRIFT).unwrap().worst.is_some_and(|worst| worst < 70.0));
+    }
+
+    #[test]
+    fn thumbnail_is_held_to_its_own_score() {
+        let thumbnail = |picture: &Rgb| {
+            let is_inside = |i: usize| (200..224).contains(&(i % 640)) && (200..224).contains(&(i / 640));
+            let mut all = vec![240; 640 * 640 * 3];
+            (0..640 * 640).filter(|i| is_inside(*i)).for_each(|i| {
+                all[i * 3..][..3].copy_from_slice(&picture.samples[i * 3..][..3]);
+            });
+            Rgb { width: 640, height: 640, samples: all }
+        };
+        let [source, without] = object(640, 150).map(|picture| thumbnail(&picture));
+        let score = judge(&source, &without, ANY_DRIFT).unwrap();
+        assert!(score.whole > 75.0 && score.effective(75.0) < 60.0, "{score:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!
 //! Knows nothing of files or codecs.
 
+mod chroma;
 mod gaussian;
 mod mirrored;
 mod parts;
@@ -19,6 +20,7 @@ mod scale;
 mod weights;
 mod windows;
 
+use chroma::Chroma;
 pub use mirrored::AllScales;
 pub use parts::Part;
 use scale::Scale;
@@ -36,6 +38,7 @@ pub struct Comparison {
     size: (usize, usize),
     to_linear: [f32; 256],
     scales: Vec<Scale>,
+    chroma: Chroma,
 }
 
 impl Comparison {
@@ -56,7 +59,8 @@ impl Comparison {
         let needed = |scale| std::array::from_fn(|channel| weights::is_needed(channel, scale, sizes.len()));
         let grid = Grid::over(width, height);
         let scales = sizes.iter().enumerate().map(|(i, &size)| Scale::new(i, size, grid, needed(i))).collect();
-        Some(Self { size: (width, height), to_linear: std::array::from_fn(|v| linear(v as f64 / 255.0)), scales })
+        let to_linear = std::array::from_fn(|v| linear(v as f64 / 255.0));
+        Some(Self { size: (width, height), to_linear, scales, chroma: Chroma::new(grid, width) })
     }
 
     /// The next row of both: red, green and blue.
@@ -68,6 +72,7 @@ impl Comparison {
         for (linear, row) in finest.next().iter_mut().zip([reference, distorted]) {
             linear.decode(row.map(|plane| &plane[..self.size.0]), &self.to_linear);
         }
+        self.chroma.push(reference);
         self.take(0);
     }
 
@@ -100,7 +105,7 @@ impl Comparison {
         let windows = match self.scales.first().and_then(Scale::moments) {
             Some(moments) if self.scales.len() == weights::SCALES => {
                 let cells: Vec<_> = self.scales.iter().map(Scale::cells).collect();
-                Windows::of(self.size, moments, &cells)
+                Windows::of(self.size, moments, &self.chroma, &cells)
             }
             _ => Windows::NONE,
         };

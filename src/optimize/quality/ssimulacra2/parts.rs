@@ -112,7 +112,7 @@ mod tests {
         let mut whole = windows(20, 10, &[(4, 4)]);
         let part = Part::below(&whole, 70.0)[0];
         whole.replace(part, &Windows::filled(Grid { columns: 4, rows: 4 }, 75.0));
-        assert!((whole.worst() - 75.0).abs() < 1e-6);
+        assert!((whole.lowest() - 75.0).abs() < 1e-6);
         assert_eq!(whole.each().filter(|(_, _, score)| *score == Some(75.0)).count(), 1);
     }
 }

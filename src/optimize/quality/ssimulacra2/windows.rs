@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::IDENTICAL;
+use super::chroma::Chroma;
 use super::weights::{self, PARTS, SCALES};
 
 /// log2 of a cell's side in pixels: the smallest for which every scale has whole pixels.
@@ -21,6 +22,9 @@ const LEAST_OVERLAP: usize = CELL / 2;
 
 /// A window is flat where luma's standard deviation is below this, of XYB's Y, in both pictures: about 6 of 255 levels.
 const FLAT_DEVIATION: f64 = 0.02;
+
+/// The same of the first picture's red or blue less green, in levels: colours differ though they are equally light.
+const FLAT_CHROMA: f64 = 12.0;
 
 /// How a picture is divided into cells. The last cell of each direction takes the rest of the pixels as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +141,7 @@ impl Windows {
 
     /// `channels` has the cells of each scale's X, Y, B where they count; `size` is that of the picture in pixels.
     #[must_use]
-    pub fn of(size: (usize, usize), moments: &Moments, channels: &[[Option<&Cells>; 3]]) -> Self {
+    pub fn of(size: (usize, usize), moments: &Moments, chroma: &Chroma, channels: &[[Option<&Cells>; 3]]) -> Self {
         let grid = moments.grid;
         let (across, down) = grid.windows();
         let score_of = |cells: &[usize], pixels: &dyn Fn(usize) -> f64| {
@@ -156,10 +160,12 @@ impl Windows {
             let area = Area { left: i % across, top: i / across };
             let cells: Vec<_> = area.cells(grid).collect();
             let pixels = area.pixels(grid, size, 0);
-            let is_flat = (0..2).all(|picture| {
-                let sum = |k: usize| cells.iter().map(|i| moments.cells[*i][picture][k]).sum::<f64>() / pixels;
-                sum(1) - sum(0) * sum(0) < FLAT_DEVIATION * FLAT_DEVIATION
-            });
+            let has_colors = chroma.variance(&cells) >= FLAT_CHROMA * FLAT_CHROMA;
+            let is_flat = !has_colors
+                && (0..2).all(|picture| {
+                    let sum = |k: usize| cells.iter().map(|i| moments.cells[*i][picture][k]).sum::<f64>() / pixels;
+                    sum(1) - sum(0) * sum(0) < FLAT_DEVIATION * FLAT_DEVIATION
+                });
             (!is_flat).then(|| {
                 for i in &cells {
                     is_busy[*i] = true;
@@ -174,10 +180,16 @@ impl Windows {
         Self { grid, scores, busy }
     }
 
-    /// The lowest score of any window that is not flat; [`IDENTICAL`] where all are.
+    /// The lowest score of any window that is not flat.
     #[must_use]
-    pub fn worst(&self) -> f64 {
-        self.scores.iter().flatten().fold(IDENTICAL, |worst, score| worst.min(f64::from(*score)))
+    pub fn worst(&self) -> Option<f64> {
+        self.scores.iter().flatten().copied().reduce(f32::min).map(f64::from)
+    }
+
+    /// The same; [`IDENTICAL`] where all are flat.
+    #[must_use]
+    pub fn lowest(&self) -> f64 {
+        self.worst().unwrap_or(IDENTICAL)
     }
 
     /// Every window by its first cell, and its score.
@@ -198,16 +210,18 @@ impl Windows {
         self.scores[top * across + left] = score;
     }
 
-    /// Lowers the scores of the windows over a rectangle of pixels to `most`.
+    /// Lowers the scores of the windows over a rectangle of pixels to `most`; flat ones have that.
     pub fn cap(&mut self, across: &Range<usize>, down: &Range<usize>, most: f64) {
         let (columns, _) = self.grid.windows();
-        let is_over = |first: usize, range: &Range<usize>| {
-            let (start, end) = ((first * CELL).max(range.start), ((first + WINDOW) * CELL).min(range.end));
+        let is_over = |first: usize, cells: usize, range: &Range<usize>| {
+            // The last cell takes the rest of the pixels.
+            let end = if first + WINDOW < cells { (first + WINDOW) * CELL } else { usize::MAX };
+            let (start, end) = ((first * CELL).max(range.start), end.min(range.end));
             end.saturating_sub(start) >= LEAST_OVERLAP.min(range.len())
         };
         for (i, score) in self.scores.iter_mut().enumerate() {
-            if is_over(i % columns, across) && is_over(i / columns, down) {
-                *score = score.map(|score| score.min(most as f32));
+            if is_over(i % columns, self.grid.columns, across) && is_over(i / columns, self.grid.rows, down) {
+                *score = Some(score.map_or(most as f32, |score| score.min(most as f32)));
             }
         }
     }
@@ -299,11 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn cap_holds_for_the_rest_in_the_last_cell_and_for_flat_windows() {
+        let mut windows = Windows { grid: Grid::over(191, 191), scores: vec![None], busy: IDENTICAL };
+        windows.cap(&(165..189), &(4..28), 60.0);
+        assert_eq!(windows.worst(), Some(60.0));
+        let mut windows = Windows { grid: Grid::over(192, 64), scores: vec![Some(80.0); 2], busy: IDENTICAL };
+        windows.cap(&(10..40), &(4..28), 60.0);
+        assert_eq!(windows.scores, [Some(60.0), Some(80.0)]);
+    }
+
+    #[test]
     fn lowest_by_cell_is_that_of_all_windows_around() {
         let grid = Grid::over(192, 64);
         let windows = Windows { grid, scores: vec![Some(80.0), Some(60.0)], busy: IDENTICAL };
         assert_eq!(windows.lowest_by_cell(), [Some(80.0), Some(60.0), Some(60.0)]);
-        assert!((windows.worst() - 60.0).abs() < 1e-6);
+        assert!((windows.lowest() - 60.0).abs() < 1e-6);
         let flat = Windows { grid, scores: vec![Some(80.0), None], busy: IDENTICAL };
         assert_eq!(flat.lowest_by_cell(), [Some(80.0), Some(80.0), None]);
     }
