@@ -89,7 +89,7 @@ impl World {
         let mut messages = self.boto3(&["waiting", queue]);
         let begun = Instant::now();
         while messages.as_array().unwrap().is_empty() {
-            assert!(begun.elapsed() < Duration::from_mins(3), "no event in the failure queue");
+            assert!(begun.elapsed() < Duration::from_mins(10), "no event in the failure queue");
             tokio::time::sleep(Duration::from_secs(1)).await;
             messages = self.boto3(&["waiting", queue]);
         }
