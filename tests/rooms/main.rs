@@ -31,19 +31,6 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("s3", &[]),
 ];
 
-/// Circles of files that are still to be cut: none may grow, and one that is gone must go from here, too.
-const KNOWN_CIRCLES: &[&[&str]] = &[
-    &["optimize/png/pack.rs", "optimize/png/quantize.rs"],
-    &[
-        "optimize/quality/ssimulacra2/gaussian.rs",
-        "optimize/quality/ssimulacra2/mod.rs",
-        "optimize/quality/ssimulacra2/rows.rs",
-        "optimize/quality/ssimulacra2/scale.rs",
-        "optimize/quality/ssimulacra2/weights.rs",
-        "optimize/quality/ssimulacra2/windows.rs",
-    ],
-];
-
 fn room(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
@@ -69,12 +56,7 @@ fn uses_point_one_way() {
 #[test]
 fn no_files_use_each_other() {
     let found = circles(&House::read(&src()).uses());
-    let is_within = |circle: &[String], known: &[&str]| circle.iter().all(|file| known.contains(&file.as_str()));
-    let new: Vec<_> = found.iter().filter(|found| !KNOWN_CIRCLES.iter().any(|known| is_within(found, known))).collect();
-    assert!(new.is_empty(), "these files use each other: {new:#?}");
-    let gone: Vec<_> =
-        KNOWN_CIRCLES.iter().filter(|known| !found.iter().any(|found| is_within(found, known))).collect();
-    assert!(gone.is_empty(), "no longer a circle: {gone:#?}");
+    assert!(found.is_empty(), "these files use each other: {found:#?}");
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::classify::Kind;
+use super::indexed::Indexed;
 use super::merge::{self, Merged};
 use super::near_lossless;
 use super::pack::{self, Known};
 use super::pixels::Channels;
-use super::quantize::{self, Found, Indexed};
+use super::quantize::{self, Found};
 use super::residuals::{Kept, Rounded};
 use crate::optimize::color::ToSrgb;
 use crate::optimize::quality::backgrounds::Views;

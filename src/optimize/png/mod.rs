@@ -6,6 +6,7 @@ mod chunks;
 mod classify;
 mod color;
 mod dead_zones;
+mod indexed;
 mod kept;
 mod lab;
 mod lattice;

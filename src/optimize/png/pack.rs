@@ -3,8 +3,8 @@
 use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, Options, PngError, RawImage};
 
 use super::classify::{Classification, Kind};
+use super::indexed::Indexed;
 use super::pixels::Channels;
-use super::quantize::Indexed;
 use super::residuals::Rounded;
 use crate::optimize::Effort;
 use crate::optimize::picture::Pixels;

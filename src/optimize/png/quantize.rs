@@ -3,6 +3,7 @@
 use imagequant::{Attributes, Histogram, Image};
 use rgb::RGBA8;
 
+use super::indexed::Indexed;
 use super::lab::{self, Shown};
 use super::pack;
 use super::seen::Seen;
@@ -12,26 +13,6 @@ use crate::optimize::quality::backgrounds::Views;
 use crate::optimize::quality::census::{self, Census, ColorMap, Use};
 use crate::optimize::quality::score::Score;
 use crate::optimize::quality::search::{Search, Verdict};
-
-/// A picture in at most 256 colours.
-pub struct Indexed {
-    /// Pixels.
-    pub width: usize,
-    pub height: usize,
-    pub palette: Vec<RGBA8>,
-    /// One per pixel, row by row.
-    pub indices: Vec<u8>,
-    /// Against the source.
-    pub score: Score,
-}
-
-impl Indexed {
-    /// A row of the picture as it is shown.
-    fn fill(&self, y: usize, row: &mut [RGBA8]) {
-        let indices = &self.indices[y * self.width..];
-        row.iter_mut().zip(indices).for_each(|(pixel, index)| *pixel = self.palette[usize::from(*index)]);
-    }
-}
 
 /// imagequant's speed: slower ones bring under 1 % of bytes, 8 and above cost 5–7 %.
 const SPEED: i32 = 4;

@@ -2,7 +2,7 @@
 
 use archmage::autoversion;
 
-use super::windows::Grid;
+use super::grid::Grid;
 
 /// One row in so many is looked at.
 const EACH: usize = 4;

@@ -11,7 +11,7 @@ use archmage::{incant, magetypes};
 use magetypes::simd::backends::F32x8Backend;
 use magetypes::simd::generic::f32x8;
 
-use super::rows::{BLURRED, TILE, Tile};
+use super::lanes::{BLURRED, Chunk, LANES, TILE, Tile};
 
 /// Samples to either side that an output leans on, and one.
 const RADIUS: usize = 5;
@@ -51,10 +51,6 @@ const fn mul_prev2(term: usize) -> [f32; UNROLL] {
     [-1.0, d as f32, (-d2 + 1.0) as f32, (d2 * d - 2.0 * d) as f32]
 }
 
-/// Rows that are blurred across side by side, one in each lane of a vector.
-pub const LANES: usize = 8;
-/// Samples of a vector.
-pub type Chunk = [f32; LANES];
 /// A row of samples by eights, the last of which zeros fill.
 pub type Row = Vec<Chunk>;
 /// Zeros before and after the interleaved rows.

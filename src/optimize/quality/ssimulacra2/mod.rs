@@ -13,6 +13,8 @@
 
 mod chroma;
 mod gaussian;
+mod grid;
+mod lanes;
 mod mirrored;
 mod parts;
 mod rows;
@@ -21,13 +23,12 @@ mod weights;
 mod windows;
 
 use chroma::Chroma;
+pub use grid::Grid;
 pub use mirrored::AllScales;
 pub use parts::Part;
 use scale::Scale;
-pub use windows::{Grid, Windows};
-
-/// The score of two identical pictures.
-pub const IDENTICAL: f64 = 100.0;
+pub use weights::IDENTICAL;
+pub use windows::Windows;
 
 /// Pixels each way below which the metric is not defined.
 pub const LEAST_SIZE: usize = 8;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::windows::{CELL, Grid, WINDOW, Windows};
+use super::grid::{CELL, Grid, WINDOW};
+use super::windows::Windows;
 
 /// Cells around such windows that are scored as well: with 64 pixels of margin a window scores as in the whole, within
 /// half a point.

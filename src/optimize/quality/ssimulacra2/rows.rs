@@ -6,9 +6,9 @@
 
 use archmage::autoversion;
 
-use super::gaussian::{Chunk, LANES};
+use super::grid::CELL;
+use super::lanes::{BLURRED, LANES, TILE, Tile};
 use super::weights::PARTS;
-use super::windows::CELL;
 
 /// Zeros, for rows of so many pixels.
 #[must_use]
@@ -116,13 +116,6 @@ fn blue(row: &[Vec<f32>; 3], y: &[f32], out: &mut [f32]) {
 
 /// `ssimulacra2.cc`, `kC2`: keeps SSIM's quotient sane where nothing varies.
 const C2: f32 = 0.0009;
-
-/// What is blurred, of a pixel of both pictures a and b: a, b, a², b², a · b.
-pub const BLURRED: usize = 5;
-/// Pixels that are worked on at a time, for what is in between to stay in the CPU's first cache.
-pub const TILE: usize = 64;
-/// Pixels of a row, a few of which may be unused.
-pub type Tile = [Chunk; TILE / LANES];
 
 /// What pixels of a row add to the metric: for each part sums of its values and of their fourth powers, by cells.
 pub struct Parts {

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use super::gaussian::{self, Across, DELAY, Down, Interleaved, LANES, Row};
-use super::rows::{self, BLURRED, Linear, Parts, TILE, Tile};
+use super::gaussian::{self, Across, DELAY, Down, Interleaved, Row};
+use super::grid::{CELL, Grid};
+use super::lanes::{BLURRED, LANES, TILE, Tile};
+use super::rows::{self, Linear, Parts};
 use super::weights::PARTS;
-use super::windows::{self, CELL, Cells, Grid, Moments};
+use super::windows::{self, Cells, Moments};
 
 /// Channels that are compared: X, Y, B.
 const CHANNELS: usize = 3;

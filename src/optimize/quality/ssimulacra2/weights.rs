@@ -2,7 +2,8 @@
 //!
 //! Source: `ssimulacra2.cc`, `Msssim::Score`.
 
-use super::IDENTICAL;
+/// The score of two identical pictures.
+pub const IDENTICAL: f64 = 100.0;
 
 /// Scales at the most.
 pub const SCALES: usize = 6;
