@@ -48,12 +48,7 @@ pub async fn run(request: Request) -> Result<RunResult, String> {
     if !store.is_cross_store() {
         refuse_overlap(&request)?;
     }
-    let root = match &request.destination {
-        Location::Local(path) if request.scope == Scope::One => path.parent().map(Into::into).unwrap_or_default(),
-        Location::Local(path) => path.clone(),
-        Location::S3(_) | Location::Stream => PathBuf::new(),
-    };
-    let copier = Copier::new(&request, store.clone(), root);
+    let copier = Copier::new(&request, store.clone(), root_of(&request));
     let uploads = copier.uploads();
     let mut printer = Printer::new(request.json, request.destination == Location::Stream, request.dry_run);
     let mut in_flight = JoinSet::new();
@@ -92,6 +87,15 @@ pub async fn run(request: Request) -> Result<RunResult, String> {
         (true, true) => RunResult::Success,
         (true, false) => RunResult::WithFailures,
     })
+}
+
+/// Folder below which files are written.
+fn root_of(request: &Request) -> PathBuf {
+    match &request.destination {
+        Location::Local(path) if request.scope == Scope::One => path.parent().map(Into::into).unwrap_or_default(),
+        Location::Local(path) => path.clone(),
+        Location::S3(_) | Location::Stream => PathBuf::new(),
+    }
 }
 
 /// Checks both sides together, and resolves the destination of a single object.

@@ -93,20 +93,8 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
     if goal.is_near(&first) {
         return best.tried;
     }
-    let (setting, windows) = goal.mended(&first, 0, 0.0, trials);
-    let levels = setting.levels.freed(&windows, goal.floor(&first), goal.orientation);
-    let gain = f64::from(setting.step - first.setting.step) * goal.slope;
     let mut vernier = Vernier { per_level: PER_LEVEL, held: None, failed: None };
-    let excess = goal.excess(&first) + gain;
-    let mut even = vernier.towards(0.0, excess);
-    if setting.step == first.setting.step
-        && even.abs() >= 1.0
-        && let Some(drop) = trials.drop_of(setting.step, even)
-    {
-        vernier.per_level = (drop / even).clamp(PER_LEVEL_RANGE.0, PER_LEVEL_RANGE.1);
-        even = vernier.towards(0.0, excess);
-    }
-    let mut next = Setting { step: setting.step, levels: levels.with_even(even) };
+    let mut next = second(goal, &first, &mut vernier, trials);
     let mut steps = Steps { fails_at: goal.steps.start() - 1, finer: 0 };
     let (mut now, mut failures, mut bias, mut predicted) = (first, 0, 0.0_f64, None::<f64>);
     for left in (0..goal.trials).rev() {
@@ -138,6 +126,23 @@ pub fn refine(goal: &Goal, first: Tried, trials: &mut impl Trials) -> Option<Tri
         };
     }
     best.tried
+}
+
+/// The setting to try after the first: windows mended, the rest as coarse as its excess allows.
+fn second(goal: &Goal, first: &Tried, vernier: &mut Vernier, trials: &mut impl Trials) -> Setting {
+    let (setting, windows) = goal.mended(first, 0, 0.0, trials);
+    let levels = setting.levels.freed(&windows, goal.floor(first), goal.orientation);
+    let gain = f64::from(setting.step - first.setting.step) * goal.slope;
+    let excess = goal.excess(first) + gain;
+    let mut even = vernier.towards(0.0, excess);
+    if setting.step == first.setting.step
+        && even.abs() >= 1.0
+        && let Some(drop) = trials.drop_of(setting.step, even)
+    {
+        vernier.per_level = (drop / even).clamp(PER_LEVEL_RANGE.0, PER_LEVEL_RANGE.1);
+        even = vernier.towards(0.0, excess);
+    }
+    Setting { step: setting.step, levels: levels.with_even(even) }
 }
 
 /// Steps that no level stands in for.

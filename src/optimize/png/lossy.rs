@@ -24,11 +24,11 @@ use crate::optimize::{Budget, Effort, Method};
 pub struct Aim<'a> {
     /// SSIMULACRA2 score to reach.
     pub target: f64,
-    /// EXIF's.
+    /// Orientation by EXIF, 1 to 8.
     pub orientation: u8,
     /// How colours are shown, where it is not as sRGB.
     pub to_srgb: Option<&'a Arc<ToSrgb>>,
-    /// What the profile that stays is of.
+    /// Colour model of the profile that stays.
     pub profile: Profile,
     pub effort: Effort,
     /// No more palettes, or roundings, are tried.
@@ -93,10 +93,6 @@ fn search(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, Strin
         return Ok(Lossy { budget_cut: true, ..NOTHING });
     }
     let views = Views::new(pixels, aim.orientation).shown_by(aim.to_srgb.cloned());
-    let mut clock = Clock::new(budget);
-    let mut files = Vec::new();
-    let mut rounds = false;
-    let both = pixels.rgba.len() <= SMALL_PIXELS;
     let of_repeats;
     let census = if let Some(census) = views.census() {
         census
@@ -107,42 +103,100 @@ fn search(known: Known<'_>, aim: Aim<'_>, budget: Budget) -> Result<Lossy, Strin
     if traits.is_graphic && merge::is_merged(census) {
         return Ok(NOTHING);
     }
-    if (both || traits.kind == Kind::Sharp) && aim.profile != Profile::Gray {
-        let goes_on = || clock.verdict(PACK_INDEXED);
-        match quantize::to_target(pixels, census, &views, aim.target, aim.trials, goes_on) {
-            Found::Exact => return Ok(Lossy { budget_cut: clock.cut, ..NOTHING }),
-            Found::Indexed(indexed) => files.push(indexed_file(&indexed, clock.effort(aim.effort, PACK_INDEXED))?),
-            Found::None => {}
-        }
-    }
     let channels = match aim.profile {
         Profile::Rgb => Channels::new(false, pixels.is_transparent()),
         Profile::None | Profile::Gray => traits.channels,
     };
-    if files.is_empty() && traits.is_graphic && traits.kind == Kind::Sharp && !clock.cut {
-        let goes_on = || clock.verdict(PACK_ROUNDED);
-        if let Some(merged) = merge::to_target(pixels, census, &views, aim.target, aim.trials, goes_on) {
-            files.push(merged_file(&merged, channels, clock.effort(aim.effort, PACK_ROUNDED))?);
+    let clock = Clock::new(budget);
+    let mut ways = Ways { known, aim, census, views: &views, channels, clock, files: Vec::new() };
+    let both = pixels.rgba.len() <= SMALL_PIXELS;
+    if (both || traits.kind == Kind::Sharp) && aim.profile != Profile::Gray && ways.add_palette()? {
+        return Ok(Lossy { budget_cut: ways.clock.cut, ..NOTHING });
+    }
+    ways.add_merged()?;
+    let is_stepped = ways.add_stepped()?;
+    if both || is_stepped || ways.files.is_empty() {
+        ways.add_rounded()?;
+    }
+    let coded = ways.files.into_iter().min_by_key(|file| file.bytes.len());
+    Ok(Lossy { coded, budget_cut: ways.clock.cut })
+}
+
+/// The ways to fewer bytes, and the files that hold the target.
+struct Ways<'a> {
+    known: Known<'a>,
+    aim: Aim<'a>,
+    census: &'a Census,
+    views: &'a Views<'a>,
+    channels: Channels,
+    clock: Clock,
+    files: Vec<Coded>,
+}
+
+impl Ways<'_> {
+    /// Adds a palette. Returns whether an exact one of all colours is best, which is lossless.
+    fn add_palette(&mut self) -> Result<bool, String> {
+        let goes_on = || self.clock.verdict(PACK_INDEXED);
+        let Aim { target, trials, .. } = self.aim;
+        match quantize::to_target(self.known.pixels, self.census, self.views, target, trials, goes_on) {
+            Found::Exact => return Ok(true),
+            Found::Indexed(indexed) => {
+                let effort = self.clock.effort(self.aim.effort, PACK_INDEXED);
+                self.files.push(indexed_file(&indexed, effort)?);
+            }
+            Found::None => {}
+        }
+        Ok(false)
+    }
+
+    /// Merges near colours of graphics for which no palette does.
+    fn add_merged(&mut self) -> Result<(), String> {
+        let Known { pixels, traits } = self.known;
+        if !self.files.is_empty() || !traits.is_graphic || traits.kind != Kind::Sharp || self.clock.cut {
+            return Ok(());
+        }
+        let goes_on = || self.clock.verdict(PACK_ROUNDED);
+        let Aim { target, trials, .. } = self.aim;
+        match merge::to_target(pixels, self.census, self.views, target, trials, goes_on) {
+            Some(merged) => self.add_merged_file(&merged),
+            None => Ok(()),
         }
     }
-    if files.is_empty() && merge::may_step(census, &views) && !clock.cut {
-        let stepped = merge::stepped(pixels, census, &views, aim.target);
-        clock.verdict(PACK_ROUNDED);
+
+    /// Stores gradients in steps. Returns whether the picture has any.
+    fn add_stepped(&mut self) -> Result<bool, String> {
+        if !self.files.is_empty() || !merge::may_step(self.census, self.views) || self.clock.cut {
+            return Ok(false);
+        }
+        let stepped = merge::stepped(self.known.pixels, self.census, self.views, self.aim.target);
+        self.clock.verdict(PACK_ROUNDED);
         if let Some(stepped) = stepped {
-            files.push(merged_file(&stepped, channels, clock.effort(aim.effort, PACK_ROUNDED))?);
+            self.add_merged_file(&stepped)?;
         }
-        rounds = true;
+        Ok(true)
     }
-    if (both || rounds || files.is_empty()) && !traits.is_rounded && !clock.cut {
-        let goes_on = || clock.verdict(PACK_ROUNDED);
-        let kept = Kept::new(census, traits.is_graphic);
-        if let Some(rounded) = near_lossless::to_target(pixels, kept, channels, &views, aim.target, aim.trials, goes_on)
-        {
-            files.push(rounded_file(rounded, traits.is_graphic, clock.effort(aim.effort, PACK_ROUNDED))?);
+
+    fn add_merged_file(&mut self, merged: &Merged) -> Result<(), String> {
+        let effort = self.clock.effort(self.aim.effort, PACK_ROUNDED);
+        self.files.push(merged_file(merged, self.channels, effort)?);
+        Ok(())
+    }
+
+    /// Rounds residuals.
+    fn add_rounded(&mut self) -> Result<(), String> {
+        let Known { pixels, traits } = self.known;
+        if traits.is_rounded || self.clock.cut {
+            return Ok(());
         }
+        let goes_on = || self.clock.verdict(PACK_ROUNDED);
+        let (kept, Aim { target, trials, .. }) = (Kept::new(self.census, traits.is_graphic), self.aim);
+        let rounded = near_lossless::to_target(pixels, kept, self.channels, self.views, target, trials, goes_on);
+        if let Some(rounded) = rounded {
+            let effort = self.clock.effort(self.aim.effort, PACK_ROUNDED);
+            self.files.push(rounded_file(rounded, traits.is_graphic, effort)?);
+        }
+        Ok(())
     }
-    let coded = files.into_iter().min_by_key(|file| file.bytes.len());
-    Ok(Lossy { coded, budget_cut: clock.cut })
 }
 
 fn indexed_file(indexed: &Indexed, effort: Effort) -> Result<Coded, String> {
@@ -165,7 +219,7 @@ struct Clock {
     budget: Budget,
     /// Since the last trial.
     lap: Instant,
-    /// What that took.
+    /// How long the last trial took.
     trial: Duration,
     cut: bool,
 }
