@@ -1,4 +1,4 @@
-//! Moves one object, step by step. Reads and writes only through [`read`](super::read) and [`write`](super::write);
+//! Moves one object, step by step. Reads and writes only through `read` and `write`;
 //! decisions are made in the pure modules.
 
 use std::num::NonZeroUsize;

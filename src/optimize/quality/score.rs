@@ -55,7 +55,7 @@ impl Score {
         self.whole.min(self.mirrored).min(windows).min(self.busy + busy_slack(target)).min(self.gates.cap(target))
     }
 
-    /// What the worst window scores; [`IDENTICAL`] where all are flat.
+    /// What the worst window scores; 100 where all are flat.
     #[must_use]
     pub fn lowest(self) -> f64 {
         self.worst.unwrap_or(IDENTICAL)
