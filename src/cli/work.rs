@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::args::{Output, Request};
 use super::row::{Action, Row};
 use super::walk::{FileJob, Unreadable};
+use crate::local::beginning::first_bytes;
 use crate::local::state::FileState;
 use crate::local::write;
 use crate::memory::MemoryBudget;
@@ -60,7 +61,7 @@ fn optimize_file(
 ) -> io::Result<Row> {
     let mut file = File::open(&job.source)?;
     let about = file.metadata()?;
-    let probe = probe(&first_bytes(&mut file)?, about.len());
+    let probe = probe(&first_bytes(&mut file, PROBE_BYTES)?, about.len());
     let format = probe.map(|probe| probe.format);
     let outcome = if let Some(answer) = decide_unread(format, about.len(), &request.options.limits) {
         answer.map(Outcome::Unchanged)
@@ -92,14 +93,6 @@ fn optimize_file(
         }
     }
     Ok(row)
-}
-
-/// Reads the bytes to probe, and rewinds the file.
-fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    file.take(PROBE_BYTES as u64).read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(head)
 }
 
 fn read(file: &mut File, length: u64) -> io::Result<Vec<u8>> {

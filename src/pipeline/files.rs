@@ -51,17 +51,6 @@ pub(super) fn etag_of(file: &mut File) -> io::Result<ETag> {
     Ok(ETag::new(&hex(&digest.finalize())))
 }
 
-/// Returns the first `n` bytes of a file, or all of a smaller one.
-///
-/// # Errors
-/// Those of the file.
-pub(super) fn first_bytes(file: &mut File, n: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(n);
-    file.rewind()?;
-    file.take(n as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// Returns all of a file, which must not change meanwhile.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use super::files::{self, file_error, on_disk};
 use super::job::{Move, Task};
 use super::location::Location;
 use super::version::SourceVersion;
+use crate::local::beginning::first_bytes;
 use crate::local::read::{ChangeCheckedFile, chunks};
 use crate::local::state::FileState;
 use crate::optimize::format::SNIFF_BYTES;
@@ -114,7 +115,7 @@ impl Source {
             if state.length.is_none() {
                 return Ok((file, state, Vec::new(), None));
             }
-            let beginning = files::first_bytes(&mut file, SNIFF_BYTES)?;
+            let beginning = first_bytes(&mut file, SNIFF_BYTES)?;
             // Only a marker needs it.
             let etag = if task == Task::Transfer { None } else { Some(files::etag_of(&mut file)?) };
             Ok((file, state, beginning, etag))
@@ -160,7 +161,7 @@ impl Source {
             Unread::Download(download) => optimize::probe(download.peek(PROBE_BYTES).await?, size),
             Unread::File { path, file, .. } => {
                 let mut file = file.try_clone().map_err(|error| file_error(&*path, error))?;
-                let bytes = on_disk(path, move |_| files::first_bytes(&mut file, PROBE_BYTES)).await?;
+                let bytes = on_disk(path, move |_| first_bytes(&mut file, PROBE_BYTES)).await?;
                 optimize::probe(&bytes, size)
             }
             Unread::Object | Unread::Stream(_) => None,
